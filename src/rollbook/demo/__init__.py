@@ -1,0 +1,1 @@
+"""The running example: HR data in, several SCIM servers in step."""

@@ -1,0 +1,167 @@
+"""The set of schemas and resource types one service offers (RFC 7643 §6, §7)."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from importlib.resources import files
+
+from rollbook.protocol import urns
+from rollbook.protocol.attributes import Attribute, Type
+from rollbook.protocol.definitions import parse_attributes, parse_resource_type, parse_schema
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.schema import Extension, ResourceType, Schema
+from rollbook.protocol.values import JsonObject, JsonValue
+
+_RESERVED = {"serviceproviderconfig", "resourcetypes", "schemas", "bulk", "me", ".search"}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that is served: resource types, and all schemas including those of the configuration."""
+
+    schemas: tuple[Schema, ...]
+    resource_types: tuple[ResourceType, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, ResourceType]:
+        return {resource_type.name: resource_type for resource_type in self.resource_types}
+
+    @cached_property
+    def _by_endpoint(self) -> dict[str, ResourceType]:
+        return {resource_type.endpoint: resource_type for resource_type in self.resource_types}
+
+    def resource_type(self, name: str) -> ResourceType | None:
+        """The resource type of that name, or None."""
+        return self._by_name.get(name)
+
+    def at(self, endpoint: str) -> ResourceType | None:
+        """The resource type served under `/Endpoint`, compared exactly (P-3.2-08), or None."""
+        return self._by_endpoint.get(endpoint)
+
+    def schema(self, urn: str) -> Schema | None:
+        """The schema of that URN in any case, or None."""
+        return next((schema for schema in self.schemas if schema.id.lower() == urn.lower()), None)
+
+
+@cache
+def common_attributes() -> tuple[Attribute, ...]:
+    """`schemas`, `id`, `externalId` and `meta`, which every resource has (RFC 7643 §3.1)."""
+    return parse_attributes(_packaged("common"), "common attributes")
+
+
+@cache
+def core_catalog() -> Catalog:
+    """User with the enterprise extension, and Group: what is served without any configuration."""
+    return build_catalog(())
+
+
+def build_catalog(definitions: Iterable[JsonValue]) -> Catalog:
+    """The core catalog with further Schema and ResourceType documents in RFC form.
+
+    A Schema that no ResourceType names and whose URN ends in `:User` or `:Group` becomes an optional
+    extension of that type. A ResourceType named like a core one replaces it.
+
+    Raises:
+        InvalidValue: a document is neither, is malformed, or clashes with another one.
+    """
+    schemas = {schema.id.lower(): schema for schema in _core_schemas()}
+    core_urns = set(schemas)
+    type_documents = dict(_CORE_TYPES)
+    for document in definitions:
+        if _is_resource_type(document):
+            type_documents[str(document.get("name"))] = document
+            continue
+        schema = parse_schema(document)
+        if schema.id.lower() in schemas:
+            raise InvalidValue(f"schema {schema.id} is defined twice")
+        schemas[schema.id.lower()] = schema
+    types = [parse_resource_type(doc, schemas, common_attributes()) for doc in type_documents.values()]
+    named = {urn for resource_type in types for urn in resource_type.urns}
+    loose = [schema for urn, schema in schemas.items() if urn not in named | core_urns]
+    types = [_extended(resource_type, loose) for resource_type in types]
+    _check_endpoints(types)
+    return Catalog(tuple(schemas.values()), tuple(types))
+
+
+def _extended(resource_type: ResourceType, loose: list[Schema]) -> ResourceType:
+    own = {"User": urns.USER, "Group": urns.GROUP}.get(resource_type.name)
+    if own != resource_type.schema.id:
+        return resource_type
+    fitting = [
+        schema for schema in loose if schema.id.rpartition(":")[2].lower() == resource_type.name.lower()
+    ]
+    extensions = resource_type.extensions + tuple(Extension(schema) for schema in fitting)
+    return replace(resource_type, extensions=extensions)
+
+
+def _check_endpoints(types: list[ResourceType]) -> None:
+    seen: dict[str, str] = {}
+    for resource_type in types:
+        segment = resource_type.endpoint[1:].lower()
+        if segment in _RESERVED:
+            raise InvalidValue(
+                f"resource type {resource_type.name!r}: endpoint {resource_type.endpoint} is SCIM's own"
+            )
+        if segment in seen:
+            raise InvalidValue(
+                f"resource types {seen[segment]!r} and {resource_type.name!r} share endpoint {resource_type.endpoint}"
+            )
+        seen[segment] = resource_type.name
+
+
+def _is_resource_type(document: JsonValue) -> bool:
+    if not isinstance(document, dict):
+        raise InvalidValue("a definition must be a JSON object: a Schema or a ResourceType in RFC 7643 form")
+    listed = [str(urn).lower() for urn in document.get("schemas") or ()]
+    if urns.RESOURCE_TYPE.lower() in listed:
+        return True
+    if urns.SCHEMA.lower() in listed:
+        return False
+    if "endpoint" in document:
+        return True
+    if "attributes" in document:
+        return False
+    raise InvalidValue("a definition has neither attributes (Schema) nor endpoint (ResourceType)")
+
+
+@cache
+def _core_schemas() -> tuple[Schema, ...]:
+    names = ("user", "group", "enterprise_user", "service_provider_config", "resource_type", "schema")
+    # The Schema schema describes subAttributes inside attributes: its one deeper level is the RFC's own.
+    return tuple(_core_schema(_packaged(name)) for name in names)
+
+
+def _core_schema(document: JsonObject) -> Schema:
+    if document["id"] != urns.SCHEMA:
+        return parse_schema(document)
+    attributes = tuple(_schema_attribute(item) for item in document["attributes"])
+    return Schema(document["id"], document["name"], document["description"], attributes)
+
+
+def _schema_attribute(item: JsonObject) -> Attribute:
+    flat = {key: value for key, value in item.items() if key != "subAttributes"} | {"type": "string"}
+    (plain,) = parse_attributes([flat], "Schema")
+    subs = tuple(_schema_attribute(sub) for sub in item.get("subAttributes", ()))
+    return replace(plain, type=Type(item["type"]), sub_attributes=subs)
+
+
+def _packaged(name: str) -> JsonValue:
+    return json.loads(files("rollbook.protocol.schemas").joinpath(f"{name}.json").read_text("utf-8"))
+
+
+_CORE_TYPES: dict[str, JsonObject] = {
+    "User": {
+        "name": "User",
+        "endpoint": "/Users",
+        "description": "Accounts of people and services",
+        "schema": urns.USER,
+        "schemaExtensions": [{"schema": urns.ENTERPRISE_USER, "required": False}],
+    },
+    "Group": {
+        "name": "Group",
+        "endpoint": "/Groups",
+        "description": "Sets of users and of other groups",
+        "schema": urns.GROUP,
+    },
+}

@@ -1,0 +1,169 @@
+"""Equality and order of values, per attribute type: one table of keys (RFC 7644 §3.4.2.2; A-64).
+
+A key is bytes. Two values are equal when their keys are equal, and ordered as their keys are; text keys
+also answer `co`, `sw` and `ew`. The matcher, the value index and the uniqueness check all use these keys,
+so that they cannot disagree.
+"""
+
+import base64
+import binascii
+import math
+import re
+import struct
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from rollbook.protocol.attributes import Attribute, Type
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.values import JsonValue
+
+_DATE_TIME = re.compile(
+    r"(-?\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?\Z", re.ASCII | re.IGNORECASE
+)
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
+
+
+def prepare(text: str) -> str:
+    """The form in which names compare without case: NFKC, full case folding, NFKC, until it stays (A-64)."""
+    if text.isascii():
+        return text.lower()
+    prepared = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    # A few characters fold to sequences that fold again; the key of a key is the key (T-55).
+    return prepared if prepared == text else prepare(prepared)
+
+
+def text_key(text: str, *, exact: bool) -> bytes:
+    """The key of a text: composed if case counts, prepared if not."""
+    if exact:
+        return (text if text.isascii() else unicodedata.normalize("NFC", text)).encode()
+    return prepare(text).encode()
+
+
+def key(attribute: Attribute, value: JsonValue) -> bytes:
+    """The comparison key of one value of a simple attribute.
+
+    Raises:
+        InvalidValue: the value is not of the attribute's type; says what would be accepted.
+    """
+    return _KEYS[attribute.type](attribute, value)
+
+
+def parse_date_time(text: str) -> int:
+    """Milliseconds since 1970 of an xsd:dateTime; without a zone it is UTC (S-24, A-72).
+
+    Raises:
+        ValueError: not a dateTime, or a moment the calendar does not have.
+    """
+    found = _DATE_TIME.match(text)
+    if found is None:
+        raise ValueError(text)
+    year, month, day, hour, minute, second = (int(found[i]) for i in range(1, 7))
+    fraction = int((found[7] or "").ljust(6, "0")[:6])
+    moment = datetime(year, month, day, hour, minute, second, fraction, tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND - _offset_minutes(found[8]) * 60_000
+
+
+def render_date_time(milliseconds: int) -> str:
+    """Milliseconds since 1970 as `YYYY-MM-DDThh:mm:ss.sssZ` (A-72)."""
+    moment = _EPOCH + milliseconds * _MILLISECOND
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z" if moment.year >= 1000 else _old(moment)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = datetime.resolution * 1000
+
+
+def _old(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _offset_minutes(zone: str | None) -> int:
+    if zone is None or zone in "Zz":
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if hours > 14 or minutes > 59:
+        raise ValueError(zone)
+    return (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
+
+
+def _refuse(attribute: Attribute, value: JsonValue, accepted: str) -> InvalidValue:
+    shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:60]
+    return InvalidValue(f"{attribute.name}: {shown} is not of type {attribute.type}; send {accepted}")
+
+
+def _string_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if not isinstance(value, str):
+        raise _refuse(attribute, value, "a JSON string")
+    try:
+        return text_key(value, exact=attribute.compares_exactly)
+    except UnicodeEncodeError:
+        raise _refuse(attribute, "\\ud800…", "text without lone surrogates") from None
+
+
+def _boolean_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if not isinstance(value, bool):
+        raise _refuse(attribute, value, "true or false")
+    return b"\x01" if value else b"\x00"
+
+
+def _integer_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if isinstance(value, bool) or not isinstance(value, int) or not _MIN_INTEGER <= value <= _MAX_INTEGER:
+        raise _refuse(attribute, value, "a whole number of at most 64 bits, without fraction or exponent")
+    return (value - _MIN_INTEGER).to_bytes(8, "big")
+
+
+def _decimal_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _refuse(attribute, value, "a JSON number")
+    (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
+    # IEEE 754 doubles order like integers once the sign bit of positives and all bits of negatives flip.
+    flipped = bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 0x8000000000000000)
+    return struct.pack(">Q", flipped)
+
+
+def _date_time_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if isinstance(value, str):
+        try:
+            return (parse_date_time(value) - _MIN_INTEGER).to_bytes(8, "big")
+        except (ValueError, OverflowError):
+            pass
+    raise _refuse(attribute, value, "a date and time such as 2026-11-23T09:30:00Z")
+
+
+def decode_binary(text: str) -> bytes:
+    """The bytes of base64 text, either alphabet, padded or not (S-25).
+
+    Raises:
+        ValueError: not base64.
+    """
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise ValueError(text) from error
+
+
+def _binary_key(attribute: Attribute, value: JsonValue) -> bytes:
+    if isinstance(value, str):
+        try:
+            return decode_binary(value)
+        except ValueError:
+            pass
+    raise _refuse(attribute, value, "base64 text")
+
+
+def _complex_key(attribute: Attribute, value: JsonValue) -> bytes:
+    raise _refuse(attribute, value, "one of its sub-attributes")
+
+
+_KEYS: dict[Type, Callable[[Attribute, JsonValue], bytes]] = {
+    Type.STRING: _string_key,
+    Type.REFERENCE: _string_key,
+    Type.BOOLEAN: _boolean_key,
+    Type.INTEGER: _integer_key,
+    Type.DECIMAL: _decimal_key,
+    Type.DATE_TIME: _date_time_key,
+    Type.BINARY: _binary_key,
+    Type.COMPLEX: _complex_key,
+}

@@ -1,0 +1,67 @@
+"""A resource between body and store: its document, its members, and changes of both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rollbook.protocol.values import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One value of a membership attribute: the id of a resource, and its type's name if known.
+
+    Two members are the same if their ids are (A-25).
+    """
+
+    value: str
+    type: str | None = None
+    display: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A validated resource: what a client asserted, in canonical spelling.
+
+    `document` holds base attributes at top level, extension attributes under their URN, without
+    `schemas`, `id`, `meta`, membership and derived attributes, and never null or empty arrays.
+    """
+
+    document: JsonObject
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What a change is applied to: the stored document, and those members the change names.
+
+    `members` maps id to member; it is complete only if the change asked for all (`Scope.ALL`).
+    """
+
+    document: JsonObject
+    members: Mapping[str, Member] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a write does to a resource: nothing if it equals `Change()`.
+
+    `document` is the new document, None if it stays. Members are rows to add and ids to remove;
+    those added are not present and those removed are, as far as `Present` told.
+    """
+
+    document: JsonObject | None = None
+    add_members: tuple[Member, ...] = ()
+    remove_members: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the write changes nothing, so that version and lastModified stay (A-31)."""
+        return self.document is None and not self.add_members and not self.remove_members
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which members a change has to see: those named, or all of them."""
+
+    ids: frozenset[str] = frozenset()
+    all: bool = False

@@ -1,0 +1,1 @@
+"""The engine that keeps targets in step with sources."""

@@ -1,0 +1,120 @@
+"""What the engine works with: sources, mappings and targets, as frozen values once the configuration is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from rollbook.protocol.resolved import ResolvedFilter
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonObject, JsonValue
+
+
+class Leave(StrEnum):
+    """What happens to an account of someone who left the target's scope, left the company, or is inactive."""
+
+    DISABLE = "disable"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+class Rule(Protocol):
+    """One way to compute a value: a copy, a constant or an expression."""
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The value, None for no value.
+
+        Raises:
+            MappingError: the expression failed on these inputs.
+        """
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A rule and the attribute it fills. A multi-valued complex attribute has one per value and part."""
+
+    path: AttributePath
+    rule: Rule
+    element: int | None = None
+    """The number of the value this part belongs to, for attributes mapped value by value; else None."""
+
+
+@dataclass(frozen=True)
+class ObjectMapping:
+    """How one kind of object becomes another: only what is assigned here leaves (I-12)."""
+
+    assignments: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True)
+class GroupRule:
+    """Groups made of a source column: one group for each value, the person is a member."""
+
+    column: str
+    display_name: Rule
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place people come from."""
+
+    name: str
+    type: str
+    path: str
+    key: str
+    users: ObjectMapping
+    groups: tuple[GroupRule, ...] = ()
+    missing: Leave = Leave.DISABLE
+    """What happens to a person whose record is gone from a complete reading."""
+    shrink_limit: float = 0.2
+    """The share of known records that may be gone before the run stops (FE-11)."""
+    encoding: str | None = None
+    delimiter: str = ","
+
+
+@dataclass(frozen=True)
+class TargetGroups:
+    """Which groups go to a target, under what name, and whether with members."""
+
+    scope: ResolvedFilter | None
+    mapping: ObjectMapping
+    members: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """A SCIM service to be kept in step. `token` is a secret: its repr must never reach a log."""
+
+    name: str
+    url: str
+    token: str = field(repr=False)
+    scope: ResolvedFilter | None
+    leave: Leave
+    users: ObjectMapping
+    groups: TargetGroups | None
+    digest: str
+    """Changes whenever anything that decides what is sent changes: all links are looked at again then."""
+    concurrency: int = 8
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole of rollbook.yaml."""
+
+    path: str
+    sources: Mapping[str, Source]
+    targets: Mapping[str, Target]
+
+
+class MappingError(Exception):
+    """A rule failed on one object; `attribute` is the path it fills."""
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        super().__init__(f"{attribute}: {reason}")
+        self.attribute = attribute
+        self.reason = reason
+
+
+Wanted = JsonObject
+"""The document a target should hold for a resource: canonical names, no schemas, no id."""

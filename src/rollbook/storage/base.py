@@ -1,0 +1,196 @@
+"""The store: what operations and the engine may ask of it, and what it guarantees.
+
+Guarantees, proved by `rollbook.testing.store_suite` on every backend:
+
+- A write is one transaction: document, value index, memberships, uniqueness, counters and change row are
+  all there or none is (I-02). What was acknowledged survives a crash (I-01).
+- Unique values are decided by the store, under any concurrency (I-05).
+- A write that changes nothing leaves version, lastModified and the change log alone (A-31).
+- A removed resource is in no membership; groups it was in get a new version (A-37).
+- No call reads or changes anything of another tenant (I-08).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rollbook.protocol.query import Query
+from rollbook.protocol.resource import Change, Member, Present, Scope
+from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.values import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, and when: kept in the change log. `at` is milliseconds since 1970, UTC."""
+
+    name: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored resource.
+
+    `body` is a JSON object as bytes: `schemas` and every attribute returned by default, ready to be sent once
+    `id`, `meta` and derived attributes are joined to it (architecture §1). `extra` is a JSON object of the
+    attributes returned only on request or never. Times are milliseconds since 1970.
+    `members` and `groups` are filled only when asked for and only if the type has them.
+    """
+
+    id: str
+    resource_type: str
+    version: str
+    created: int
+    modified: int
+    body: bytes
+    extra: bytes | None = None
+    members: tuple[Member, ...] | None = None
+    groups: tuple[Member, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The outcome of an update: the record now, and whether anything changed."""
+
+    record: Record
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a search: the exact number of matches and the records of the page, in order."""
+
+    total: int
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One row of the change log. `operation` is create, update or delete; `detail` says what changed."""
+
+    sequence: int
+    resource_type: str
+    id: str
+    operation: str
+    version: str
+    author: str
+    at: int
+    detail: JsonObject = field(default_factory=dict)
+
+
+Decide = Callable[[Present], Change]
+"""A pure function of the present state; it may run more than once, and may raise to refuse the write."""
+
+
+class Store(Protocol):
+    """Resources of all types and tenants. `tenant` is the tenant's number, 1 for the default tenant.
+
+    Every method may raise `StoreUnavailable`.
+    """
+
+    async def open(self) -> None:
+        """Connect; create or migrate the database if that is this store's way."""
+
+    async def close(self) -> None:
+        """Finish writes under way and let go of every connection."""
+
+    async def get(
+        self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+    ) -> Record | None:
+        """The resource, or None. `members` and `groups` say whether to read them along."""
+
+    async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
+        """One page of matches, in order of creation.
+
+        Raises:
+            TooMany: no index serves the filter and the number of resources to look at is over the limit.
+        """
+
+    async def insert(
+        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+    ) -> Record:
+        """Create a resource from `change.document` and `change.add_members`; returns it with its members.
+
+        Raises:
+            Uniqueness: a unique value is in use; names the attribute.
+            InvalidValue: a member does not exist in this tenant (A-70).
+        """
+
+    async def update(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        decide: Decide,
+        scope: Scope,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> Updated | None:
+        """Apply what `decide` says of the present state, in one transaction; None if there is no resource.
+
+        `scope` names the members `decide` has to see. `if_match` judges the present version. The record
+        returned has groups but no members: `members` may be large, read them with `get`.
+
+        Raises:
+            PreconditionFailed: `if_match` said no.
+            Uniqueness, InvalidValue: as for insert; and whatever `decide` raises.
+        """
+
+    async def delete(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> bool:
+        """Remove a resource, leaving a tombstone in the log; False if there is none.
+
+        Raises:
+            PreconditionFailed: `if_match` said no.
+        """
+
+    async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
+        """Log entries with a sequence number above `after`, in order, at most `limit`."""
+
+    async def last_change(self, tenant: int) -> int:
+        """The highest sequence number, 0 if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A bearer token as stored: everything but the secret. Times are milliseconds since 1970."""
+
+    id: str
+    tenant: int
+    name: str
+    digest: bytes
+    created: int
+    expires: int | None
+    user: str | None = None
+    revoked: int | None = None
+
+
+class TokenStore(Protocol):
+    """Bearer tokens by their public id."""
+
+    async def token(self, id: str) -> TokenRecord | None:
+        """The token, or None; revoked and expired ones are returned too."""
+
+    async def add_token(self, token: TokenRecord) -> None:
+        """Keep a new token."""
+
+    async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
+        """All tokens of a tenant, oldest first."""
+
+    async def setting(self, name: str) -> str | None:
+        """A value this store keeps for the service itself, such as the pepper of token digests."""
+
+    async def keep_setting(self, name: str, value: str) -> str:
+        """Set a value unless there is one; returns the one that holds."""
+
+
+MembersById = Mapping[str, Member]

@@ -1,0 +1,1 @@
+"""The SQL stores. SQL text is made here and nowhere else."""

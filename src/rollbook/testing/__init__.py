@@ -1,0 +1,1 @@
+"""Suites and tools for testing stores and connectors."""
