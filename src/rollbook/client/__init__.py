@@ -1,1 +1,30 @@
-"""A SCIM client."""
+"""A SCIM client: asynchronous, typed, usable without the rest of Rollbook.
+
+    async with ScimClient("https://example.com/scim/v2", "token") as client:
+        ada = await client.create("/Users", {"schemas": [...], "userName": "ada"})
+
+Loads the protocol package, orjson and pyqwest, nothing else.
+"""
+
+from rollbook.client.authentication import Authentication, Basic, Bearer
+from rollbook.client.client import ScimClient
+from rollbook.client.discovery import Capabilities
+from rollbook.client.paging import Walk
+from rollbook.client.results import ListPage, ScimResource
+from rollbook.client.transport import HttpRequest, HttpResponse, Limits, PyqwestTransport, Transport
+
+__all__ = [
+    "Authentication",
+    "Basic",
+    "Bearer",
+    "Capabilities",
+    "HttpRequest",
+    "HttpResponse",
+    "Limits",
+    "ListPage",
+    "PyqwestTransport",
+    "ScimClient",
+    "ScimResource",
+    "Transport",
+    "Walk",
+]

@@ -77,6 +77,16 @@ class Attribute:
         """The sub-attribute of that name in any case, or None."""
         return self._by_name.get(name.lower())
 
+    @cached_property
+    def hidden_parts(self) -> frozenset[str]:
+        """Names of the sub-attributes that are returned on request only, or never."""
+        return frozenset(sub.name for sub in self.sub_attributes if sub.is_hidden)
+
+    @cached_property
+    def is_hidden(self) -> bool:
+        """Whether it is returned on request only, or never."""
+        return self.returned in {Returned.REQUEST, Returned.NEVER}
+
     @property
     def is_complex(self) -> bool:
         """Whether values are objects."""

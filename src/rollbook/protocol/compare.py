@@ -1,12 +1,13 @@
 """Equality and order of values, per attribute type: one table of keys (RFC 7644 §3.4.2.2; A-64).
 
-A key is bytes. Two values are equal when their keys are equal, and ordered as their keys are; text keys
-also answer `co`, `sw` and `ew`. The matcher, the value index and the uniqueness check all use these keys,
-so that they cannot disagree.
+A key is bytes. Two values are equal when their keys are equal, and ordered as their keys are. `co`, `sw` and
+`ew` look into the searched text, which is the key too wherever `searches_key` says so. The matcher, the value
+index and the uniqueness check all use these functions, so that they cannot disagree.
 """
 
 import base64
 import binascii
+import json
 import math
 import re
 import struct
@@ -49,14 +50,33 @@ def key(attribute: Attribute, value: JsonValue) -> bytes:
     return _KEYS[attribute.type](attribute, value)
 
 
+def searched_text(attribute: Attribute, value: JsonValue) -> bytes:
+    """What `co`, `sw` and `ew` look into: the text as it compares, for a dateTime its UTC form (A-15).
+
+    Raises:
+        InvalidValue: the value is not of the attribute's type, or the type has no text.
+    """
+    if attribute.type is Type.DATE_TIME:
+        moment = int.from_bytes(_date_time_key(attribute, value), "big") + _MIN_INTEGER
+        return render_date_time(moment).encode()
+    if attribute.type not in _TEXTS:
+        raise InvalidValue(f"{attribute.name}: type {attribute.type} has no text to search in")
+    return _string_key(attribute, value)
+
+
+def searches_key(attribute: Attribute) -> bool:
+    """Whether the key of a value is also its searched text, so that an index of keys serves `co`, `sw`, `ew`."""
+    return attribute.type is Type.STRING or (attribute.type is Type.REFERENCE and not _to_resource(attribute))
+
+
 def parse_date_time(text: str) -> int:
     """Milliseconds since 1970 of an xsd:dateTime; without a zone it is UTC (S-24, A-72).
 
     Raises:
-        ValueError: not a dateTime, or a moment the calendar does not have.
+        ValueError: not a dateTime, or a moment that the years 1 to 9999 do not have.
     """
     found = _DATE_TIME.match(text)
-    if found is None:
+    if found is None or len(found[1]) > 4:
         raise ValueError(text)
     year, month, day, hour, minute, second = (int(found[i]) for i in range(1, 7))
     fraction = int((found[7] or "").ljust(6, "0")[:6])
@@ -82,14 +102,18 @@ def _offset_minutes(zone: str | None) -> int:
     if zone is None or zone in "Zz":
         return 0
     hours, minutes = int(zone[1:3]), int(zone[4:6])
-    if hours > 14 or minutes > 59:
+    if hours * 60 + minutes > 14 * 60 or minutes > 59:  # XML Schema ends at 14:00
         raise ValueError(zone)
     return (hours * 60 + minutes) * (-1 if zone[0] == "-" else 1)
 
 
 def _refuse(attribute: Attribute, value: JsonValue, accepted: str) -> InvalidValue:
-    shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:60]
+    shown = type(value).__name__ if isinstance(value, dict | list) else _shown(value)
     return InvalidValue(f"{attribute.name}: {shown} is not of type {attribute.type}; send {accepted}")
+
+
+def _shown(value: JsonValue) -> str:
+    return repr(value[:60]) if isinstance(value, str) else json.dumps(value)[:60]
 
 
 def _string_key(attribute: Attribute, value: JsonValue) -> bytes:
@@ -99,6 +123,23 @@ def _string_key(attribute: Attribute, value: JsonValue) -> bytes:
         return text_key(value, exact=attribute.compares_exactly)
     except UnicodeEncodeError:
         raise _refuse(attribute, "\\ud800…", "text without lone surrogates") from None
+
+
+def _reference_key(attribute: Attribute, value: JsonValue) -> bytes:
+    """References to resources compare by their last two segments, `Users/2819c223`.
+
+    Thereby relative and absolute forms, and those of other API versions, are equal (RFC 7643 §2.4).
+    """
+    text = _string_key(attribute, value)
+    return b"/".join(text.rstrip(b"/").rsplit(b"/", 2)[-2:]) if _to_resource(attribute) else text
+
+
+def _to_resource(attribute: Attribute) -> bool:
+    return any(kind not in _NOT_RESOURCES for kind in attribute.reference_types)
+
+
+_NOT_RESOURCES = {"external", "uri"}
+_TEXTS = {Type.STRING, Type.REFERENCE}
 
 
 def _boolean_key(attribute: Attribute, value: JsonValue) -> bytes:
@@ -114,9 +155,15 @@ def _integer_key(attribute: Attribute, value: JsonValue) -> bytes:
 
 
 def _decimal_key(attribute: Attribute, value: JsonValue) -> bytes:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refuse(attribute, value, "a JSON number")
-    (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
+    try:
+        number = value + 0.0  # makes -0.0 equal to 0.0
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _refuse(attribute, value, "a JSON number that fits 64 bits")
+    (bits,) = struct.unpack(">Q", struct.pack(">d", number))
     # IEEE 754 doubles order like integers once the sign bit of positives and all bits of negatives flip.
     flipped = bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 0x8000000000000000)
     return struct.pack(">Q", flipped)
@@ -126,7 +173,7 @@ def _date_time_key(attribute: Attribute, value: JsonValue) -> bytes:
     if isinstance(value, str):
         try:
             return (parse_date_time(value) - _MIN_INTEGER).to_bytes(8, "big")
-        except (ValueError, OverflowError):
+        except ValueError:
             pass
     raise _refuse(attribute, value, "a date and time such as 2026-11-23T09:30:00Z")
 
@@ -159,7 +206,7 @@ def _complex_key(attribute: Attribute, value: JsonValue) -> bytes:
 
 _KEYS: dict[Type, Callable[[Attribute, JsonValue], bytes]] = {
     Type.STRING: _string_key,
-    Type.REFERENCE: _string_key,
+    Type.REFERENCE: _reference_key,
     Type.BOOLEAN: _boolean_key,
     Type.INTEGER: _integer_key,
     Type.DECIMAL: _decimal_key,

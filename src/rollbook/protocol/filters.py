@@ -4,7 +4,7 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
@@ -27,10 +27,10 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True)
 class Name:
-    """An attribute path as written: everything before the last `.sub`, URN included, and its position."""
+    """An attribute path as written, URN and `.sub` included, and the column it starts in, 0 if not known."""
 
     text: str
-    position: int = 0
+    position: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Compare:
     name: Name
     operator: Operator
     value: JsonValue
-    bare: bool = False
+    bare: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import ResourceType
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}\Z", re.ASCII)
+_NUMBER = re.compile(r"([+-]?)0*([0-9]+)\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ def parse_page(start_index: str | None, count: str | None, *, default: int, most
 
 
 def _whole(name: str, text: str) -> int:
-    if _NUMBER.match(text) is None:
+    found = _NUMBER.match(text)
+    if found is None:
         raise InvalidValue(f"{name} must be a whole number such as 1 or 100, not {text[:40]!r}")
-    return int(text)
+    digits = found[2] if len(found[2]) <= 18 else "9" * 18  # beyond any page, and within 64 bits
+    return int(found[1] + digits)

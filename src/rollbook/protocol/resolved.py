@@ -22,7 +22,8 @@ class HasValue:
 class Test:
     """Some value of the simple attribute at `path` stands in relation `operator` to `key`.
 
-    `operator` is never NE; `key` is made by `compare.key` of the leaf attribute.
+    `operator` is never NE. `key` is `compare.searched_text` of the leaf attribute for CO, SW and EW, and never
+    empty then; it is `compare.key` for all others. For most attributes these are one (`compare.searches_key`).
     """
 
     __test__ = False  # not a pytest class
@@ -34,9 +35,9 @@ class Test:
 
 @dataclass(frozen=True)
 class Element:
-    """One value of the multi-valued complex attribute at `path` passes `inner` alone.
+    """One value of the complex attribute at `path` passes `inner` alone; a single value counts as one.
 
-    Paths inside `inner` are full paths with the same attribute and a part.
+    Paths inside `inner` are full paths with the same attribute and a part. Elements do not nest.
     """
 
     path: AttributePath

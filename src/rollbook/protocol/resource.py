@@ -24,10 +24,12 @@ class Resource:
 
     `document` holds base attributes at top level, extension attributes under their URN, without
     `schemas`, `id`, `meta`, membership and derived attributes, and never null or empty arrays.
+    `cleared` names the base and common attributes sent as null or empty, which get no default (P-3.3-04).
     """
 
     document: JsonObject
     members: tuple[Member, ...] = ()
+    cleared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from rollbook.protocol.attributes import Attribute
+from rollbook.protocol.attributes import Attribute, Mutability
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,35 @@ class ResourceType:
         for extension in self.extensions:
             for attribute in extension.schema.attributes:
                 yield AttributePath(extension.schema.id, attribute)
+
+    def parts(self) -> Iterator[AttributePath]:
+        """Every attribute of base schema and extensions, each followed by its parts; common ones left out."""
+        for path in self.paths():
+            if path.urn is not None or path.attribute.name.lower() not in self._common_by_name:
+                yield path
+                yield from (path._replace(sub=sub) for sub in path.attribute.sub_attributes)
+
+    @cached_property
+    def required_paths(self) -> tuple[AttributePath, ...]:
+        """What a client has to give a value: required and not readOnly (RFC 7643 §2.2)."""
+        return tuple(
+            path
+            for path in self.parts()
+            if path.leaf.required
+            and Mutability.READ_ONLY not in {path.attribute.mutability, path.leaf.mutability}
+            and path.attribute.name != self.memberships
+        )
+
+    @cached_property
+    def kept_paths(self) -> tuple[AttributePath, ...]:
+        """What PUT does not clear when it is left out: single or top-level values not readWrite (A-05, A-06)."""
+        return tuple(
+            path
+            for path in self.parts()
+            if path.leaf.mutability is not Mutability.READ_WRITE
+            and not (path.sub and path.attribute.multi_valued)
+            and path.attribute.name not in {self.memberships, self.derived}
+        )
 
 
 def _leads(urn: str, text: str) -> bool:

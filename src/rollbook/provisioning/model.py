@@ -68,6 +68,10 @@ class Source:
     """What happens to a person whose record is gone from a complete reading."""
     shrink_limit: float = 0.2
     """The share of known records that may be gone before the run stops (FE-11)."""
+    references: tuple[Assignment, ...] = ()
+    """Attributes that name another person by the source's key, such as the manager."""
+    columns: tuple[str, ...] = ()
+    """Every column that must be there: the key, and what rules read without coping with its absence."""
     encoding: str | None = None
     delimiter: str = ","
 

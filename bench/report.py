@@ -1,0 +1,145 @@
+"""Figures as a table for people, and into docs/performance.md."""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.cases import CASES, Case
+from bench.servers import BARE, ROLLBOOK
+from bench.wrk import CONNECTIONS, WRK, Figure
+
+Results = dict[str, dict[str, Figure]]
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+FLUSHES = 50
+
+
+def machine_facts(directory: Path) -> dict[str, str]:
+    """What a reader must know to make sense of the figures."""
+    import apsw
+
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processor": f"{os.cpu_count()} × {_processor()}",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        "load before": ", ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "disk flush": f"{_flush_time(directory) * 1e3:.2f} ms",
+        "driver": f"wrk, 1 thread, {CONNECTIONS} connections" if WRK else f"pyqwest, {CONNECTIONS} tasks",
+        "node": _version(["node", "--version"]),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _flush_time(directory: Path) -> float:
+    """Seconds that one fsync of a small append takes."""
+    with (directory / "flush").open("wb") as file:
+        started = time.perf_counter()
+        for _ in range(FLUSHES):
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+        return (time.perf_counter() - started) / FLUSHES
+
+
+def _version(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "not installed"
+
+
+def say(server: str, case: Case, figure: Figure) -> None:
+    """One line as soon as it is known."""
+    notes = f"  {figure.failed} FAILED" if figure.failed else ""
+    notes += "  (requests sent more than once round)" if figure.exhausted and case.needs_groups else ""
+    notes += f"  ({figure.driver})" if figure.driver != "wrk" else ""
+    print(
+        f"  {server:15} {case.title:38} {figure.per_second:9,.1f}/s"
+        f"   p50 {figure.p50_ms:8.2f} ms   p99 {figure.p99_ms:8.2f} ms{notes}",
+        flush=True,
+    )
+
+
+def markdown(results: Results) -> str:
+    """Rates, latencies and ratios as Markdown tables."""
+    return f"{_rates(results)}\n\n{_ratios(results)}"
+
+
+def _rates(results: Results) -> str:
+    names = list(results)
+    lines = [
+        f"| requests per second (p50, p99 in ms) | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for case in CASES:
+        if case.name in results[ROLLBOOK.name]:
+            cells = (_cell(results[name].get(case.name)) for name in names)
+            lines.append(f"| {case.title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    failed = f" {figure.failed} failed" if figure.failed else ""
+    digits = 0 if figure.per_second >= 100 else 1
+    return f"{figure.per_second:,.{digits}f} ({figure.p50_ms:,.1f}, {figure.p99_ms:,.1f}){failed}"
+
+
+def _ratios(results: Results) -> str:
+    lines = [
+        "| Rollbook against | bare route | expected | fastest peer | expected |",
+        "|---|---|---|---|---|",
+    ]
+    ours = results[ROLLBOOK.name]
+    for case in CASES:
+        if case.name in ours:
+            rate = ours[case.name].per_second
+            bare = results[BARE.name].get(case.name)
+            peers = [
+                row[case.name] for name, row in results.items() if name not in {BARE.name, ROLLBOOK.name}
+            ]
+            best = max((figure.per_second for figure in peers), default=None)
+            lines.append(
+                f"| {case.title} | {_ratio(rate, bare.per_second if bare else None)} | {_goal(case.of_bare)}"
+                f" | {_ratio(rate, best)} | {_goal(case.of_peer)} |"
+            )
+    if "member-all" in ours and "member-10" in ours:
+        cost = ours["member-10"].per_second / ours["member-all"].per_second
+        lines.append(
+            f"\nA member added to the group of all users costs {cost:.2f} × one added to 10 (expected ≤ 1.3)."
+        )
+    return "\n".join(lines)
+
+
+def _ratio(rate: float, other: float | None) -> str:
+    return f"{rate / other:,.2f} ×" if other else "–"
+
+
+def _goal(least: float | None) -> str:
+    return f"≥ {least:g} ×" if least else "–"
+
+
+def write(facts: Mapping[str, str], table: str) -> None:
+    """Put the tables into the documentation, between two markers."""
+    text = DOCUMENT.read_text("utf-8")
+    head, rest = text.split(BEGIN)
+    tail = rest.split(END)[1]
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{listed}\n\n{table}\n\n{END}{tail}", "utf-8")
+    print(f"written: {DOCUMENT}")

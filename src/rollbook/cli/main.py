@@ -1,0 +1,55 @@
+"""The command tree. Commands import what they need when they run, so that `--help` is quick."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rollbook import __version__
+from rollbook.cli import config, demo, provision, serve, tokens
+
+app = typer.Typer(
+    name="rollbook",
+    help="SCIM 2.0 server, client and provisioning engine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"rollbook {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Rollbook."""
+
+
+app.command()(serve.serve)
+app.add_typer(tokens.app, name="token")
+app.add_typer(config.app, name="config")
+app.command()(provision.pull)
+app.command()(provision.plan)
+app.command()(provision.apply)
+app.command()(provision.status)
+app.command()(demo.demo)
+
+
+def run() -> None:
+    """Run the command; what it cannot do becomes one clear message and an exit code, never a traceback."""
+    from rollbook.cli.errors import exit_code
+
+    try:
+        app()
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        sys.exit(code)

@@ -1,0 +1,167 @@
+"""`rollbook serve`: run the SCIM server."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rollbook.app import Application
+    from rollbook.settings import Settings
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="sqlite:///relative.db or sqlite:////absolute.db; ROLLBOOK_DATABASE says the same."
+            " Without either, a file in your data directory.",
+            metavar="URL",
+        ),
+    ] = None,
+    schemas: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory with Schema and ResourceType files (*.json) in RFC form.", metavar="DIR"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A rollbook.yaml to check at start.", metavar="FILE")
+    ] = None,
+    insecure_http: Annotated[
+        bool, typer.Option("--insecure-http", help="Serve other machines without TLS.")
+    ] = False,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="What issued URIs start with, such as https://scim.example.com.", metavar="URL"),
+    ] = None,
+) -> None:
+    """Run the SCIM server. Without options: on this machine only, on SQLite, with a first token."""
+    import asyncio
+
+    from rollbook.settings import BOOTSTRAP_TOKEN, Settings, check_exposure, choose_database
+
+    url, origin = choose_database(database, os.environ)
+    settings = Settings(
+        host=host,
+        port=port,
+        database=url,
+        database_origin=origin,
+        schemas=schemas,
+        config=config,
+        insecure_http=insecure_http,
+        public_url=public_url,
+        bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
+    )
+    check_exposure(settings)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: "Settings") -> None:
+    from rollbook.app import running
+    from rollbook.settings import sqlite_path
+    from rollbook.storage.sql.sqlite import serve_lock
+
+    _check_config(settings)
+    path = sqlite_path(settings.database)
+    is_new = not path.exists()
+    _check_port(settings)
+    with serve_lock(path):
+        async with running(settings) as application:
+            token = await _first_token(settings, application)
+            _announce(settings, application, is_new=is_new, token=token)
+            await _listen(settings, application)
+    print("stopped: every request was answered, the store is closed", flush=True)
+
+
+def _check_config(settings: "Settings") -> None:
+    if settings.config is not None:
+        from rollbook.app import load_catalog
+        from rollbook.provisioning.config import load_config
+
+        load_config(settings.config, load_catalog(settings.schemas), os.environ)
+
+
+async def _listen(settings: "Settings", application: "Application") -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
+    import asyncio
+    import signal
+
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server
+
+    server = Server(
+        application.asgi,
+        settings.host,
+        settings.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.auto,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    await server.serve()
+
+
+def _check_port(settings: "Settings") -> None:
+    """Refuse a port that is taken, in words, before anything is opened."""
+    import socket
+
+    from rollbook.settings import SettingsError
+
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host.strip("[]"), settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host} port {settings.port}: {error.strerror};"
+                " choose another with --port"
+            ) from None
+
+
+async def _first_token(settings: "Settings", application: "Application") -> str | None:
+    """A token for a store that has none; nothing when one comes from the environment."""
+    from rollbook.app import now
+    from rollbook.operations import tokens
+
+    store, tenant = application.store, application.tenant.number
+    if settings.bootstrap_token is not None or await store.tokens(tenant):
+        return None
+    at = now()
+    return await tokens.issue(store, tenant, "first", now=at, expires=at + tokens.YEAR)
+
+
+def _announce(settings: "Settings", application: "Application", *, is_new: bool, token: str | None) -> None:
+    """Say what was chosen and why."""
+    from rollbook import __version__
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    origin = settings.public_url or f"http://{host}:{settings.port}"
+    state = "new" if is_new else "found"
+    types = ", ".join(kind.endpoint for kind in application.tenant.catalog.resource_types)
+    source = f"from {settings.schemas}" if settings.schemas else "core schemas; add yours with --schemas DIR"
+    exposure = "bound to this machine only" if not settings.is_public else "told so by --insecure-http"
+    lines = [
+        f"rollbook {__version__}",
+        f"  store    {settings.database} ({settings.database_origin}, {state})",
+        f"  serving  {types} ({source})",
+        f"  TLS      off: {exposure}",
+        f"  SCIM     {origin.rstrip('/')}/scim/v2",
+    ]
+    if token is not None:
+        lines += [f"  token    {token}", "           shown this once; valid for one year"]
+    elif settings.bootstrap_token is not None:
+        lines += ["  token    the one in ROLLBOOK_BOOTSTRAP_TOKEN"]
+    else:
+        lines += ["  token    make more with: rollbook token create"]
+    print("\n".join(lines), flush=True)

@@ -1,0 +1,116 @@
+"""What a service says it can do, read with patience (RFC 7644 §4; client.md 2)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from rollbook.client.answers import member
+from rollbook.protocol.errors import RequestError, TargetRefused
+from rollbook.protocol.values import JsonObject, JsonValue
+
+_USUAL_ENDPOINTS: dict[str, str] = {"User": "/Users", "Group": "/Groups"}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Features of a service. What it did not say is as most services are: PATCH and filters, no more.
+
+    `endpoints` maps resource type names to paths with a leading slash. `attributes` maps lower-case schema
+    URNs to lower-case attribute names; empty if the service does not tell. `problems` says what could not
+    be read, for people.
+    """
+
+    patch: bool = True
+    filter: bool = True
+    filter_max_results: int | None = None
+    bulk: bool = False
+    sort: bool = False
+    etag: bool = False
+    endpoints: Mapping[str, str] = field(default_factory=lambda: dict(_USUAL_ENDPOINTS))
+    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+Read = Callable[[str], Awaitable[JsonValue]]
+"""The JSON under a path."""
+
+
+async def discover(read: Read) -> Capabilities:
+    """What the three discovery endpoints say; what is missing or broken stays at its usual value (C-2-03).
+
+    Raises:
+        TargetUnavailable: there was no answer.
+    """
+    problems: list[str] = []
+    config = _as_object(await _tolerant(read, "/ServiceProviderConfig", problems))
+    types = _as_list(await _tolerant(read, "/ResourceTypes", problems))
+    schemas = _as_list(await _tolerant(read, "/Schemas", problems))
+    usual = Capabilities()
+    return Capabilities(
+        patch=_supported(config, "patch", usual=usual.patch),
+        filter=_supported(config, "filter", usual=usual.filter),
+        filter_max_results=_limit(config, "filter", "maxResults"),
+        bulk=_supported(config, "bulk", usual=usual.bulk),
+        sort=_supported(config, "sort", usual=usual.sort),
+        etag=_supported(config, "etag", usual=usual.etag),
+        endpoints={**_USUAL_ENDPOINTS, **_endpoints(types)},
+        attributes=_attributes(schemas),
+        problems=tuple(problems),
+    )
+
+
+async def _tolerant(read: Read, path: str, problems: list[str]) -> JsonValue:
+    try:
+        return await read(path)
+    except (RequestError, TargetRefused) as error:
+        problems.append(f"{path}: {error.detail}")
+        return None
+
+
+def _as_object(value: JsonValue) -> JsonObject:
+    """The object itself, or the only one of a list."""
+    items = _as_list(value)
+    return items[0] if len(items) == 1 else {}
+
+
+def _as_list(value: JsonValue) -> list[JsonObject]:
+    """The objects of a ListResponse, of a bare array, or the bare object."""
+    if isinstance(value, dict):
+        resources = member(value, "Resources")
+        value = resources if isinstance(resources, list) else [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _supported(config: JsonObject, feature: str, *, usual: bool) -> bool:
+    section = member(config, feature)
+    told = member(section, "supported") if isinstance(section, dict) else None
+    return told if isinstance(told, bool) else usual
+
+
+def _limit(config: JsonObject, feature: str, name: str) -> int | None:
+    # A limit that is not named is unknown, not absent (C-2-04).
+    section = member(config, feature)
+    told = member(section, name) if isinstance(section, dict) else None
+    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None
+
+
+def _endpoints(types: list[JsonObject]) -> dict[str, str]:
+    pairs = ((member(item, "name"), member(item, "endpoint")) for item in types)
+    return {
+        name: "/" + endpoint.strip("/")
+        for name, endpoint in pairs
+        if isinstance(name, str) and isinstance(endpoint, str) and _is_path(endpoint)
+    }
+
+
+def _is_path(endpoint: str) -> bool:
+    return endpoint.strip("/") != "" and "//" not in endpoint and not set(endpoint) & set("?#\\ ")
+
+
+def _attributes(schemas: list[JsonObject]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for schema in schemas:
+        urn, attributes = member(schema, "id"), member(schema, "attributes")
+        if isinstance(urn, str) and isinstance(attributes, list):
+            names = (member(item, "name") for item in attributes if isinstance(item, dict))
+            found[urn.lower()] = frozenset(name.lower() for name in names if isinstance(name, str))
+    return found

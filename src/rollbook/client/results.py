@@ -1,0 +1,96 @@
+"""What calls return, and reading it liberally (client.md 4)."""
+
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from rollbook.client.answers import member
+from rollbook.client.ladder import same_origin
+from rollbook.protocol.errors import TargetRefused
+from rollbook.protocol.values import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class ScimResource:
+    """A resource as the service showed it: `body` is untouched, unknown attributes included (C-4-06)."""
+
+    id: str
+    version: str | None
+    location: str | None
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of results. `start_index` is where it begins, `total` what the service counts in all."""
+
+    total: int
+    start_index: int
+    resources: tuple[ScimResource, ...]
+
+
+def read_resource(document: JsonValue, base_url: str) -> ScimResource:
+    """A resource from its JSON.
+
+    Raises:
+        TargetRefused: not an object with an id.
+    """
+    if not isinstance(document, dict):
+        raise TargetRefused("the answer is not a resource: a JSON object is due")
+    remote_id = member(document, "id")
+    if not isinstance(remote_id, str | int) or isinstance(remote_id, bool) or remote_id == "":
+        raise TargetRefused("the answer is not a resource: it has no id")
+    meta = member(document, "meta")
+    meta = meta if isinstance(meta, dict) else {}
+    version, location = member(meta, "version"), member(meta, "location")
+    return ScimResource(
+        str(remote_id),
+        version if isinstance(version, str) and version else None,
+        read_location(location, base_url),
+        document,
+    )
+
+
+def read_location(text: JsonValue, base_url: str) -> str | None:
+    """An absolute Location of the same origin; relative ones are completed, foreign ones dropped (C-4-09)."""
+    if not isinstance(text, str) or not text.strip('" '):
+        return None
+    location = urljoin(base_url + "/", text.strip('" '))
+    return location if same_origin(location, base_url) else None
+
+
+def read_page(document: JsonValue, base_url: str, asked_from: int) -> ListPage:
+    """A page of results from a ListResponse, from a bare array, or from one bare resource (C-2-03, C-4-05).
+
+    Raises:
+        TargetRefused: none of these.
+    """
+    if isinstance(document, list):
+        found = tuple(read_resource(item, base_url) for item in document)
+        return ListPage(len(found), asked_from, found)
+    if not isinstance(document, dict):
+        raise TargetRefused("the answer is not a list of resources")
+    items = member(document, "Resources")
+    total = _whole(member(document, "totalResults"))
+    if items is None and total is None:
+        if member(document, "id") is None:
+            raise TargetRefused("the answer is not a list of resources: no totalResults, no Resources")
+        return ListPage(1, asked_from, (read_resource(document, base_url),))
+    if not isinstance(items, list | None):
+        raise TargetRefused("Resources is not an array")
+    found = tuple(read_resource(item, base_url) for item in items or ())
+    start = _whole(member(document, "startIndex"))
+    return ListPage(
+        asked_from - 1 + len(found) if total is None else max(total, 0),
+        start if start is not None and start > 0 else asked_from,
+        found,
+    )
+
+
+def _whole(value: JsonValue) -> int | None:
+    """A paging number, also as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    readable = isinstance(value, str) and len(value) <= 18 and value.isascii() and value.isdigit()
+    return int(value) if readable else None

@@ -1,0 +1,116 @@
+"""One HTTP exchange: what goes out, what comes back, and the way over pyqwest.
+
+Knows nothing of SCIM. Whatever keeps an answer from arriving whole becomes `TargetUnavailable` here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyqwest
+
+from rollbook.protocol.errors import TargetRefused, TargetUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request ready to be sent; `url` is absolute and percent-encoded."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A whole answer; header names are lower case, the first of several values counts."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+
+class Transport(Protocol):
+    """Sends one request and returns its answer; never repeats and never follows a redirect."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer.
+
+        Raises:
+            TargetUnavailable: no whole answer came; whether the request was carried out is unknown.
+            TargetRefused: the answer is larger than this transport takes.
+        """
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one exchange: seconds to connect, seconds for everything, bytes of a decoded answer (T-65)."""
+
+    connect: float = 10.0
+    total: float = 30.0
+    answer_bytes: int = 32 * 1024 * 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class PyqwestTransport:
+    """A transport over pyqwest with connections of its own, to be shared by all calls to one service."""
+
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, *, ca: bytes | None = None, idle_connections: int = 8
+    ) -> None:
+        """`ca` is PEM text of authorities to trust beside those of the system."""
+        self._limits = limits
+        self._transport = pyqwest.HTTPTransport(
+            tls_ca_cert=ca,
+            tls_include_system_certs=True,  # pyqwest trusts nobody unless told
+            connect_timeout=limits.connect,
+            timeout=limits.total,
+            pool_max_idle_per_host=idle_connections,
+            follow_redirects=False,  # a redirect must not carry our credentials away (C-1-08)
+            enable_cookie_store=False,
+            enable_otel=False,
+        )
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer, read up to the limit."""
+        outgoing = pyqwest.Request(
+            request.method, request.url, pyqwest.Headers(request.headers.items()), request.content or None
+        )
+        try:
+            async with await self._transport.execute(outgoing) as answer:
+                content = await self._read(answer)
+                return HttpResponse(answer.status, _first_values(answer.headers), content)
+        except TimeoutError as error:
+            raise TargetUnavailable(f"no answer within {self._limits.total:g} s") from error
+        except (OSError, pyqwest.ReadError, pyqwest.WriteError, pyqwest.RemoteProtocolError) as error:
+            raise TargetUnavailable(f"no answer: {_cause(error)}") from error
+
+    async def _read(self, answer: pyqwest.Response) -> bytes:
+        content = bytearray()
+        async for chunk in answer.content:
+            content += chunk
+            if len(content) > self._limits.answer_bytes:
+                raise TargetRefused(
+                    f"the answer is larger than {self._limits.answer_bytes} bytes", http_status=answer.status
+                )
+        return bytes(content)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+
+def _first_values(headers: pyqwest.Headers) -> dict[str, str]:
+    return {name.lower(): headers[name] for name in headers}
+
+
+def _cause(error: Exception) -> str:
+    # pyqwest quotes the URL, and a URL may hold a filter with personal data (C-1-05): keep what follows it.
+    text = str(error)
+    return text.rpartition("): ")[2] if "for url (" in text else text

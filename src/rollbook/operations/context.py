@@ -1,0 +1,72 @@
+"""What every operation is given: the store, what is served, the limits, the clock, and who asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rollbook.operations.passwords import PasswordHasher
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.quirks import AUTO, Leniency, Profile
+from rollbook.storage.base import Author, Store, TokenStore
+
+DEFAULT_TENANT = 1
+"""Number of the tenant served under /scim/v2."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Most of everything a request may bring or ask for (A-57)."""
+
+    body_bytes: int = 16 * 1024 * 1024
+    body_seconds: float = 30.0
+    query_bytes: int = 64 * 1024
+    page: int = 1000
+    default_page: int = 100
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One tenant's settings: what it serves and how lenient it is. One object, kept frozen."""
+
+    number: int
+    catalog: Catalog
+    profile: Profile = AUTO
+    open_discovery: bool = True
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the tenant and name of the token, and the id of the user it acts for, if any."""
+
+    tenant: Tenant
+    name: str
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything an operation reaches the outside world through. `now` is milliseconds since 1970, UTC."""
+
+    store: Store
+    tokens: TokenStore
+    now: Callable[[], int]
+    new_id: Callable[[], str]
+    passwords: PasswordHasher
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request's view: services, caller, and the quirks it may use."""
+
+    services: Services
+    caller: Caller
+    leniency: Leniency = field(default_factory=Leniency)
+
+    @property
+    def tenant(self) -> int:
+        """The number every store call is bound to."""
+        return self.caller.tenant.number
+
+    def author(self) -> Author:
+        """Who writes, and when, for the change log."""
+        return Author(self.caller.name, self.services.now())

@@ -1,0 +1,48 @@
+"""ServiceProviderConfig, ResourceTypes and Schemas: what is announced, and it is true (RFC 7644 §4, P-4-10)."""
+
+from rollbook.operations.context import Limits
+from rollbook.protocol import urns
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.definitions import render_resource_type, render_schema
+from rollbook.protocol.values import JsonObject
+
+
+def service_provider_config(limits: Limits, base: str) -> JsonObject:
+    """The configuration object; `base` is the absolute URI of this service (RFC 7643 §5)."""
+    return {
+        "schemas": [urns.SERVICE_PROVIDER_CONFIG],
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": limits.page},
+        "changePassword": {"supported": True},
+        "sort": {"supported": False},
+        "etag": {"supported": True},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "Bearer token",
+                "description": "A token made with: rollbook token create",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+    }
+
+
+def resource_types(catalog: Catalog, base: str) -> list[JsonObject]:
+    """Every resource type (RFC 7643 §6)."""
+    return [
+        render_resource_type(resource_type)
+        | {"meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/{resource_type.id}"}}
+        for resource_type in catalog.resource_types
+    ]
+
+
+def schemas(catalog: Catalog, base: str) -> list[JsonObject]:
+    """Every schema, those of the configuration resources too (A-62)."""
+    return [
+        render_schema(schema)
+        | {"meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.id}"}}
+        for schema in catalog.schemas
+    ]

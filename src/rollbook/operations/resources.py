@@ -1,0 +1,128 @@
+"""Create, read, replace, patch and delete one resource (RFC 7644 §3.3–§3.6): read, decide, write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rollbook.operations.context import Context
+from rollbook.protocol import patch as patching
+from rollbook.protocol import validate
+from rollbook.protocol.errors import NotFound
+from rollbook.protocol.resource import Resource, Scope
+from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.values import JsonValue
+from rollbook.storage.base import Record, Updated
+
+Precondition = Callable[[str], bool] | None
+"""Judges the present version of a resource, as If-Match does; None accepts any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write: the record as it is now, and whether anything changed."""
+
+    record: Record
+    changed: bool = True
+
+
+async def create(context: Context, resource_type: ResourceType, body: JsonValue) -> Written:
+    """Create a resource (RFC 7644 §3.3).
+
+    Raises:
+        RequestError: the body is refused, or a unique value is in use.
+    """
+    resource = validate.read_body(body, resource_type, context.leniency, at_create=True)
+    resource = await _with_hashes(context, resource, resource_type)
+    services = context.services
+    record = await services.store.insert(
+        context.tenant, resource_type, services.new_id(), validate.create(resource), context.author()
+    )
+    return Written(record)
+
+
+async def read(
+    context: Context, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+) -> Record:
+    """One resource (RFC 7644 §3.4.1).
+
+    Raises:
+        NotFound: there is none of that id, or it was deleted.
+    """
+    found = await context.services.store.get(
+        context.tenant, resource_type, id, members=members, groups=groups
+    )
+    return found or _missing(resource_type, id)
+
+
+async def replace(
+    context: Context, resource_type: ResourceType, id: str, body: JsonValue, if_match: Precondition
+) -> Written:
+    """Replace a resource (RFC 7644 §3.5.1).
+
+    Raises:
+        NotFound, PreconditionFailed, RequestError: nothing was changed.
+    """
+    resource = validate.read_body(body, resource_type, context.leniency, at_create=False)
+    resource = await _with_hashes(context, resource, resource_type)
+    decide = validate.replace(resource, resource_type, context.leniency)
+    scope = Scope(all=resource_type.memberships is not None)
+    updated = await context.services.store.update(
+        context.tenant, resource_type, id, decide, scope, context.author(), if_match=if_match
+    )
+    return _written(updated, resource_type, id)
+
+
+async def patch(
+    context: Context, resource_type: ResourceType, id: str, body: JsonValue, if_match: Precondition
+) -> Written:
+    """Change a resource in part, all operations or none (RFC 7644 §3.5.2).
+
+    Raises:
+        NotFound, PreconditionFailed, RequestError: nothing was changed.
+    """
+    message = patching.parse_patch(body, resource_type, context.leniency)
+    secrets = patching.secrets_of(message)
+    if secrets:
+        hashes = await context.services.passwords.hashes(secrets)
+        message = patching.map_secrets(message, hashes.__getitem__)
+    updated = await context.services.store.update(
+        context.tenant,
+        resource_type,
+        id,
+        lambda present: patching.apply(message, present),
+        patching.scope(message),
+        context.author(),
+        if_match=if_match,
+    )
+    return _written(updated, resource_type, id)
+
+
+async def delete(context: Context, resource_type: ResourceType, id: str, if_match: Precondition) -> None:
+    """Remove a resource (RFC 7644 §3.6).
+
+    Raises:
+        NotFound, PreconditionFailed: nothing was removed.
+    """
+    gone = await context.services.store.delete(
+        context.tenant, resource_type, id, context.author(), if_match=if_match
+    )
+    if not gone:
+        _missing(resource_type, id)
+
+
+async def _with_hashes(context: Context, resource: Resource, resource_type: ResourceType) -> Resource:
+    secret = resource.document.get(resource_type.secret) if resource_type.secret else None
+    if secret is None:
+        return resource
+    hashes = await context.services.passwords.hashes([secret])
+    return validate.map_secrets(resource, resource_type, hashes.__getitem__)
+
+
+def _written(updated: Updated | None, resource_type: ResourceType, id: str) -> Written:
+    if updated is None:
+        _missing(resource_type, id)
+    return Written(updated.record, updated.changed)
+
+
+def _missing(resource_type: ResourceType, id: str) -> NoReturn:
+    raise NotFound(f"there is no {resource_type.name} with id {id[:64]!r}")

@@ -1,0 +1,120 @@
+"""Bearer tokens: made, recognised, verified (P-7-02, P-7-03, T-02, T-03).
+
+A token reads `rb_live_<id>_<secret><checksum>`: the prefix and the checksum let scanners find leaks, the id
+finds the row, and only a keyed hash of the whole is stored.
+"""
+
+import hashlib
+import hmac
+import secrets
+import zlib
+from dataclasses import dataclass, field
+
+from rollbook.operations.context import Caller, Tenant
+from rollbook.protocol.errors import Unauthorized
+from rollbook.storage.base import TokenRecord, TokenStore
+
+PREFIX = "rb_live_"
+YEAR = 365 * 24 * 3600 * 1000
+"""Default life of a token in milliseconds (A-66)."""
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
+_LENGTH = len(PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
+_REMEMBERED = 10_000
+_REMEMBER_MS = 5_000
+
+
+def new_token() -> tuple[str, str]:
+    """A fresh token and its public id; the secret has 256 random bits."""
+    token_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+    secret = _base62(int.from_bytes(secrets.token_bytes(32), "big"), _SECRET_LENGTH)
+    body = f"{PREFIX}{token_id}_{secret}"
+    return body + _checksum(body), token_id
+
+
+def token_id(text: str) -> str | None:
+    """The public id of a well-formed token, None for anything else."""
+    if len(text) != _LENGTH or not text.startswith(PREFIX) or not text.isascii():
+        return None
+    body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    return text[len(PREFIX) : len(PREFIX) + _ID_LENGTH] if _checksum(body) == checksum else None
+
+
+async def pepper(store: TokenStore) -> bytes:
+    """The key of token digests, made once for each store."""
+    return bytes.fromhex(await store.keep_setting("token-pepper", secrets.token_hex(32)))
+
+
+def digest(key: bytes, token: str) -> bytes:
+    """What is stored of a token: HMAC-SHA256 of its text. 256 random bits need no slow hash."""
+    return hmac.digest(key, token.encode(errors="surrogateescape"), hashlib.sha256)
+
+
+async def issue(
+    store: TokenStore, tenant: int, name: str, *, now: int, expires: int | None, user: str | None = None
+) -> str:
+    """Make and keep a token; the text returned is shown once and kept nowhere."""
+    text, identifier = new_token()
+    await store.add_token(
+        TokenRecord(identifier, tenant, name, digest(await pepper(store), text), now, expires, user)
+    )
+    return text
+
+
+@dataclass
+class Verifier:
+    """Says who a bearer token speaks for. Verified tokens are remembered for five seconds."""
+
+    store: TokenStore
+    tenant: Tenant
+    key: bytes
+    bootstrap: bytes | None = None
+    """Digest of a token from the environment that has all rights on the default tenant."""
+    _known: dict[bytes, tuple[int, Caller]] = field(default_factory=dict)
+
+    @property
+    def nobody(self) -> Caller:
+        """The caller of endpoints that are open to all."""
+        return Caller(self.tenant, "anonymous")
+
+    async def verify(self, text: str, now: int) -> Caller:
+        """The caller a token stands for.
+
+        Raises:
+            Unauthorized: unknown, expired or revoked; the words do not say which exists.
+        """
+        presented = digest(self.key, text)
+        known = self._known.get(presented)
+        if known is not None and now < known[0]:
+            return known[1]
+        caller = await self._look_up(text, presented, now)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[presented] = (now + _REMEMBER_MS, caller)
+        return caller
+
+    async def _look_up(self, text: str, presented: bytes, now: int) -> Caller:
+        if self.bootstrap is not None and hmac.compare_digest(presented, self.bootstrap):
+            return Caller(self.tenant, "bootstrap")
+        identifier = token_id(text)
+        record = await self.store.token(identifier) if identifier else None
+        # An unknown id is compared too, so that it takes as long as a wrong secret (T-03).
+        fits = hmac.compare_digest(presented, record.digest if record else bytes(32))
+        if record is None or not fits or record.tenant != self.tenant.number:
+            raise Unauthorized("the bearer token is not known here; make one with: rollbook token create")
+        if record.revoked is not None or (record.expires is not None and record.expires <= now):
+            raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
+        return Caller(self.tenant, f"token {record.name}", record.user)
+
+
+def _checksum(body: str) -> str:
+    return _base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits: list[str] = []
+    for _ in range(length):
+        number, rest = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[rest])
+    return "".join(reversed(digits))

@@ -1,0 +1,124 @@
+"""PATCH paths → targets: a parsed path meets the schema (RFC 7644 §3.5.2, figure 7; A-20, A-23)."""
+
+from rollbook.protocol.attributes import Mutability
+from rollbook.protocol.coerce import read_attribute
+from rollbook.protocol.errors import InvalidPath
+from rollbook.protocol.filter_parser import parse_patch_path
+from rollbook.protocol.filters import And, Compare, Filter, Operator
+from rollbook.protocol.patch_steps import Target
+from rollbook.protocol.quirks import Leniency, Quirk
+from rollbook.protocol.resolve import resolve_selection
+from rollbook.protocol.resolved import AllOf, AnyOf, NotAny, ResolvedFilter
+from rollbook.protocol.schema import AttributePath, ResourceType, Schema
+from rollbook.protocol.values import JsonObject
+
+
+def find_target(text: str, resource_type: ResourceType, leniency: Leniency) -> Target | Schema | None:
+    """What a path names: an attribute, a part, selected values; a schema if it is an URN alone.
+
+    None if it lies below an URN that no schema here has and leniency passes over it.
+
+    Raises:
+        InvalidPath: malformed, or no such attribute here.
+        InvalidFilter: the part in brackets does not fit.
+    """
+    schema = resource_type.urns.get(text.lower())
+    if schema is not None:
+        return schema
+    parsed = parse_patch_path(text, leniency)
+    path = find_attribute(parsed.name.text, resource_type, leniency)
+    if path is None:
+        return None
+    if parsed.selection is None:
+        return unselected(path, leniency)
+    if path.sub is not None or not path.attribute.multi_valued:
+        raise InvalidPath(f"{text[:200]}: brackets select among the values of a multi-valued attribute only")
+    target = _selected(path, parsed.selection, leniency)
+    return target if parsed.sub is None else _with_part(target, parsed.sub)
+
+
+def find_attribute(name: str, resource_type: ResourceType, leniency: Leniency) -> AttributePath | None:
+    """The attribute or part of that name, also one that only one extension has (A-03); None to pass over it.
+
+    Raises:
+        InvalidPath: there is none.
+    """
+    path = resource_type.find(name)
+    if path is not None:
+        return path
+    path = resource_type.find_in_extensions(name)
+    if path is not None:
+        quirk = Quirk.UNQUALIFIED_EXTENSION
+        if leniency.accepts(quirk):
+            return path
+        raise InvalidPath(f"{name} belongs to an extension; write {path.text}", quirk=quirk)
+    schema, _ = resource_type.split_urn(name)
+    strange = schema is None and ":" in name
+    if strange and leniency.accepts(Quirk.UNKNOWN_ATTRIBUTES):
+        return None
+    raise InvalidPath(
+        f"{name[:200]} is no attribute of {resource_type.name}; see its schemas under /Schemas",
+        quirk=Quirk.UNKNOWN_ATTRIBUTES if strange else None,
+    )
+
+
+def unselected(path: AttributePath, leniency: Leniency) -> Target:
+    """The target a path without brackets names; a part of many values is leniency (A-20)."""
+    quirk = Quirk.SUB_ATTRIBUTE_OF_ALL
+    if path.sub and path.attribute.multi_valued and not leniency.accepts(quirk):
+        name = path._replace(sub=None).text
+        raise InvalidPath(f"{path.text}: say of which values, as in {name}[…].{path.sub.name}", quirk=quirk)
+    return Target(path)
+
+
+def _selected(path: AttributePath, selection: Filter, leniency: Leniency) -> Target:
+    resolved = resolve_selection(selection, path, leniency)
+    tests = _conjunction(selection)
+    equal = [test for test in tests if isinstance(test, Compare) and _fixes(test)]
+    fixed: JsonObject = {}
+    creates = len(equal) == len(tests)
+    for test in equal:
+        sub = path.attribute.sub(test.name.text)
+        sent = [test.value] if sub and sub.multi_valued else test.value
+        value = None if sub is None else read_attribute(path._replace(sub=sub), sent, leniency)
+        if sub is None or value is None or fixed.get(sub.name, value) != value or _is_read_only(path, sub.name):
+            creates = False
+        else:
+            fixed[sub.name] = value
+    if not path.attribute.is_complex and creates and len(equal) == 1:
+        fixed = {"value": equal[0].value}
+    return Target(path, resolved, fixed, creates, _terms(resolved))
+
+
+def _conjunction(node: Filter) -> list[Filter]:
+    if not isinstance(node, And):
+        return [node]
+    return [test for term in node.terms for test in _conjunction(term)]
+
+
+def _fixes(test: Compare) -> bool:
+    return test.operator is Operator.EQ and test.value is not None
+
+
+def _is_read_only(path: AttributePath, name: str) -> bool:
+    sub = path.attribute.sub(name)
+    return sub is not None and sub.mutability is Mutability.READ_ONLY
+
+
+def _terms(node: ResolvedFilter) -> int:
+    match node:
+        case AllOf(terms) | AnyOf(terms):
+            return sum(map(_terms, terms))
+        case NotAny(term):
+            return _terms(term)
+        case _:
+            return 1
+
+
+def _with_part(target: Target, name: str) -> Target:
+    path = target.path
+    sub = path.attribute.sub(name)
+    if sub is None:
+        parts = ", ".join(sub.name for sub in path.attribute.sub_attributes) or "none"
+        raise InvalidPath(f"{path.text} has no part {name[:80]}; its parts are {parts}")
+    return Target(path._replace(sub=sub), target.selection, target.fixed, target.creates, target.terms)

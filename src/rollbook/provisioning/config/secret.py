@@ -1,0 +1,56 @@
+"""Secrets of the file: named there, kept elsewhere. A token itself in the file is refused (T-72)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rollbook.provisioning.config.document import SECRET_REFERENCE, Document, Place
+
+_LONGEST = 65_536
+
+
+def read_secret(
+    document: Document, place: Place, text: str, folder: Path, environment: Mapping[str, str]
+) -> str | None:
+    """The secret that `${VARIABLE}` or `file:/path` names, or None with the problem reported.
+
+    A path is relative to `folder`; white space around a secret in a file is not part of it.
+    """
+    found = SECRET_REFERENCE.match(text)
+    if found is None:
+        document.report(
+            "RB112",
+            "a secret must not stand in the file",
+            document.value(place),
+            "name where it is kept instead",
+            f"write {place[-1]}: ${{{_variable(place)}}} and set that variable, or file:/run/secrets/name",
+            "whoever has seen this file has seen the secret: replace it at its service",
+        )
+        return None
+    secret = environment.get(found[1]) if found[1] else _from_file(document, place, folder / found[2])
+    if secret and secret.isprintable() and secret.isascii() and " " not in secret:
+        return secret
+    if secret:
+        reason = "it has spaces, control characters or letters that no HTTP header can carry"
+        document.report("RB113", f"{text} is no token", document.value(place), reason)
+    elif found[1]:
+        reason = "is empty" if secret == "" else "is not set"
+        note = f"try: export {found[1]}=…"
+        document.report("RB113", f"the variable {found[1]} {reason}", document.value(place), "", note)
+    return None
+
+
+def _variable(place: Place) -> str:
+    return "_".join(str(step) for step in place[1:]).upper().replace("-", "_").replace(".", "_")
+
+
+def _from_file(document: Document, place: Place, path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            secret = file.read(_LONGEST).strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        document.report("RB113", f"the file {path} cannot be read", document.value(place), str(reason))
+        return None
+    if not secret:
+        document.report("RB113", f"the file {path} is empty", document.value(place))
+    return secret

@@ -1,0 +1,167 @@
+"""The shape of rollbook.yaml as pydantic models: for editors (JSON Schema) and for checking structure.
+
+Only at this edge; behind it the configuration is `model.Config`. Names and expressions are checked by
+`rules`, which knows the schemas.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    Tag,
+    model_validator,
+)
+
+from rollbook.protocol.values import JsonObject
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+LeavePolicy = Literal["disable", "delete", "keep"]
+
+
+class Shape(BaseModel):
+    """What all models share: no unknown keys, no conversion of one type into another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class RuleShape(Shape):
+    """One of from, value and expr."""
+
+    from_: str | None = Field(None, alias="from", min_length=1, description="Copy this column or attribute.")
+    value: str | StrictBool | StrictInt | StrictFloat | None = Field(None, description="Always this value.")
+    expr: str | None = Field(None, min_length=1, description="The result of this CEL expression.")
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 1}, title="Rule", extra="forbid", strict=True
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "RuleShape":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("a rule is one of from, value and expr")
+        return self
+
+
+def _is_rule(value: Any) -> bool:
+    """Whether a mapping is a rule rather than parts with rules of their own."""
+    return not (isinstance(value, dict) and value and all(isinstance(part, dict) for part in value.values()))
+
+
+def _element_kind(value: Any) -> str:
+    return "rule" if isinstance(value, RuleShape) or _is_rule(value) else "parts"
+
+
+def _attribute_kind(value: Any) -> str:
+    return "values" if isinstance(value, list) else "rule"
+
+
+Parts = dict[str, RuleShape]
+Element = Annotated[
+    Annotated[RuleShape, Tag("rule")] | Annotated[Parts, Tag("parts")], Discriminator(_element_kind)
+]
+AttributeRule = Annotated[
+    Annotated[RuleShape, Tag("rule")] | Annotated[list[Element], Tag("values")],
+    Discriminator(_attribute_kind),
+]
+"""A rule, or a list with one rule, or one set of parts, for each value of a multi-valued attribute."""
+Rules = dict[str, AttributeRule]
+UNION_TAGS = frozenset({"rule", "values", "parts"})
+"""Names pydantic puts into the place of an error that are not in the file."""
+
+
+class SourceGroupShape(Shape):
+    """Groups made of a column: one for each value; whoever has the value is a member."""
+
+    from_: str = Field(alias="from", min_length=1, description="The column; no group where it is empty.")
+    display_name: RuleShape | None = Field(
+        None, alias="displayName", description="The group's name; the column's value by default."
+    )
+
+
+class SourceShape(Shape):
+    """A place people come from."""
+
+    type: Literal["csv"] = Field(description="The kind of source.")
+    path: str = Field(min_length=1, description="The file, relative to this one.")
+    key: str = Field(min_length=1, description="The column that identifies a person for ever.")
+    encoding: str | None = Field(None, description="The file's encoding; UTF-8 by default, never guessed.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="What separates columns.")
+    users: Rules = Field(min_length=1, description="User attribute → rule on the record.")
+    groups: tuple[SourceGroupShape, ...] = Field((), strict=False, description="Groups made of columns.")
+    missing: LeavePolicy = Field("disable", description="What happens to someone whose record is gone.")
+    shrink_limit: float = Field(
+        0.2, ge=0, le=1, description="The share of known records that may be gone before the run stops."
+    )
+
+
+class TargetGroupsShape(Shape):
+    """Which groups go out."""
+
+    scope: str | None = Field(None, description="A SCIM filter on groups; all without one.")
+    display_name: RuleShape | None = Field(
+        None, alias="displayName", description="The group's name; its own by default."
+    )
+    external_id: RuleShape | None = Field(
+        None, alias="externalId", description="The group's externalId; none by default."
+    )
+    members: bool = Field(True, description="Whether members go out with the group.")
+
+
+class TargetShape(Shape):
+    """A SCIM service that is kept in step."""
+
+    type: Literal["scim"] = Field(description="The kind of target.")
+    url: str = Field(pattern=r"^https?://[^\s@?#]+$", description="The base URL, without credentials.")
+    token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
+    scope: str | None = Field(None, description="A SCIM filter on users; everyone without one.")
+    leave: LeavePolicy = Field("disable", description="What happens to the account of someone who leaves.")
+    users: Rules = Field(min_length=1, description="What goes out; nothing else ever does.")
+    groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
+    concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
+
+
+class ConfigShape(Shape):
+    """The whole of rollbook.yaml."""
+
+    version: Literal[1] = Field(description="The version of this format.")
+    sources: dict[Name, SourceShape] = Field({}, description="Name → where people come from.")
+    targets: dict[Name, TargetShape] = Field({}, description="Name → where accounts are kept in step.")
+
+
+def json_schema() -> JsonObject:
+    """The JSON Schema of rollbook.yaml, as editors take it."""
+    schema = ConfigShape.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "rollbook.yaml",
+        "description": "Sources, targets and what goes from the ones to the others.",
+    }
+
+
+_RULE_KEYS = ("from", "value", "expr")
+
+
+def allowed_keys(place: tuple[str | int, ...]) -> tuple[str, ...]:
+    """The keys that may stand in the mapping at a place of the file."""
+    match place:
+        case ():
+            model: type[Shape] = ConfigShape
+        case ("sources", _):
+            model = SourceShape
+        case ("targets", _):
+            model = TargetShape
+        case ("sources", _, "groups", _):
+            model = SourceGroupShape
+        case ("targets", _, "groups"):
+            model = TargetGroupsShape
+        case _:
+            return _RULE_KEYS
+    return tuple(field.alias or name for name, field in model.model_fields.items())

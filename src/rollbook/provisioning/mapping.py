@@ -1,0 +1,208 @@
+"""Mapping rules: one object in, one document out. Only what a rule assigns gets into the document (I-12).
+
+Pure. Where rules come from is the business of `config`; what happens to the document, of `directory` and `plan`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.provisioning.expressions import Expression, ExpressionError, Inputs, Subject
+from rollbook.provisioning.model import Assignment, MappingError, ObjectMapping
+from rollbook.provisioning.names import Names
+
+
+@dataclass(frozen=True)
+class CopyColumn:
+    """`from` in a source: the text in that column of the record."""
+
+    column: str
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The text, None if the record has no such column."""
+        return inputs[Subject.RECORD].get(self.column)
+
+
+@dataclass(frozen=True)
+class CopyAttribute:
+    """`from` in a target: the value of that attribute of the hub's user or group."""
+
+    subject: Subject
+    path: AttributePath
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The value as it is in the document, None if it has none."""
+        return read(inputs[self.subject], self.path)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """`value`: always the same."""
+
+    value: JsonValue
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:  # noqa: ARG002 - the Rule interface
+        """The constant."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Computed:
+    """`expr`: the result of an expression; `attribute` is the path it fills, for errors."""
+
+    expression: Expression
+    attribute: str
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The expression's value on these inputs.
+
+        Raises:
+            MappingError: the expression failed.
+        """
+        try:
+            return self.expression.evaluate(inputs)
+        except ExpressionError as error:
+            raise MappingError(self.attribute, f"{error} (in: {self.expression.text})") from None
+
+
+def record_inputs(record: Mapping[str, str], today: datetime) -> Inputs:
+    """What the rules of a source may read."""
+    return Inputs({Subject.RECORD: record, "today": today})
+
+
+def resource_inputs(names: Names, subject: Subject, document: JsonObject, today: datetime) -> Inputs:
+    """What the rules of a target may read of a hub resource: attributes, extensions by URN and short name."""
+    return Inputs({subject: names.with_short(document), "today": today})
+
+
+def day(moment: datetime) -> datetime:
+    """The start of the day a moment is in, in UTC: what expressions call `today`."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def mapped_paths(mapping: ObjectMapping) -> frozenset[str]:
+    """The paths that the mapping may fill: the allow list of what leaves (I-12)."""
+    return frozenset(assignment.path.text for assignment in mapping.assignments)
+
+
+def apply_mapping(mapping: ObjectMapping, inputs: Mapping[str, JsonValue]) -> JsonObject:
+    """The document that the rules make of the inputs; what has no value is not in it.
+
+    A value built of parts is left out when its `value` part is empty, or when nothing but constants is
+    left of it. The document may share values with the inputs.
+
+    Raises:
+        MappingError: a rule failed; names the attribute.
+    """
+    document: JsonObject = {}
+    elements: dict[tuple[str, int], _Element] = {}
+    for assignment in mapping.assignments:
+        value = tidy(assignment.rule.evaluate(inputs))
+        if assignment.element is None:
+            write(document, assignment.path, value)
+            continue
+        key = (assignment.path._replace(sub=None).text, assignment.element)
+        elements.setdefault(key, _Element(assignment.path._replace(sub=None))).add(assignment, value)
+    for element in elements.values():
+        if element.stands:
+            write(document, element.path, [*read(document, element.path, []), element.held])
+    return document
+
+
+class _Element:
+    """One value of a multi-valued attribute, while its parts are gathered."""
+
+    def __init__(self, path: AttributePath) -> None:
+        self.path = path
+        self.held: JsonValue = {} if path.attribute.is_complex else None
+        self._lacks_value = False
+        self._rules = 0
+        self._constants = 0
+        self._variable_values = 0
+
+    def add(self, assignment: Assignment, value: JsonValue) -> None:
+        """Take one part, or the whole of a simple value."""
+        constant = isinstance(assignment.rule, Constant)
+        self._rules += 1
+        self._constants += constant
+        self._variable_values += not constant and value is not None
+        sub = assignment.path.sub
+        if sub is None:
+            self.held = value
+        elif value is not None:
+            self.held[sub.name] = value
+        self._lacks_value |= value is None and (sub is None or sub.name == "value")
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is anything worth keeping."""
+        return not self._lacks_value and (self._variable_values > 0 or self._constants == self._rules)
+
+
+def tidy(value: JsonValue) -> JsonValue:
+    """The value without empty texts, nulls, empty lists and empty objects inside; None if nothing is left."""
+    match value:
+        case None | "":
+            return None
+        case list():
+            kept = [item for item in map(tidy, value) if item is not None]
+            return kept or None
+        case Mapping():
+            parts = {name: item for name, part in value.items() if (item := tidy(part)) is not None}
+            return parts or None
+        case _:
+            return value
+
+
+def read(document: Mapping[str, JsonValue], path: AttributePath, default: JsonValue = None) -> JsonValue:
+    """The value at a path in canonical spelling; a part of a multi-valued attribute is a list of parts."""
+    holder: Any = document.get(path.urn, {}) if path.urn else document
+    value = holder.get(path.attribute.name)
+    if value is not None and path.sub is not None:
+        if isinstance(value, list):
+            value = [item[path.sub.name] for item in value if path.sub.name in item]
+        else:
+            value = value.get(path.sub.name)
+    return default if value is None or value == [] else value
+
+
+def write(document: JsonObject, path: AttributePath, value: JsonValue) -> None:
+    """Set the value at a path, or take it away if the value is None; objects left empty go too."""
+    steps = [step for step in (path.urn, path.attribute.name, path.sub and path.sub.name) if step]
+    holders: list[JsonObject] = [document]
+    for step in steps[:-1]:
+        if value is None and step not in holders[-1]:
+            return
+        holders.append(holders[-1].setdefault(step, {}))
+    if value is None:
+        holders[-1].pop(steps[-1], None)
+    else:
+        holders[-1][steps[-1]] = value
+    _drop_empty(holders, steps)
+
+
+def _drop_empty(holders: list[JsonObject], steps: list[str]) -> None:
+    for depth in range(len(holders) - 1, 0, -1):
+        if not holders[depth]:
+            del holders[depth - 1][steps[depth - 1]]
+
+
+def overlay(present: JsonObject, paths: Iterable[AttributePath], wanted: JsonObject) -> JsonObject:
+    """The present document with the values at the paths as they are wanted, or gone; all else stays.
+
+    Neither argument is changed.
+    """
+    merged = {name: dict(value) if isinstance(value, dict) else value for name, value in present.items()}
+    for name, value in merged.items():
+        if ":" in name and isinstance(
+            value, dict
+        ):  # an extension: its complex attributes are one level deeper
+            merged[name] = {
+                key: dict(held) if isinstance(held, dict) else held for key, held in value.items()
+            }
+    for path in paths:
+        write(merged, path, read(wanted, path))
+    return merged

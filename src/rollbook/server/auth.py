@@ -1,0 +1,25 @@
+"""The Authorization header → the caller (RFC 7644 §2). Nothing else is a credential (T-04)."""
+
+from rollbook.operations.context import Caller
+from rollbook.operations.tokens import Verifier
+from rollbook.protocol.errors import Unauthorized
+from rollbook.server.requests import Request
+
+_MOST = 4096
+_HOW = "send the header Authorization: Bearer <token>"
+
+
+async def authenticate(request: Request, verifier: Verifier, now: int) -> Caller:
+    """Who sends this request.
+
+    Raises:
+        Unauthorized: no bearer token, or none that is known here.
+    """
+    header = request.header(b"authorization")
+    if header is None:
+        raise Unauthorized(f"this endpoint needs a bearer token; {_HOW}")
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _MOST:
+        raise Unauthorized(f"only bearer tokens are accepted here; {_HOW}")
+    return await verifier.verify(token, now)

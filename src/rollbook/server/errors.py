@@ -1,0 +1,55 @@
+"""Any exception → a SCIM Error answer. The only place on the server that catches (RFC 7644 §3.12)."""
+
+import secrets
+
+import structlog
+
+from rollbook.protocol.errors import (
+    InternalError,
+    MethodNotAllowed,
+    ScimError,
+    StoreUnavailable,
+    TooManyRequests,
+    Unauthorized,
+)
+from rollbook.protocol.messages import error_body
+from rollbook.server.requests import AsgiApp, Receive, Scope, Send
+from rollbook.server.responses import Answer, dump, send_answer
+
+log = structlog.get_logger("rollbook.server")
+
+
+class ErrorBoundary:
+    """ASGI middleware: whatever is raised below becomes one Error answer, if none has begun."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer for what it raises."""
+        try:
+            await self.app(scope, receive, send)
+        except ScimError as error:
+            await send_answer(send, error_answer(error), head=scope["method"] == "HEAD")
+        except Exception:
+            incident = secrets.token_hex(6)
+            log.exception("request failed", incident=incident, method=scope["method"])
+            failure = InternalError(f"something unexpected happened; the log has it under incident {incident}")
+            await send_answer(send, error_answer(failure), head=scope["method"] == "HEAD")
+
+
+def error_answer(error: ScimError) -> Answer:
+    """The answer for an error: status, body with `status` as a string, and the headers its status asks for."""
+    return Answer(error.status, dump(error_body(error)), _headers(error))
+
+
+def _headers(error: ScimError) -> tuple[tuple[bytes, bytes], ...]:
+    match error:
+        case Unauthorized():
+            return ((b"www-authenticate", b'Bearer realm="rollbook"'),)
+        case MethodNotAllowed():
+            return ((b"allow", ", ".join(error.allow).encode()),)
+        case StoreUnavailable() | TooManyRequests():
+            return ((b"retry-after", b"5"),)
+        case _:
+            return ()

@@ -1,0 +1,206 @@
+"""HTTP in: headers, parameters and bodies of an ASGI request, read within limits (T-45, T-46, T-52)."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import orjson
+
+from rollbook.operations.context import Limits
+from rollbook.protocol.errors import (
+    InvalidSyntax,
+    InvalidValue,
+    NotAcceptable,
+    PayloadTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+from rollbook.protocol.values import JsonValue
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCIM = "application/scim+json"
+JSON = "application/json"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as handlers see it. `base` is the absolute URI of the service it was sent to."""
+
+    scope: Scope
+    receive: Receive
+    base: str
+    id: str = ""
+    """The resource's id from the path, empty where the path has none."""
+    _headers: dict[bytes, bytes] = field(default_factory=dict)
+
+    def header(self, name: bytes) -> str | None:
+        """A header by its lower-case name; Latin-1, as HTTP has it."""
+        if not self._headers:
+            # Of a repeated header the first counts: a proxy in front looked at that one.
+            self._headers = dict(reversed(self.scope["headers"]))
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def parameters(request: Request, limits: Limits) -> dict[str, str]:
+    """The query parameters; unknown ones are there too, and ignored by whoever asks (P-3.4.2-01).
+
+    Raises:
+        InvalidValue: one of ours is repeated, or the query is too long.
+    """
+    query: bytes = request.scope["query_string"]
+    if not query:
+        return {}
+    if len(query) > limits.query_bytes:
+        raise InvalidValue(f"the query string may have at most {limits.query_bytes} bytes")
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except (UnicodeDecodeError, ValueError):
+        raise InvalidValue("the query string must be percent-encoded UTF-8") from None
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        for name in ("filter", "attributes", "excludedAttributes", "startIndex", "count"):
+            if names.count(name) > 1:
+                raise InvalidValue(f"parameter {name} is given twice; send it once")
+    return found
+
+
+async def read_json(request: Request, limits: Limits) -> JsonValue:
+    """The body as JSON.
+
+    Raises:
+        UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
+    """
+    _check_content_type(request)
+    raw = await _read_body(request, limits)
+    return parse_json(raw)
+
+
+def parse_json(raw: bytes) -> JsonValue:
+    """One JSON document; a byte-order mark is skipped, repeated names are refused (P-3.8-08).
+
+    Raises:
+        InvalidSyntax: not JSON as RFC 8259 has it; says where.
+    """
+    raw = raw.removeprefix(_BOM)
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSyntax(f"the body is not JSON: {error}") from None
+    # orjson keeps the last of repeated names without a word. A name lost means quotes lost; only then, or
+    # where an escaped quote blurs the count, is the slow look worth it.
+    if b"\\u0022" in raw or raw.count(b'"') != orjson.dumps(value).count(b'"'):
+        json.loads(raw, object_pairs_hook=_unique)
+    return value
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonValue:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InvalidSyntax(f"the body has the member {repeated[:64]!r} twice in one object; send it once")
+    return found
+
+
+def _check_content_type(request: Request) -> None:
+    encoding = request.header(b"content-encoding")
+    if encoding not in {None, "", "identity"}:
+        raise UnsupportedMediaType(f"Content-Encoding {encoding!r} is not read here; send the body as it is")
+    header = request.header(b"content-type")
+    if header is None or header in {SCIM, JSON}:
+        return
+    kind, *rest = (part.strip() for part in header.lower().split(";"))
+    if kind not in {SCIM, JSON}:
+        raise UnsupportedMediaType(f"Content-Type {kind!r} is not read here; send {SCIM} or {JSON}")
+    for parameter in rest:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(" \"'") not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaType(f"charset {value!r} is not read here; send UTF-8")
+
+
+async def _read_body(request: Request, limits: Limits) -> bytes:
+    declared = request.header(b"content-length")
+    if declared and declared.isdigit() and int(declared[:20]) > limits.body_bytes:
+        raise _too_large(limits)
+    message = await _receive(request, limits.body_seconds)
+    if not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits)
+        return body
+    return await _read_chunks(request, limits, message)
+
+
+async def _read_chunks(request: Request, limits: Limits, message: Message) -> bytes:
+    chunks = [message.get("body", b"")]
+    size = len(chunks[0])
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limits.body_seconds
+    while message.get("more_body"):
+        message = await _receive(request, deadline - loop.time())
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+    return b"".join(chunks)
+
+
+async def _receive(request: Request, seconds: float) -> Message:
+    try:
+        async with asyncio.timeout(seconds):
+            message = await request.receive()
+    except TimeoutError:
+        raise RequestTimeout("the body did not arrive in time") from None
+    if message["type"] == "http.disconnect":
+        raise RequestTimeout("the client went away before the body was whole")
+    return message
+
+
+def _too_large(limits: Limits) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body may have at most {limits.body_bytes} bytes")
+
+
+def answer_type(request: Request) -> str:
+    """The media type to answer with (P-3.8-02 to P-3.8-05).
+
+    Raises:
+        NotAcceptable: the Accept header admits neither SCIM nor JSON.
+    """
+    header = request.header(b"accept")
+    if not header or header in {SCIM, "*/*"}:
+        return SCIM
+    weights = dict(_weights(header.lower()))
+    for kind, ranges in _RANGES.items():
+        if next((weights[known] for known in ranges if known in weights), 0.0) > 0:
+            return kind
+    raise NotAcceptable(f"Accept {header[:80]!r} admits neither {SCIM} nor {JSON}")
+
+
+_RANGES = {
+    SCIM: (SCIM, "application/*", "*/*"),
+    JSON: (JSON, "text/json"),
+}
+"""Media types we answer with, and the ranges that admit them, most specific first."""
+
+
+def _weights(header: str) -> list[tuple[str, float]]:
+    found = []
+    for entry in header.split(","):
+        kind, *rest = (part.strip() for part in entry.split(";"))
+        weight = next((part[2:] for part in rest if part.startswith("q=")), "1")
+        try:
+            found.append((kind, float(weight)))
+        except ValueError:
+            found.append((kind, 0.0))
+    return found

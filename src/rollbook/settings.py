@@ -1,0 +1,91 @@
+"""What `rollbook serve` can be told, as one frozen value; read by `app` only."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BOOTSTRAP_TOKEN = "ROLLBOOK_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a variable, not a token
+DATABASE = "ROLLBOOK_DATABASE"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be followed; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to serve. `database` is a URL; `origin` says where it came from, for people."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    database: str = ""
+    database_origin: str = "default"
+    schemas: Path | None = None
+    config: Path | None = None
+    insecure_http: bool = False
+    public_url: str | None = None
+    bootstrap_token: str | None = field(default=None, repr=False)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines can reach the address."""
+        return not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host to bind is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple[str, str]:
+    """The database URL and where it came from: option, environment, or the XDG data directory."""
+    if option:
+        return option, "--database"
+    if environment.get(DATABASE):
+        return environment[DATABASE], DATABASE
+    home = environment.get("XDG_DATA_HOME") or str(
+        Path(environment.get("HOME") or Path.home()) / ".local/share"
+    )
+    return f"sqlite:///{Path(home).absolute() / 'rollbook' / 'rollbook.db'}", "default"
+
+
+def sqlite_path(url: str) -> Path:
+    """The file a `sqlite:///relative.db` or `sqlite:////absolute.db` URL names.
+
+    Raises:
+        SettingsError: another kind of URL, or none.
+    """
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or url == prefix:
+        raise SettingsError(
+            f"--database {url!r} is not understood; write sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    return Path(url[len(prefix) :])
+
+
+def make_private_directory(path: Path) -> None:
+    """Make the directory if it is missing, for its owner only."""
+    if not path.exists():
+        path.mkdir(parents=True, mode=0o700)
+        os.chmod(path, 0o700)  # noqa: PTH101 - mkdir's mode is subject to the umask
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to serve other machines in clear text, unless told to (T-91, I-31).
+
+    Raises:
+        SettingsError: says the three ways out.
+    """
+    if settings.is_public and not settings.insecure_http:
+        raise SettingsError(
+            f"{settings.host} can be reached by other machines, and without TLS tokens would travel in clear text.\n"
+            "Bind to this machine (--host 127.0.0.1) and put a proxy with TLS in front, or say --insecure-http"
+            " if the network in between is yours."
+        )

@@ -1,0 +1,219 @@
+"""Links: what the engine keeps about each resource at each target, and the interface of their store.
+
+A link is a mark, not an event: however often a resource changes while a target is away, there is one row to
+work on (architecture 8). Whoever works on it holds a lease and a fence: the completion of somebody who was
+overtaken is refused (I-18).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class State(StrEnum):
+    """Where a link stands. Moves are in `provisioning.states`."""
+
+    READY = "ready"
+    """To be looked at, from `due` on."""
+    CLAIMED = "claimed"
+    """A worker has it, until `due`."""
+    DONE = "done"
+    """The target holds what it should."""
+    LEFT = "left"
+    """Who it is has left, and the account is as the target's leave policy wants it."""
+    PARKED = "parked"
+    """Nothing more happens until the resource or the configuration changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One resource at one target. `key` orders resources by creation; times are milliseconds since 1970.
+
+    `confirmed` is a digest of what the target was last known to hold. `disabled` says that we switched the
+    account off, `members_read` that the members known for a group are those the target has.
+    """
+
+    key: int
+    id: str
+    resource_type: str
+    state: State
+    due: int
+    marked: int
+    fence: int
+    attempts: int
+    remote_id: str | None = None
+    confirmed: bytes | None = None
+    disabled: bool = False
+    members_read: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is recorded when work on a link ends.
+
+    `references` are ids of resources its document names; those `missing` had no account yet and were left out.
+    """
+
+    state: State
+    due: int
+    attempts: int = 0
+    confirmed: bytes | None = None
+    disabled: bool = False
+    error: str | None = None
+    references: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a target has come. `walked` is None unless all resources are being looked at anew."""
+
+    number: int
+    name: str
+    digest: str
+    position: int
+    walked: int | None
+    paused_until: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChanges:
+    """Members by remote id that a group at a target lacks, and has too many."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counts of a target's links by state, and of those that wait for another attempt."""
+
+    states: Mapping[State, int]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run over a source or a target, and what came of it; `ended` is None while it lasts."""
+
+    number: int
+    kind: str
+    subject: str
+    started: int
+    ended: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+Ranks = Mapping[str, int]
+"""The resource types that go to a target, with the order in which they go: lower ones first."""
+
+
+class LinkStore(Protocol):
+    """Links, members at targets, progress and runs. Every method may raise `StoreUnavailable`.
+
+    `target` is a target's number. Methods that take a `Link` and return whether they did anything refuse to
+    when another worker has taken the link up since (fence).
+    """
+
+    async def target(self, tenant: int, name: str) -> Progress | None:
+        """The progress of the target of that name, None if nothing was ever done there."""
+
+    async def open_target(self, tenant: int, name: str, digest: str) -> Progress:
+        """The same, made if need be; a new digest begins a walk over all resources."""
+
+    async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
+        """Leave the target alone until then, and say why."""
+
+    async def follow(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+        """Mark what the change log says, in one transaction with the position; whether there is more."""
+
+    async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+        """Mark some more of all resources; whether there is more."""
+
+    async def unpark(self, tenant: int, target: int, now: int) -> int:
+        """Mark everything that is parked; how many."""
+
+    async def claim(
+        self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
+    ) -> Sequence[Link]:
+        """Take up links of that rank that are due, oldest first."""
+
+    async def next_due(self, tenant: int, target: int) -> int | None:
+        """When the next link is due, None if none ever is."""
+
+    async def release(self, tenant: int, target: int, link: Link) -> bool:
+        """Give a claimed link back as it was."""
+
+    async def keep_remote_id(
+        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int
+    ) -> bool:
+        """Record at once which account it is, or that there is none any more; wakes who refers to it.
+
+        Raises:
+            Uniqueness: the account belongs to another living resource (I-11).
+        """
+
+    async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+        """Record the outcome; if the link was marked meanwhile, or a missing one came, it is ready again."""
+
+    async def drop(self, tenant: int, target: int, link: Link) -> bool:
+        """Forget the link; if it was marked meanwhile it is ready again instead."""
+
+    async def link(self, tenant: int, target: int, id: str) -> Link | None:
+        """The link of a resource, or None."""
+
+    async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
+        """The accounts of those of the resources that have one."""
+
+    async def member_changes(self, tenant: int, target: int, link: Link, limit: int) -> MemberChanges:
+        """At most `limit` members of a group to add, and as many to remove.
+
+        A member without an account at the target is left out; one that no link knows is left alone (I-15).
+        """
+
+    async def keep_members(
+        self, tenant: int, target: int, link: Link, add: Sequence[str], remove: Sequence[str]
+    ) -> bool:
+        """Record that the target has taken these changes."""
+
+    async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
+        """Record that these are all members the target has."""
+
+    async def pending(
+        self,
+        tenant: int,
+        progress: Progress | None,
+        resource_type: str,
+        after: int,
+        limit: int,
+        *,
+        all: bool,
+    ) -> Sequence[tuple[int, str, Link | None]]:
+        """What work would look at, without marking it: (key, id, link) with keys above `after`, in order.
+
+        `all` takes every resource of the type and every link, otherwise those marked or changed since.
+        """
+
+    async def figures(self, tenant: int, target: int) -> Figures:
+        """Counts for people."""
+
+    async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
+        """Links that nothing more happens to, and why."""
+
+    async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
+        """Note that a run begins."""
+
+    async def end_run(
+        self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
+    ) -> None:
+        """Note how it ended."""
+
+    async def last_run(self, tenant: int, kind: str, subject: str) -> Run | None:
+        """The latest run of that kind, or None."""

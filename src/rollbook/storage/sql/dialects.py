@@ -1,0 +1,37 @@
+"""Every difference between the SQL databases we speak to, as one table; today it has one row."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one database writes what the others write differently.
+
+    `table` and `clustered` end a CREATE TABLE: the second for tables that lie in the order of their primary
+    key. `each_number` and `each_text` are sub-selects of the values in one parameter, which `listed` makes.
+    """
+
+    name: str
+    integer: str
+    text: str
+    blob: str
+    table: str
+    clustered: str
+    each_number: str
+    each_text: str
+    begin_write: str
+
+
+SQLITE = Dialect(
+    name="sqlite",
+    integer="INTEGER",
+    text="TEXT",
+    blob="BLOB",
+    table=" STRICT",
+    clustered=" STRICT, WITHOUT ROWID",
+    each_number="SELECT value FROM json_each(?)",
+    each_text="SELECT value FROM json_each(?)",
+    begin_write="BEGIN IMMEDIATE",
+)
+
+BY_NAME = {SQLITE.name: SQLITE}

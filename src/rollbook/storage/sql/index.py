@@ -1,0 +1,219 @@
+"""Resource → rows of the value index and of the unique values; which attributes are indexed (architecture §2)."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+from rollbook.protocol import compare, urns
+from rollbook.protocol.attributes import Attribute, Returned, Type, Uniqueness
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.match import values
+from rollbook.protocol.schema import AttributePath, ResourceType, Schema
+from rollbook.protocol.values import JsonObject
+
+INDEXED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        urns.USER: frozenset(
+            {"userName", "displayName", "name.givenName", "name.familyName", "emails.value"}
+        ),
+        urns.ENTERPRISE_USER: frozenset({"employeeNumber", "department", "manager.value"}),
+        urns.GROUP: frozenset({"displayName"}),
+    }
+)
+"""Schema → the attributes people look up by. Each row costs a page at every create, so not `active` or titles.
+
+Schemas that are not listed: every text or reference, and the `value` part of every complex attribute.
+"""
+
+COMMON = frozenset({"externalId"})
+"""Common attributes that are indexed; `id` and `meta` are columns."""
+
+CUT = 512
+"""Length of a cut key; those kept whole are shorter."""
+
+KEPT = 480
+"""How much of a long key is kept, before a digest that keeps equality exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An attribute in the index: its number, and whether `unique_value` holds it, and `value` as well."""
+
+    number: int
+    path: AttributePath
+    unique: bool
+    listed: bool
+
+    @property
+    def table(self) -> str:
+        """The table that serves searches: unique values of one element need no second row."""
+        return "value" if self.listed else "unique_value"
+
+
+@dataclass(frozen=True)
+class TypeIndex:
+    """What is indexed of one resource type; `schemas` is the number of the attribute of that name."""
+
+    resource_type: ResourceType
+    attributes: tuple[Indexed, ...]
+    schemas: int
+
+    @cached_property
+    def _by_text(self) -> dict[str, Indexed]:
+        return {indexed.path.text: indexed for indexed in self.attributes}
+
+    def get(self, path: AttributePath) -> Indexed | None:
+        """How that attribute is indexed, or None."""
+        return self._by_text.get(path.text)
+
+    @cached_property
+    def by_number(self) -> dict[int, Indexed]:
+        """The attributes by their numbers."""
+        return {indexed.number: indexed for indexed in self.attributes}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The index rows of one document: (attribute, key, element), and unique values (attribute, key)."""
+
+    values: frozenset[tuple[int, bytes, int]] = frozenset()
+    uniques: frozenset[tuple[int, bytes]] = frozenset()
+
+
+def cut(key: bytes) -> bytes:
+    """The key as the index has it: a long one keeps its beginning, and a digest of the whole."""
+    return key if len(key) < CUT else key[:KEPT] + hashlib.sha256(key).digest()
+
+
+def index_rows(index: TypeIndex, document: JsonObject) -> Rows:
+    """Every row the document has in the index.
+
+    A long key has a second one under the negative number: what looks into texts must look at those whole.
+    """
+    listed: set[tuple[int, bytes, int]] = set()
+    uniques: set[tuple[int, bytes]] = set()
+    for indexed in index.attributes:
+        leaf = indexed.path.leaf
+        for element, value in values(indexed.path, document):
+            try:
+                key = cut(compare.key(leaf, value))
+            except InvalidValue:  # stored before its attribute changed type: equal to nothing
+                continue
+            if indexed.unique:
+                uniques.add((indexed.number, key))
+            if indexed.listed:
+                listed.add((indexed.number, key, element))
+            if len(key) == CUT:
+                listed.add((-indexed.number, key, element))
+    for extension in index.resource_type.extensions:
+        if document.get(extension.schema.id):
+            listed.add((index.schemas, schema_key(extension.schema.id), 0))
+    return Rows(frozenset(listed), frozenset(uniques))
+
+
+def schema_key(urn: str) -> bytes:
+    """The key of a URN in `schemas`; the base schema's has no row, since every resource would have it."""
+    return compare.text_key(urn, exact=False)
+
+
+def indexed_paths(resource_type: ResourceType) -> Iterator[AttributePath]:
+    """The attributes of a type that are indexed: those listed, or the usual ones; unique ones always."""
+    for attribute in resource_type.common:
+        if attribute.name in COMMON:
+            yield AttributePath(None, attribute)
+    yield from _of_schema(None, resource_type.schema, resource_type)
+    for extension in resource_type.extensions:
+        yield from _of_schema(extension.schema.id, extension.schema, resource_type)
+
+
+def _of_schema(urn: str | None, schema: Schema, resource_type: ResourceType) -> Iterator[AttributePath]:
+    apart = {resource_type.memberships, resource_type.derived, resource_type.secret}
+    for attribute in schema.attributes:
+        if urn is None and attribute.name in apart:
+            continue
+        for path in (AttributePath(urn, attribute), *_parts(urn, attribute)):
+            if not path.leaf.is_complex and _is_indexed(path, schema):
+                yield path
+
+
+def _parts(urn: str | None, attribute: Attribute) -> Iterator[AttributePath]:
+    for sub in attribute.sub_attributes:
+        yield AttributePath(urn, attribute, sub)
+
+
+def _is_indexed(path: AttributePath, schema: Schema) -> bool:
+    leaf = path.leaf
+    if is_unique(path):
+        return True
+    if Returned.NEVER in {leaf.returned, path.attribute.returned}:
+        return False
+    chosen = INDEXED.get(schema.id)
+    if chosen is not None:
+        return path._replace(urn=None).text in chosen
+    return leaf.type in {Type.STRING, Type.REFERENCE} and (path.sub is None or leaf.name == "value")
+
+
+def is_unique(path: AttributePath) -> bool:
+    """Whether the store has to keep values of the attribute unique (I-05)."""
+    return path.leaf.uniqueness is not Uniqueness.NONE
+
+
+def dictionary_names(resource_type: ResourceType) -> list[str]:
+    """What the attribute dictionary calls the indexed attributes of a type, and its `schemas`."""
+    paths = [path.text for path in indexed_paths(resource_type)]
+    return [f"{resource_type.name}:{text}" for text in (*paths, "schemas")]
+
+
+def type_index(resource_type: ResourceType, numbers: Mapping[str, int]) -> TypeIndex:
+    """The index of a type, given the numbers of the names in `dictionary_names`."""
+    attributes = []
+    for path in indexed_paths(resource_type):
+        unique = is_unique(path)
+        many = path.attribute.multi_valued or path.leaf.multi_valued
+        attributes.append(
+            Indexed(numbers[f"{resource_type.name}:{path.text}"], path, unique, not unique or many)
+        )
+    return TypeIndex(resource_type, tuple(attributes), numbers[f"{resource_type.name}:schemas"])
+
+
+def fingerprint(resource_type: ResourceType) -> str:
+    """Changes whenever rows made before would not be made today; then the type is indexed anew (T-56)."""
+    parts = [f"unicode {unicodedata.unidata_version}"]
+    for path in indexed_paths(resource_type):
+        leaf = path.leaf
+        kind = f"{leaf.type} {'exact' if leaf.compares_exactly else 'folded'}"
+        parts.append(f"{path.text} {kind}{' unique' if is_unique(path) else ''}")
+    return "; ".join((*parts, *sorted(extension.schema.id for extension in resource_type.extensions)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What this store knows of its own database: the catalog, its indexes, and the epoch of versions."""
+
+    catalog: Catalog
+    indexes: Mapping[str, TypeIndex]
+    epoch: str
+
+    def index(self, type_name: str) -> TypeIndex:
+        """The index of a type.
+
+        Raises:
+            InvalidValue: the catalog this store was opened with has no such type.
+        """
+        found = self.indexes.get(type_name)
+        if found is None:
+            raise InvalidValue(f"this store was opened without resource type {type_name!r}")
+        return found
+
+    def version(self, number: int) -> str:
+        """The text of a version: it never repeats, also after a restored backup (A-31)."""
+        return f'W/"{self.epoch}-{number}"'
+
+    def contains(self, type_name: str) -> bool:
+        """Whether resources of that type have members."""
+        found = self.indexes.get(type_name)
+        return found is not None and found.resource_type.memberships is not None

@@ -1,0 +1,130 @@
+"""Marking links: which resources a target has to be compared with, from the change log or from a walk."""
+
+from dataclasses import replace
+
+from rollbook.storage.links import Progress, Ranks
+from rollbook.storage.sql.connection import Connection, Row
+
+_TENANT_BITS = 40
+
+# A claimed link stays with its worker, who will see that `marked` has grown. One that waits for another
+# attempt keeps waiting: changes while a target is away must not knock at its door again and again.
+_MARK = """
+    marked = link.marked + 1,
+    due = CASE WHEN link.state IN ('ready', 'claimed') THEN link.due ELSE ? END,
+    attempts = CASE WHEN link.state IN ('ready', 'claimed') THEN link.attempts ELSE 0 END,
+    state = CASE WHEN link.state = 'claimed' THEN link.state ELSE 'ready' END
+"""
+_MARK_EXISTING = f"UPDATE link SET {_MARK} WHERE tenant = ? AND target = ?"
+_MARK_RESOURCES = f"""
+    INSERT INTO link
+        (tenant, target, pk, id, type, rank, state, due, marked, fence, attempts, disabled, members_read)
+    SELECT tenant, ?, pk, id, type, ?, 'ready', ?, 1, 0, 0, 0, 0 FROM resource
+    WHERE tenant = ? AND type = ? AND {{which}}
+    ON CONFLICT (tenant, target, pk) DO UPDATE SET {_MARK}
+"""
+_MARK_RANGE = _MARK_RESOURCES.format(which="pk > ? AND pk <= ?")
+_MARK_ONE = _MARK_RESOURCES.format(which="id = ?")
+_RANGE_END = """
+    SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some
+"""
+
+
+def progress(conn: Connection, tenant: int, name: str) -> Progress | None:
+    """The progress of the target of that name."""
+    row = conn.one(
+        "SELECT number, name, digest, position, walked, paused_until, error FROM target"
+        " WHERE tenant = ? AND name = ?",
+        (tenant, name),
+    )
+    return Progress(*row) if row else None
+
+
+def open_target(conn: Connection, tenant: int, name: str, digest: str) -> Progress:
+    """Note the target and its digest; if either is new, a walk begins (architecture 8)."""
+    found = progress(conn, tenant, name)
+    if found is None:
+        row = conn.one("SELECT coalesce(max(number), 0) + 1 FROM target WHERE tenant = ?", (tenant,))
+        last = conn.one("SELECT coalesce(max(sequence), 0) FROM change WHERE tenant = ?", (tenant,))
+        found = Progress(_number(row), name, digest, _number(last), 0)
+        conn.run(
+            "INSERT INTO target (tenant, number, name, digest, position, walked, paused_until)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0)",
+            (tenant, found.number, name, digest, found.position),
+        )
+    elif found.digest != digest:
+        found = replace(found, digest=digest, walked=0)
+        conn.run(
+            "UPDATE target SET digest = ?, walked = 0 WHERE tenant = ? AND number = ?",
+            (digest, tenant, found.number),
+        )
+    return found
+
+
+def follow(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+    """Mark what the next rows of the change log name, and move the position behind them."""
+    row = conn.one("SELECT position FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+    entries = conn.all(
+        "SELECT sequence, type, id FROM change WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        (tenant, _number(row), limit),
+    )
+    if not entries:
+        return False
+    for resource_type, changed in dict.fromkeys((entry[1], entry[2]) for entry in entries):
+        if resource_type in ranks:
+            _mark_one(conn, tenant, target, resource_type, ranks[resource_type], changed, now)
+    conn.run(
+        "UPDATE target SET position = ? WHERE tenant = ? AND number = ?", (entries[-1][0], tenant, target)
+    )
+    return len(entries) == limit
+
+
+def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+    """Mark the next resources in order of their keys, and links whose resource is gone; whether more follow."""
+    row = conn.one("SELECT walked FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+    if row is None or row[0] is None:
+        return False
+    low, end = max(row[0], tenant << _TENANT_BITS), (tenant + 1) << _TENANT_BITS
+    highest, count = conn.all(_RANGE_END, (low, end, limit))[0]
+    high = highest if count == limit else end
+    for resource_type, rank in ranks.items():
+        conn.run(_MARK_RANGE, (target, rank, now, tenant, resource_type, low, high, now))
+    conn.run(
+        f"{_MARK_EXISTING} AND pk > ? AND pk <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM resource WHERE resource.pk = link.pk)",
+        (now, tenant, target, low, high),
+    )
+    conn.run(
+        "UPDATE target SET walked = ? WHERE tenant = ? AND number = ?",
+        (high if count == limit else None, tenant, target),
+    )
+    return bool(count == limit)
+
+
+def unpark(conn: Connection, tenant: int, target: int, now: int) -> int:
+    """Mark everything that is parked."""
+    return conn.run(f"{_MARK_EXISTING} AND state = 'parked'", (now, tenant, target))
+
+
+def wake_dependents(conn: Connection, tenant: int, target: int, key: int, id: str, now: int) -> None:
+    """Mark the links whose documents name this resource: those that refer to it, and groups it is in."""
+    conn.run(
+        f"{_MARK_EXISTING} AND pk IN"
+        " (SELECT pk FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ?)",
+        (now, tenant, target, tenant, target, id),
+    )
+    conn.run(
+        f"{_MARK_EXISTING} AND pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)",
+        (now, tenant, target, tenant, key),
+    )
+
+
+def _mark_one(
+    conn: Connection, tenant: int, target: int, resource_type: str, rank: int, id: str, now: int
+) -> None:
+    if not conn.run(_MARK_ONE, (target, rank, now, tenant, resource_type, id, now)):
+        conn.run(f"{_MARK_EXISTING} AND id = ?", (now, tenant, target, id))
+
+
+def _number(row: Row | None) -> int:
+    return int(row[0]) if row else 0

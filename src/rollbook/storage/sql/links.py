@@ -1,0 +1,355 @@
+"""`LinkStore` over SQL: marks, claims with lease and fence, outcomes, progress of targets (architecture 8)."""
+
+from collections.abc import Mapping, Sequence
+
+from rollbook.protocol.errors import Uniqueness
+from rollbook.storage.links import Figures, Link, MemberChanges, Outcome, Progress, Ranks, Run, State
+from rollbook.storage.sql import link_marks, link_members, runs
+from rollbook.storage.sql.connection import Connection, Database, Row
+
+_COLUMNS = (
+    "pk, id, type, state, due, marked, fence, attempts, remote_id, confirmed, disabled, members_read, error"
+)
+
+_CLAIM = f"""
+    UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
+    WHERE tenant = ? AND target = ? AND pk IN (
+        SELECT pk FROM link
+        WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ?
+        ORDER BY due, pk LIMIT ?
+    )
+    RETURNING {_COLUMNS}
+"""
+_ALL = """
+    SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
+    UNION
+    SELECT pk, id FROM link WHERE tenant = ? AND target = ? AND type = ? AND pk > ?
+    ORDER BY 1 LIMIT ?
+"""
+_PENDING = """
+    SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
+    AND id IN (SELECT id FROM change WHERE tenant = ? AND sequence > ?)
+    UNION
+    SELECT pk, id FROM link WHERE tenant = ? AND target = ? AND type = ? AND pk > ?
+    AND (state IN ('ready', 'claimed') OR id IN (SELECT id FROM change WHERE tenant = ? AND sequence > ?))
+    ORDER BY 1 LIMIT ?
+"""
+
+
+class SqlLinks:
+    """Links in the same database as the resources, so that marks and log position share a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def target(self, tenant: int, name: str) -> Progress | None:
+        """The progress of the target of that name, None if nothing was ever done there."""
+        return self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
+
+    async def open_target(self, tenant: int, name: str, digest: str) -> Progress:
+        """The same, made if need be; a new digest begins a walk over all resources."""
+        found = self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
+        if found is not None and found.digest == digest:
+            return found
+        return await self._database.write(lambda conn: link_marks.open_target(conn, tenant, name, digest))
+
+    async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
+        """Leave the target alone until then, and say why."""
+        sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
+        await self._database.write(lambda conn: conn.run(sql, (until, error, tenant, target)))
+
+    async def follow(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+        """Mark what the change log says, in one transaction with the position; whether there is more."""
+        return await self._database.write(
+            lambda conn: link_marks.follow(conn, tenant, target, ranks, now, limit), long=True
+        )
+
+    async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+        """Mark some more of all resources; whether there is more."""
+        return await self._database.write(
+            lambda conn: link_marks.walk(conn, tenant, target, ranks, now, limit), long=True
+        )
+
+    async def unpark(self, tenant: int, target: int, now: int) -> int:
+        """Mark everything that is parked; how many."""
+        return await self._database.write(
+            lambda conn: link_marks.unpark(conn, tenant, target, now), long=True
+        )
+
+    async def claim(
+        self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
+    ) -> Sequence[Link]:
+        """Take up links of that rank that are due, oldest first."""
+
+        def work(conn: Connection) -> list[Link]:
+            rows = conn.all(_CLAIM, (lease_until, tenant, target, tenant, target, rank, now, limit))
+            return sorted(map(_link, rows), key=lambda link: link.key)
+
+        return await self._database.write(work)
+
+    async def next_due(self, tenant: int, target: int) -> int | None:
+        """When the next link is due, None if none ever is."""
+        sql = "SELECT min(due) FROM link WHERE tenant = ? AND target = ? AND state IN ('ready', 'claimed')"
+        row = self._database.read_now(lambda conn: conn.one(sql, (tenant, target)))
+        return row[0] if row else None
+
+    async def release(self, tenant: int, target: int, link: Link) -> bool:
+        """Give a claimed link back as it was."""
+        return await self._fenced(
+            "UPDATE link SET state = 'ready', due = ?", (link.due,), tenant, target, link
+        )
+
+    async def keep_remote_id(
+        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int
+    ) -> bool:
+        """Record at once which account it is, or that there is none any more; wakes who refers to it."""
+        return await self._database.write(
+            lambda conn: _keep_remote_id(conn, tenant, target, link, remote_id, now)
+        )
+
+    async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+        """Record the outcome; if the link was marked meanwhile it is ready again."""
+        return await self._database.write(lambda conn: _finish(conn, tenant, target, link, outcome))
+
+    async def drop(self, tenant: int, target: int, link: Link) -> bool:
+        """Forget the link; if it was marked meanwhile it is ready again instead."""
+
+        def work(conn: Connection) -> bool:
+            if not _holds(conn, tenant, target, link):
+                return False
+            link_members.forget_group(conn, tenant, target, link.key)
+            _keep_references(conn, tenant, target, link, frozenset())
+            again = conn.run(
+                "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
+                " disabled = 0, members_read = 0, error = NULL"
+                " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
+                (link.due, tenant, target, link.key, link.marked),
+            )
+            if not again:
+                conn.run(
+                    "DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key)
+                )
+            return True
+
+        return await self._database.write(work)
+
+    async def link(self, tenant: int, target: int, id: str) -> Link | None:
+        """The link of a resource, or None."""
+        sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND id = ?"
+        row = self._database.read_now(lambda conn: conn.one(sql, (tenant, target, id)))
+        return _link(row) if row else None
+
+    async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
+        """The accounts of those of the resources that have one."""
+        sql = "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND id = ?"
+
+        def work(conn: Connection) -> dict[str, str]:
+            rows = ((own, conn.one(sql, (tenant, target, own))) for own in ids)
+            return {own: row[0] for own, row in rows if row is not None and row[0] is not None}
+
+        return self._database.read_now(work)
+
+    async def member_changes(self, tenant: int, target: int, link: Link, limit: int) -> MemberChanges:
+        """At most `limit` members of a group to add, and as many to remove."""
+        return await self._database.read(
+            lambda conn: link_members.changes(conn, tenant, target, link.key, limit)
+        )
+
+    async def keep_members(
+        self, tenant: int, target: int, link: Link, add: Sequence[str], remove: Sequence[str]
+    ) -> bool:
+        """Record that the target has taken these changes."""
+
+        def work(conn: Connection) -> bool:
+            if not _holds(conn, tenant, target, link):
+                return False
+            link_members.keep(conn, tenant, target, link.key, add, remove)
+            return True
+
+        return await self._database.write(work)
+
+    async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
+        """Record that these are all members the target has."""
+
+        def work(conn: Connection) -> bool:
+            if not _holds(conn, tenant, target, link):
+                return False
+            link_members.forget_group(conn, tenant, target, link.key)
+            link_members.keep(conn, tenant, target, link.key, remote_ids, ())
+            conn.run(
+                "UPDATE link SET members_read = 1 WHERE tenant = ? AND target = ? AND pk = ?",
+                (tenant, target, link.key),
+            )
+            return True
+
+        return await self._database.write(work, long=True)
+
+    async def pending(
+        self,
+        tenant: int,
+        progress: Progress | None,
+        resource_type: str,
+        after: int,
+        limit: int,
+        *,
+        all: bool,
+    ) -> Sequence[tuple[int, str, Link | None]]:
+        """What work would look at, without marking it: (key, id, link) with keys above `after`, in order."""
+        number = progress.number if progress else 0
+        position = progress.position if progress else 0
+        since = () if all else (tenant, position)
+        parameters = (tenant, resource_type, after, *since, tenant, number, resource_type, after, *since)
+
+        def work(conn: Connection) -> list[tuple[int, str, Link | None]]:
+            rows = conn.all(_ALL if all else _PENDING, (*parameters, limit))
+            sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk = ?"
+            found = ((key, own, conn.one(sql, (tenant, number, key))) for key, own in rows)
+            return [(key, own, _link(row) if row else None) for key, own, row in found]
+
+        return await self._database.read(work)
+
+    async def figures(self, tenant: int, target: int) -> Figures:
+        """Counts for people."""
+
+        def work(conn: Connection) -> Figures:
+            counted = conn.all(
+                "SELECT state, count(*) FROM link WHERE tenant = ? AND target = ? GROUP BY state",
+                (tenant, target),
+            )
+            row = conn.one(
+                "SELECT count(*) FROM link WHERE tenant = ? AND target = ? AND state = 'ready' AND attempts > 0",
+                (tenant, target),
+            )
+            return Figures({State(state): count for state, count in counted}, row[0] if row else 0)
+
+        return await self._database.read(work)
+
+    async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
+        """Links that nothing more happens to, and why."""
+        sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND state = 'parked' ORDER BY pk LIMIT ?"
+        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
+        return [_link(row) for row in rows]
+
+    async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
+        """Note that a run begins."""
+        return await self._database.write(lambda conn: runs.begin(conn, tenant, kind, subject, now))
+
+    async def end_run(
+        self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
+    ) -> None:
+        """Note how it ended."""
+        await self._database.write(lambda conn: runs.end(conn, tenant, run, now, counts, error))
+
+    async def last_run(self, tenant: int, kind: str, subject: str) -> Run | None:
+        """The latest run of that kind, or None."""
+        return self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
+
+    async def _fenced(self, sql: str, values: tuple[int, ...], tenant: int, target: int, link: Link) -> bool:
+        where = " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
+        parameters = (*values, tenant, target, link.key, link.fence)
+        return await self._database.write(lambda conn: conn.run(sql + where, parameters) > 0)
+
+
+def _link(row: Row) -> Link:
+    values = list(row)
+    values[3], values[10], values[11] = State(row[3]), bool(row[10]), bool(row[11])
+    return Link(*values)
+
+
+def _holds(conn: Connection, tenant: int, target: int, link: Link) -> bool:
+    row = conn.one(
+        "SELECT fence, state FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key)
+    )
+    return row == (link.fence, State.CLAIMED)
+
+
+def _keep_remote_id(
+    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int
+) -> bool:
+    if not _holds(conn, tenant, target, link):
+        return False
+    if remote_id is None:
+        old = conn.one(
+            "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?",
+            (tenant, target, link.key),
+        )
+        link_members.forget_group(conn, tenant, target, link.key)
+        if old and old[0] is not None:
+            link_members.forget_account(conn, tenant, target, old[0])
+    else:
+        _take_over(conn, tenant, target, link, remote_id)
+    conn.run(
+        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = 0, members_read = 0"
+        " WHERE tenant = ? AND target = ? AND pk = ?",
+        (remote_id, tenant, target, link.key),
+    )
+    link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
+    return True
+
+
+def _take_over(conn: Connection, tenant: int, target: int, link: Link, remote_id: str) -> None:
+    """Free the account from the link of a resource that is gone, so that a rehire gets it back."""
+    holder = conn.one(
+        "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
+        " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
+        (tenant, target, link.resource_type, remote_id, link.key),
+    )
+    if holder is None:
+        return
+    key, owner, alive = holder
+    if alive is not None:
+        raise Uniqueness(f"account {remote_id} belongs to {link.resource_type} {owner} already")
+    link_members.forget_group(conn, tenant, target, key)
+    conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+    conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+
+
+def _finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+    state = outcome.state
+    if any(_has_account(conn, tenant, target, missed) for missed in outcome.missing):
+        state = State.READY  # what the document lacked came while it was being sent
+    changed = conn.run(
+        "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
+        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?"
+        " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'",
+        (
+            link.marked,
+            state,
+            state,
+            outcome.due,
+            outcome.attempts,
+            outcome.confirmed,
+            int(outcome.disabled),
+            outcome.error,
+            tenant,
+            target,
+            link.key,
+            link.fence,
+        ),
+    )
+    if changed:
+        _keep_references(conn, tenant, target, link, outcome.references)
+    return changed > 0
+
+
+def _has_account(conn: Connection, tenant: int, target: int, id: str) -> bool:
+    sql = "SELECT 1 FROM link WHERE tenant = ? AND target = ? AND id = ? AND remote_id IS NOT NULL"
+    return conn.one(sql, (tenant, target, id)) is not None
+
+
+def _keep_references(
+    conn: Connection, tenant: int, target: int, link: Link, references: frozenset[str]
+) -> None:
+    rows = conn.all(
+        "SELECT refers_to FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?",
+        (tenant, target, link.key),
+    )
+    present = {row[0] for row in rows}
+    conn.many(
+        "INSERT INTO link_reference (tenant, target, refers_to, pk) VALUES (?, ?, ?, ?)",
+        [(tenant, target, other, link.key) for other in references - present],
+    )
+    conn.many(
+        "DELETE FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ? AND pk = ?",
+        [(tenant, target, other, link.key) for other in present - references],
+    )

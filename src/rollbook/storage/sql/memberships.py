@@ -1,0 +1,112 @@
+"""Members of a resource are rows: added, removed and checked without reading the others (architecture §3)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.resource import Member
+from rollbook.protocol.schema import ResourceType
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.reads import listed
+
+BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
+
+ADD = f"""
+    INSERT INTO membership (tenant, container, member) SELECT ?, ?, value FROM ({SQLITE.each_number})
+    WHERE true ON CONFLICT DO NOTHING RETURNING member
+"""
+REMOVE = f"""
+    DELETE FROM membership WHERE tenant = ? AND container = ? AND member IN ({SQLITE.each_number})
+    RETURNING member
+"""
+ABOVE = """
+    WITH RECURSIVE above (pk) AS (
+        SELECT ?
+        UNION
+        SELECT m.container FROM above CROSS JOIN membership m ON m.tenant = ? AND m.member = above.pk
+    )
+    SELECT pk FROM above LIMIT ?
+"""
+
+MOST_ABOVE = 10_000
+"""Groups that a group may be in, directly or not, for the search of cycles to stay bounded (A-70)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The resource whose members change."""
+
+    tenant: int
+    pk: int
+    resource_type: ResourceType
+
+
+def add(connection: Connection, layout: Layout, container: Container, members: Sequence[Member]) -> list[str]:
+    """Add members; returns the ids of those that were not members before.
+
+    Raises:
+        InvalidValue: a member does not exist, is of another type than declared, or would close a cycle.
+    """
+    if not members:
+        return []
+    ids = sorted({member.value for member in members})
+    found = {value: (pk, kind) for value, pk, kind in connection.all(BY_ID, (container.tenant, listed(ids)))}
+    types = {value: kind for value, (_, kind) in found.items()}
+    check_members(members, types, container.resource_type)
+    _check_cycle(connection, layout, container, found)
+    pks = {pk: value for value, (pk, _) in found.items()}
+    rows = connection.all(ADD, (container.tenant, container.pk, listed(sorted(pks))))
+    return sorted(pks[pk] for (pk,) in rows)
+
+
+def remove(connection: Connection, container: Container, ids: Iterable[str]) -> list[str]:
+    """Remove members; returns the ids of those that were members."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    pks = {pk: value for value, pk, _ in connection.all(BY_ID, (container.tenant, listed(wanted)))}
+    rows = connection.all(REMOVE, (container.tenant, container.pk, listed(sorted(pks))))
+    return sorted(pks[pk] for (pk,) in rows)
+
+
+def check_members(members: Iterable[Member], types: dict[str, str], resource_type: ResourceType) -> None:
+    """Refuse members that do not exist, given the type of each that does, or are of another type (A-69, A-70)."""
+    name = resource_type.memberships
+    for member in members:
+        actual = types.get(member.value)
+        if actual is None:
+            raise InvalidValue(
+                f"{name}: there is no resource with id {member.value[:64]!r}; send the ids of existing ones"
+            )
+        if member.type is not None and member.type.lower() != actual.lower():
+            raise InvalidValue(
+                f"{name}: {member.value[:64]!r} is a {actual}, not a {member.type[:64]}; correct type or leave it out"
+            )
+
+
+def refuse_cycle(id: str, resource_type: ResourceType) -> InvalidValue:
+    """The refusal of a member that contains, directly or not, what it would be a member of."""
+    return InvalidValue(
+        f"{resource_type.memberships}: {id[:64]!r} is or contains this {resource_type.name} itself; "
+        "members may not form a cycle"
+    )
+
+
+def _check_cycle(
+    connection: Connection, layout: Layout, container: Container, found: dict[str, tuple[int, str]]
+) -> None:
+    """Look upwards from the container, where there is little, and only if a member can itself have members."""
+    nested = {pk: value for value, (pk, kind) in found.items() if layout.contains(kind)}
+    if not nested:
+        return
+    rows = connection.all(ABOVE, (container.pk, container.tenant, MOST_ABOVE + 1))
+    if len(rows) > MOST_ABOVE:
+        raise InvalidValue(
+            f"{container.resource_type.memberships}: this {container.resource_type.name} is within more than "
+            f"{MOST_ABOVE} others; flatten them before nesting further"
+        )
+    closing = next((nested[pk] for (pk,) in rows if pk in nested), None)
+    if closing is not None:
+        raise refuse_cycle(closing, container.resource_type)

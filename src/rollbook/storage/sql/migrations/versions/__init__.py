@@ -1,0 +1,1 @@
+"""Revisions of the database, numbered; never edited once released."""

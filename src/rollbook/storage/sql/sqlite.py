@@ -1,0 +1,329 @@
+"""SQLite through apsw: connections, group commit, point reads; the only module that knows the driver.
+
+One connection writes and shares each transaction among all requests that wait. Its statements, a few
+microseconds each, run on the event loop and only the commit, which waits for the disk, in a thread: a thread
+that runs statements must win back Python's lock after each of them, and under a busy loop wrote 64/s against
+950/s this way. A second connection serves point reads on the loop; some more, with threads, longer reads.
+"""
+
+import asyncio
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.storage.sql.connection import Connection, Parameters, Row
+
+T = TypeVar("T")
+
+BUSY_MILLISECONDS = 10_000
+"""How long a write waits for another process; reads never wait in WAL mode."""
+
+BATCH = 256
+"""Most requests that share a transaction: one more flush costs each little by then, waiting does not."""
+
+TURN_SECONDS = 0.005
+"""How long a batch may run on the event loop before others have their turn."""
+
+READ_SECONDS = 30.0
+"""How long a read may last: an open snapshot keeps the write-ahead log from being emptied (FS-12)."""
+
+READERS = 4
+"""Threads for longer reads; more would only share the same processor."""
+
+STATEMENTS = 512
+"""Statements kept prepared in each connection: all of ours, and room for filters that come again."""
+
+_STEPS = 200_000
+"""Steps of SQLite's machine, some milliseconds, between two looks at the clock."""
+
+LOWEST_SQLITE = (3, 51, 3)
+"""Older versions can lose committed transactions in WAL mode."""
+
+_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA mmap_size = 1073741824",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+_WORDS: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.BusyError, "the database is busy: another program holds it; try again"),
+    (apsw.LockedError, "the database is busy: another program holds it; try again"),
+    (apsw.FullError, "the disk is full; free some space, nothing needs a restart"),
+    (apsw.ReadOnlyError, "the database cannot be written: its file or directory is read-only"),
+    (apsw.CantOpenError, "the database file cannot be opened; check that it exists and may be written"),
+    (apsw.NotADBError, "the file is not a SQLite database"),
+    (apsw.CorruptError, "the database file is damaged; restore a backup"),
+    (apsw.IOError, "the disk reports an error"),
+    (apsw.InterruptError, "the read took too long and was stopped"),
+    (apsw.NoMemError, "memory is exhausted"),
+    (apsw.ConnectionClosedError, "the database is closed"),
+)
+"""What the driver raises for reasons outside this program. Anything else is our mistake and passes."""
+
+
+def translated(error: apsw.Error, path: Path) -> Exception:
+    """Our error for the driver's, or the driver's own if no outside reason explains it."""
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
+    return error if words is None else StoreUnavailable(f"{path}: {words}")
+
+
+class SqliteConnection:
+    """`Connection` over apsw. Not in a transaction unless someone began one."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._path = path
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        try:
+            self._apsw = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
+            self._execute = self._apsw.execute
+            self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
+            for pragma in _PRAGMAS:
+                self._apsw.execute(pragma).fetchall()
+        except apsw.Error as error:
+            raise translated(error, path) from error
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of the answer."""
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row of the answer, or None."""
+        rows = self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement without an answer; returns the number of rows it changed."""
+        try:
+            self._execute(sql, parameters)
+            return self._apsw.changes()
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    def many(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run a statement once for each set of parameters."""
+        try:
+            self._apsw.executemany(sql, rows)
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._apsw.in_transaction
+
+    def begin_at_once(self) -> bool:
+        """Begin a write transaction without waiting; False if another process is writing."""
+        self._apsw.set_busy_timeout(0)
+        try:
+            self._execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            return False
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+        finally:
+            self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
+        return True
+
+    def stop_at(self, moment: float | None) -> None:
+        """Let statements fail that still run at that moment of the monotonic clock."""
+        late = None if moment is None else (lambda: time.monotonic() > moment)
+        self._apsw.set_progress_handler(late, _STEPS)
+
+    def close(self) -> None:
+        """Let go of the file; an open transaction is undone."""
+        try:
+            self._apsw.close()
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+
+def memory_connection() -> SqliteConnection:
+    """A connection to a new database that is nowhere on disk."""
+    return SqliteConnection(Path(":memory:"), create=True)
+
+
+@dataclass(slots=True)
+class _Request(Generic[T]):
+    """A write that waits: what to do, and whom to tell."""
+
+    work: Callable[[Connection], T]
+    long: bool
+    future: "asyncio.Future[T]"
+    result: T | None = None
+    error: Exception | None = None
+
+    def run(self, connection: SqliteConnection) -> None:
+        """Do the work behind a savepoint, so that its failure touches no neighbour (FS-04)."""
+        connection.run("SAVEPOINT request")
+        try:
+            self.result = self.work(connection)
+        except Exception as error:
+            self.error = error
+            if not connection.in_transaction:  # the database gave up the whole transaction: disk full, say
+                raise
+            connection.run("ROLLBACK TO request")
+        connection.run("RELEASE request")
+
+    def tell(self) -> None:
+        """Answer the caller, if it has not gone; the write stands all the same (FS-18)."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]  # T may itself be None
+
+
+class SqliteDatabase:
+    """`Database` over one SQLite file that exists and is up to date; belongs to one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open = False
+        self._waiting: list[_Request[Any]] = []
+        self._draining: asyncio.Task[None] | None = None
+        self._writer: SqliteConnection | None = None
+        self._near: SqliteConnection | None = None
+        self._idle: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
+        self._commits = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
+        self._reads = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+
+    async def open(self) -> None:
+        """Connect."""
+        self._writer = SqliteConnection(self._path)
+        self._near = SqliteConnection(self._path)
+        for _ in range(READERS):
+            self._idle.put(SqliteConnection(self._path))
+        self._open = True
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then let go of every connection. May be called twice."""
+        self._open = False
+        while self._draining is not None:
+            await asyncio.wait([self._draining])
+        loop = asyncio.get_running_loop()
+        for threads in (self._commits, self._reads):
+            await loop.run_in_executor(None, threads.shutdown)
+        while not self._idle.empty():
+            self._idle.get().close()
+        for connection in (self._near, self._writer):  # the writer last: it empties the write-ahead log
+            if connection is not None:
+                connection.close()
+        self._near = self._writer = None
+
+    async def write(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run `work` in a transaction it shares with others, behind a savepoint of its own."""
+        if not self._open:
+            raise self._closed()
+        loop = asyncio.get_running_loop()
+        request = _Request(work, long, loop.create_future())
+        self._waiting.append(request)
+        if self._draining is None:
+            self._draining = loop.create_task(self._drain())
+        return await request.future
+
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Run reads of a few rows by key, at once, in the event loop's thread."""
+        if self._near is None:
+            raise self._closed()
+        return work(self._near)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run longer reads on one snapshot in a thread."""
+        if not self._open:
+            raise self._closed()
+        return await asyncio.wrap_future(self._reads.submit(self._read, work))
+
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._path}: the database is closed")
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        connection = self._idle.get()
+        try:
+            connection.stop_at(time.monotonic() + READ_SECONDS)
+            connection.run("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.stop_at(None)
+                connection.run("COMMIT")
+        finally:
+            self._idle.put(connection)
+
+    async def _drain(self) -> None:
+        """Commit batch after batch until nobody waits."""
+        batch: list[_Request[Any]] = []
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                await self._commit_together(batch)
+                for request in batch:
+                    request.tell()
+        finally:
+            self._draining = None
+            for request in (*batch, *self._waiting):  # only if this task was cancelled at the very end
+                request.future.cancel()
+
+    async def _commit_together(self, batch: list[_Request[Any]]) -> None:
+        """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
+        try:
+            connection = self._writer = self._writer or SqliteConnection(self._path)
+            await self._begin(connection)
+            await self._run_each(connection, batch)
+            await self._in_thread(connection.run, "COMMIT")
+        except Exception as error:  # noqa: BLE001 - every caller must be told, whatever it was
+            for request in batch:
+                request.error = request.error or self._unavailable(error)
+            self._renew()
+
+    async def _begin(self, connection: SqliteConnection) -> None:
+        if not connection.begin_at_once():  # another process is writing: wait for it, but not here
+            await self._in_thread(connection.run, "BEGIN IMMEDIATE")
+
+    async def _run_each(self, connection: SqliteConnection, batch: list[_Request[Any]]) -> None:
+        turn = time.monotonic() + TURN_SECONDS
+        for request in batch:
+            if request.long:
+                await self._in_thread(request.run, connection)
+            else:
+                request.run(connection)
+            if time.monotonic() > turn:
+                await asyncio.sleep(0)
+                turn = time.monotonic() + TURN_SECONDS
+
+    async def _in_thread(self, work: Callable[..., object], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._commits, work, *arguments)
+
+    def _unavailable(self, error: Exception) -> Exception:
+        if isinstance(error, StoreUnavailable):
+            return StoreUnavailable(error.detail)
+        unavailable = StoreUnavailable(f"{self._path}: the transaction failed; nothing was written")
+        unavailable.__cause__ = error
+        return unavailable
+
+    def _renew(self) -> None:
+        """After a failed commit or flush nothing of the old connection is trusted; the next write opens one."""
+        if self._writer is not None:
+            with contextlib.suppress(StoreUnavailable):
+                self._writer.close()
+            self._writer = None
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite library in use."""
+    return tuple(map(int, apsw.sqlite_lib_version().split(".")))

@@ -1,0 +1,276 @@
+"""Insert, update and delete, each within a transaction that the caller holds (I-02).
+
+A write touches its own resource's rows, those of the value index that differ, the memberships it names, one
+counter and one change row: nothing grows with the number of users or members.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from rollbook.protocol.errors import InternalError, PreconditionFailed, Uniqueness
+from rollbook.protocol.resource import Change, Present, Scope
+from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.base import Author, Decide, Record, Updated
+from rollbook.storage.documents import Stored, changed_attributes, decode, encode
+from rollbook.storage.sql import memberships
+from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.index import Layout, Rows, TypeIndex, index_rows
+from rollbook.storage.sql.memberships import Container
+from rollbook.storage.sql.reads import GROUPS, MEMBERS, members_in, others, record, row_of
+
+TENANT_SHIFT = 40
+"""Row keys: tenant number * 2^40 + sequence."""
+
+NEXT_RESOURCE = """
+    INSERT INTO sequence (tenant, resource, change) VALUES (?, 1, 1)
+    ON CONFLICT (tenant) DO UPDATE SET resource = sequence.resource + 1, change = sequence.change + 1
+    RETURNING resource, change
+"""
+NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
+
+INSERT = """
+    INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body, extra)
+    VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+UPDATE = """
+    UPDATE resource SET version = ?, modified = ?, display = ?, body = ?, extra = ? WHERE pk = ?
+"""
+TOUCH = "UPDATE resource SET version = ?, modified = ? WHERE pk = ?"
+DELETE = "DELETE FROM resource WHERE pk = ?"
+
+COUNT = """
+    INSERT INTO counter (tenant, type, resources) VALUES (?, ?, 1)
+    ON CONFLICT (tenant, type) DO UPDATE SET resources = counter.resources + 1
+"""
+DISCOUNT = "UPDATE counter SET resources = resources - 1 WHERE tenant = ? AND type = ?"
+
+ADD_UNIQUE = (
+    "INSERT INTO unique_value (tenant, attribute, key, pk) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+REMOVE_UNIQUE = "DELETE FROM unique_value WHERE tenant = ? AND attribute = ? AND key = ?"
+ADD_VALUE = "INSERT INTO value (tenant, attribute, key, pk, element) VALUES (?, ?, ?, ?, ?)"
+REMOVE_VALUE = "DELETE FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?"
+
+LOG = """
+    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+TOUCH_CONTAINERS = """
+    UPDATE resource SET version = version + 1, modified = max(modified, ?)
+    WHERE pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)
+    RETURNING pk, type, id, version
+"""
+LEAVE = "DELETE FROM membership WHERE tenant = ? AND member = ?"
+EMPTY = "DELETE FROM membership WHERE tenant = ? AND container = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A resource about to be inserted: everything that can be worked out before the transaction."""
+
+    resource_type: ResourceType
+    id: str
+    change: Change
+    stored: Stored
+    rows: Rows
+
+
+def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) -> New:
+    """Work out the rows of a new resource."""
+    document = change.document or {}
+    rows = index_rows(layout.index(resource_type.name), document)
+    return New(resource_type, id, change, encode(document, resource_type), rows)
+
+
+def insert(connection: Connection, layout: Layout, tenant: int, new: New, author: Author) -> Record:
+    """Create a resource; see `Store.insert`."""
+    resource_type, stored = new.resource_type, new.stored
+    sequence, number = _one(connection, NEXT_RESOURCE, (tenant,))
+    pk = tenant << TENANT_SHIFT | sequence
+    row = (
+        pk,
+        tenant,
+        resource_type.name,
+        new.id,
+        author.at,
+        author.at,
+        stored.display,
+        stored.body,
+        stored.extra,
+    )
+    if connection.run(INSERT, row) == 0:
+        raise Uniqueness(f"id: {new.id[:64]!r} is in use; ids are never given twice")
+    _index(connection, layout.index(resource_type.name), tenant, pk, Rows(), new.rows)
+    connection.run(COUNT, (tenant, resource_type.name))
+    container = Container(tenant, pk, resource_type)
+    added = memberships.add(connection, layout, container, new.change.add_members)
+    detail: JsonObject = {"members": {"add": added}} if added else {}
+    version = layout.version(1)
+    entry = (resource_type.name, new.id, "create", version, detail)
+    _log(connection, tenant, number, author, [entry])
+    members = others(connection, MEMBERS, tenant, pk) if added else () if resource_type.memberships else None
+    groups = () if resource_type.derived else None
+    return Record(
+        new.id, resource_type.name, version, author.at, author.at, stored.body, stored.extra, members, groups
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A stored resource that a change is applied to."""
+
+    row: Row
+    container: Container
+    document: JsonObject
+
+
+def update(
+    connection: Connection,
+    layout: Layout,
+    tenant: int,
+    resource_type: ResourceType,
+    id: str,
+    decide: Decide,
+    scope: Scope,
+    author: Author,
+    if_match: Callable[[str], bool] | None,
+) -> Updated | None:
+    """Apply a change; see `Store.update`."""
+    row = row_of(connection, tenant, resource_type, id)
+    if row is None:
+        return None
+    _check_version(layout, row, if_match)
+    old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]))
+    members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
+    change = decide(Present(old.document, members))
+    groups = others(connection, GROUPS, tenant, row[0]) if resource_type.derived else None
+    new_row = _apply(connection, layout, old, change, author)
+    if new_row is None:
+        return Updated(record(row, resource_type, layout, groups=groups), changed=False)
+    return Updated(record(new_row, resource_type, layout, groups=groups), changed=True)
+
+
+def _apply(connection: Connection, layout: Layout, old: Old, change: Change, author: Author) -> Row | None:
+    """Write what differs, and return the row as it is then; None if nothing does (A-31)."""
+    container, row = old.container, old.row
+    removed = memberships.remove(connection, container, change.remove_members)
+    added = memberships.add(connection, layout, container, change.add_members)
+    document = change.document if change.document != old.document else None
+    if document is None and not added and not removed:
+        return None
+    version, modified = row[2] + 1, max(row[4], author.at)
+    body, extra = row[5], row[6]
+    detail: JsonObject = {}
+    if document is None:
+        connection.run(TOUCH, (version, modified, row[0]))
+    else:
+        stored = _replace(connection, layout, old, document, version, modified)
+        body, extra = stored.body, stored.extra
+        detail["attributes"] = changed_attributes(old.document, document)
+    if added or removed:
+        detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
+    entry = (container.resource_type.name, row[1], "update", layout.version(version), detail)
+    (number,) = _one(connection, NEXT_CHANGES, (1, container.tenant))
+    _log(connection, container.tenant, number, author, [entry])
+    return (row[0], row[1], version, row[3], modified, body, extra)
+
+
+def _replace(
+    connection: Connection, layout: Layout, old: Old, document: JsonObject, version: int, modified: int
+) -> Stored:
+    container = old.container
+    index = layout.index(container.resource_type.name)
+    stored = encode(document, container.resource_type)
+    before, after = index_rows(index, old.document), index_rows(index, document)
+    _index(connection, index, container.tenant, container.pk, before, after)
+    connection.run(UPDATE, (version, modified, stored.display, stored.body, stored.extra, container.pk))
+    return stored
+
+
+def delete(
+    connection: Connection,
+    layout: Layout,
+    tenant: int,
+    resource_type: ResourceType,
+    id: str,
+    author: Author,
+    if_match: Callable[[str], bool] | None,
+) -> bool:
+    """Remove a resource and its memberships on both sides; see `Store.delete`."""
+    row = row_of(connection, tenant, resource_type, id)
+    if row is None:
+        return False
+    _check_version(layout, row, if_match)
+    pk = row[0]
+    left = sorted(connection.all(TOUCH_CONTAINERS, (author.at, tenant, pk)))
+    connection.run(LEAVE, (tenant, pk))
+    if resource_type.memberships:
+        connection.run(EMPTY, (tenant, pk))
+    index = layout.index(resource_type.name)
+    _index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), Rows())
+    connection.run(DELETE, (pk,))
+    connection.run(DISCOUNT, (tenant, resource_type.name))
+    entries = [(resource_type.name, id, "delete", layout.version(row[2]), JsonObject())]
+    loss: JsonObject = {"members": {"remove": [id]}}
+    for _, kind, container, version in left:
+        entries.append((kind, container, "update", layout.version(version), loss))
+    (last,) = _one(connection, NEXT_CHANGES, (len(entries), tenant))
+    _log(connection, tenant, last - len(entries) + 1, author, entries)
+    return True
+
+
+def _check_version(layout: Layout, row: Row, if_match: Callable[[str], bool] | None) -> None:
+    version = layout.version(row[2])
+    if if_match is not None and not if_match(version):
+        raise PreconditionFailed(f"the resource is at version {version}; read it again before changing it")
+
+
+def _index(connection: Connection, index: TypeIndex, tenant: int, pk: int, before: Rows, after: Rows) -> None:
+    """Turn one set of index rows into another, touching only what differs.
+
+    Raises:
+        Uniqueness: a value is another resource's; names the attribute, not the resource.
+    """
+    for number, key in before.uniques - after.uniques:
+        connection.run(REMOVE_UNIQUE, (tenant, number, key))
+    for number, key in sorted(after.uniques - before.uniques):
+        if connection.run(ADD_UNIQUE, (tenant, number, key, pk)) == 0:
+            path = index.by_number[number].path.text
+            raise Uniqueness(
+                f"{path}: another {index.resource_type.name} has this value; it must be unique among them"
+            )
+    gone, come = before.values - after.values, after.values - before.values
+    if gone:
+        connection.many(REMOVE_VALUE, [(tenant, number, key, pk, element) for number, key, element in gone])
+    if come:
+        connection.many(ADD_VALUE, [(tenant, number, key, pk, element) for number, key, element in come])
+
+
+_Entry = tuple[str, str, str, str, JsonObject]
+"""Resource type, id, operation, version, detail."""
+
+
+def _log(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[_Entry]) -> None:
+    """Append to the change log, from that number on."""
+    rows = _log_rows(tenant, number, author, entries)
+    if len(entries) == 1:
+        connection.run(LOG, next(iter(rows)))
+    else:
+        connection.many(LOG, rows)
+
+
+def _log_rows(
+    tenant: int, number: int, author: Author, entries: Sequence[_Entry]
+) -> Iterable[tuple[int | str | bytes, ...]]:
+    for at, (*names, detail) in enumerate(entries, number):
+        yield tenant, at, *names, author.name, author.at, orjson.dumps(detail)
+
+
+def _one(connection: Connection, sql: str, parameters: Sequence[int]) -> Row:
+    row = connection.one(sql, parameters)
+    if row is None:
+        raise InternalError("the database lost count of its resources; run: rollbook database check")
+    return row

@@ -1,0 +1,127 @@
+"""Start the real command and talk to it over a real socket."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "rollbook"]
+TOKEN = "a-bootstrap-token"
+
+
+def environment(home: Path, **changes: str) -> dict[str, str]:
+    """The environment of a new user whose home is empty."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+    return kept | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"} | changes
+
+
+def run(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(home, **changes),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=home,
+    )
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running `rollbook serve`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    token: str | None
+
+    def request(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """Send one request to the SCIM base; returns status and JSON body, None if there is none."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/scim/v2{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {token or self.token}",
+                "Content-Type": "application/scim+json",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                raw = answer.read()
+                return answer.status, json.loads(raw) if raw else None
+        except urllib.error.HTTPError as error:
+            with error:
+                raw = error.read()
+                return error.code, json.loads(raw) if raw else None
+
+    def kill(self) -> None:
+        """End it as a power cut of the process would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ask it to end; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+
+@contextmanager
+def serving(
+    home: Path, *arguments: str, token: str | None = TOKEN, port: int | None = None
+) -> Iterator[Server]:
+    """A server that answers; killed at the end if it is still there."""
+    port = port or free_port()
+    changes = {"ROLLBOOK_BOOTSTRAP_TOKEN": token} if token else {}
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", str(port), *arguments],
+        env=environment(home, **changes),
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Server(process, port, token)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            server.kill()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def wait_until_ready(server: Server, seconds: float = 20) -> None:
+    """Return once the server answers; tell its output if it ends instead."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            server.request("GET", "/ServiceProviderConfig")
+        except OSError:
+            if server.process.poll() is not None and server.process.stdout is not None:
+                raise AssertionError(server.process.stdout.read()) from None
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,166 @@
+"""Bodies, parameters and media types as they come in."""
+
+import pytest
+
+from rollbook.operations.context import Limits
+from rollbook.protocol.errors import (
+    InvalidSyntax,
+    InvalidValue,
+    NotAcceptable,
+    PayloadTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+from rollbook.server.requests import (
+    JSON,
+    SCIM,
+    Message,
+    Request,
+    answer_type,
+    parameters,
+    parse_json,
+    read_json,
+)
+
+
+def request(
+    *, headers: dict[str, str] | None = None, query: str = "", body: list[bytes] | None = None
+) -> Request:
+    """A request whose body arrives in the given pieces; without pieces it never arrives."""
+    pieces = list(body or [])
+
+    async def receive() -> Message:
+        if not pieces:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    return Request({"headers": raw, "query_string": query.encode()}, receive, "http://localhost/scim/v2")
+
+
+@pytest.mark.parametrize(
+    ("raw", "fragment"),
+    [
+        pytest.param(b"{", "not JSON", id="P-3.3-14-cut"),
+        pytest.param(b"", "not JSON", id="P-3.3-14-empty"),
+        pytest.param(b'{"a":1}{"b":2}', "not JSON", id="T-45-two-documents"),
+        pytest.param(b'{"a":NaN}', "not JSON", id="P-3.8-09-nan"),
+        pytest.param(b'{"a":1e999}', "not JSON", id="P-3.8-09-infinite"),
+        pytest.param(b'{"a":"\\ud800"}', "not JSON", id="P-3.8-09-lone-surrogate"),
+        pytest.param(b'{"a":"\xff"}', "not JSON", id="T-45-invalid-utf-8"),
+        pytest.param(b"[" * 100_000, "not JSON", id="T-45-deep"),
+        pytest.param(b'{"a":1,"a":2}', "'a' twice", id="P-3.8-08-repeated"),
+        pytest.param(b'{"a":"\\u0022\\u0022","b":1,"b":2}', "'b' twice", id="P-3.8-08-hidden-by-escapes"),
+        pytest.param(b'{"n":{"x":1,"x":1}}', "'x' twice", id="P-3.8-08-nested"),
+    ],
+)
+def test_refused_bodies(raw: bytes, fragment: str) -> None:
+    """What is not one plain JSON document is invalidSyntax, in words."""
+    with pytest.raises(InvalidSyntax, match=fragment):
+        parse_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        pytest.param(b'\xef\xbb\xbf{"a":1}', {"a": 1}, id="P-3.8-08-bom"),
+        pytest.param('{"n":"Žofie"}'.encode(), {"n": "Žofie"}, id="P-3.8-01"),
+        pytest.param(b'{"a":"\\u0022"}', {"a": '"'}, id="escaped-quote"),
+    ],
+)
+def test_read_bodies(raw: bytes, value: object) -> None:
+    """UTF-8 with or without a mark is read."""
+    assert parse_json(raw) == value
+
+
+@pytest.mark.parametrize(
+    ("headers", "fragment"),
+    [
+        ({"content-type": "text/xml"}, "Content-Type"),
+        ({"content-type": "application/json; charset=iso-8859-1"}, "charset"),
+        ({"content-encoding": "gzip"}, "Content-Encoding"),
+    ],
+)
+@pytest.mark.anyio
+async def test_unread_media_types(headers: dict[str, str], fragment: str) -> None:
+    """Other types, character sets and encodings are 415 (P-3.8-05, P-3.8-07, T-46)."""
+    with pytest.raises(UnsupportedMediaType, match=fragment):
+        await read_json(request(headers=headers, body=[b"{}"]), Limits())
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [SCIM, JSON, "application/scim+json; charset=utf-8", 'application/json;charset="UTF-8"', None],
+)
+@pytest.mark.anyio
+async def test_read_media_types(content_type: str | None) -> None:
+    """SCIM and JSON in UTF-8 are read, and a missing type too (P-3.8-05)."""
+    headers = {"content-type": content_type} if content_type else {}
+    assert await read_json(request(headers=headers, body=[b'{"a"', b":1}"]), Limits()) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param({"content-length": "11"}, [b"{}"], id="declared"),
+        pytest.param({}, [b'"123456789"'], id="whole"),
+        pytest.param({"content-length": "2"}, [b'"1234', b'56789"'], id="in-pieces-whatever-is-declared"),
+    ],
+)
+@pytest.mark.anyio
+async def test_large_bodies(headers: dict[str, str], body: list[bytes]) -> None:
+    """A body over the limit is 413 while it is read (P-3.7-24, T-46)."""
+    with pytest.raises(PayloadTooLarge, match="at most 10 bytes"):
+        await read_json(request(headers=headers, body=body), Limits(body_bytes=10))
+
+
+@pytest.mark.anyio
+async def test_unfinished_body() -> None:
+    """A client that goes away changes nothing (FS-18)."""
+    with pytest.raises(RequestTimeout, match="went away"):
+        await read_json(request(), Limits())
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, SCIM),
+        ("*/*", SCIM),
+        ("application/scim+json", SCIM),
+        ("application/json", JSON),
+        ("application/json, application/scim+json", SCIM),
+        ("application/*;q=0.5", SCIM),
+        ("text/html, application/json;q=0.9", JSON),
+    ],
+)
+def test_answer_types(accept: str | None, expected: str) -> None:
+    """SCIM is answered unless only plain JSON is acceptable (P-3.8-02 to P-3.8-05)."""
+    assert answer_type(request(headers={"accept": accept} if accept else {})) == expected
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/scim+json;q=0", "image/*;q=x"])
+def test_not_acceptable(accept: str) -> None:
+    """An Accept that nothing fits is 406 (P-3.8-05)."""
+    with pytest.raises(NotAcceptable):
+        answer_type(request(headers={"accept": accept}))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {}),
+        ("filter=userName+eq+%22a%22&", {"filter": 'userName eq "a"'}),
+        ("foo=1&foo=2", {"foo": "2"}),
+        ("filter=", {"filter": ""}),
+    ],
+)
+def test_parameters(query: str, expected: dict[str, str]) -> None:
+    """Plus is a space, a trailing & is nothing, unknown names do not matter (P-3.4.2-01; OneLogin)."""
+    assert parameters(request(query=query), Limits()) == expected
+
+
+@pytest.mark.parametrize("query", ["filter=a&filter=b", "count=1&count=2", "filter=%ff", "x=" + "a" * 70_000])
+def test_refused_parameters(query: str) -> None:
+    """A parameter of ours given twice, bad UTF-8 and endless queries are refused (T-44, T-52)."""
+    with pytest.raises(InvalidValue):
+        parameters(request(query=query), Limits())

@@ -1,0 +1,77 @@
+"""What `rollbook serve` is told, and what it refuses to do."""
+
+from pathlib import Path
+
+import pytest
+
+from rollbook.settings import (
+    Settings,
+    SettingsError,
+    check_exposure,
+    choose_database,
+    is_loopback,
+    make_private_directory,
+    sqlite_path,
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "expected"),
+    [
+        ("sqlite:///x.db", {"ROLLBOOK_DATABASE": "sqlite:///y.db"}, ("sqlite:///x.db", "--database")),
+        (None, {"ROLLBOOK_DATABASE": "sqlite:///y.db"}, ("sqlite:///y.db", "ROLLBOOK_DATABASE")),
+        (None, {"XDG_DATA_HOME": "/data", "HOME": "/h"}, ("sqlite:////data/rollbook/rollbook.db", "default")),
+        (None, {"HOME": "/h"}, ("sqlite:////h/.local/share/rollbook/rollbook.db", "default")),
+    ],
+)
+def test_database(option: str | None, environment: dict[str, str], expected: tuple[str, str]) -> None:
+    """The option wins over the environment, that over the XDG data directory."""
+    assert choose_database(option, environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "path"), [("sqlite:///relative.db", "relative.db"), ("sqlite:////absolute.db", "/absolute.db")]
+)
+def test_sqlite_path(url: str, path: str) -> None:
+    """Three slashes are relative, four absolute."""
+    assert sqlite_path(url) == Path(path)
+
+
+@pytest.mark.parametrize("url", ["", "x.db", "sqlite:///", "sqlite://x.db", "postgresql://localhost/x"])
+def test_refused_urls(url: str) -> None:
+    """Other URLs are refused with the forms that are read."""
+    with pytest.raises(SettingsError, match=r"sqlite:///relative\.db"):
+        sqlite_path(url)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True),
+        ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.com", False), ("", False),
+    ],
+)  # fmt: skip
+def test_exposure(host: str, loopback: bool) -> None:
+    """What others can reach is refused without TLS, unless told (T-91)."""
+    assert is_loopback(host) is loopback
+    check_exposure(Settings(host=host, insecure_http=True))
+    if loopback:
+        check_exposure(Settings(host=host))
+    else:
+        with pytest.raises(SettingsError, match="--insecure-http"):
+            check_exposure(Settings(host=host))
+
+
+def test_private_directory(tmp_path: Path) -> None:
+    """A data directory that is made is for its owner only; one that is there is left as it is."""
+    made, there = tmp_path / "a" / "b", tmp_path / "there"
+    there.mkdir(mode=0o755)
+    make_private_directory(made)
+    make_private_directory(there)
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert there.stat().st_mode & 0o077
+
+
+def test_secret_is_not_shown() -> None:
+    """The bootstrap token is in no repr (T-88)."""
+    assert "secret" not in repr(Settings(bootstrap_token="secret"))
