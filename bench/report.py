@@ -66,7 +66,8 @@ def _version(command: list[str]) -> str:
 def say(server: str, case: Case, figure: Figure) -> None:
     """One line as soon as it is known."""
     notes = f"  {figure.failed} FAILED" if figure.failed else ""
-    notes += "  (requests sent more than once round)" if figure.exhausted and case.needs_groups else ""
+    round_again = figure.exhausted and case.needs_groups and server != BARE.name
+    notes += "  (requests sent more than once round)" if round_again else ""
     notes += f"  ({figure.driver})" if figure.driver != "wrk" else ""
     print(
         f"  {server:15} {case.title:38} {figure.per_second:9,.1f}/s"

@@ -11,7 +11,6 @@ from rollbook.settings import (
     choose_database,
     is_loopback,
     make_private_directory,
-    sqlite_path,
 )
 
 
@@ -27,21 +26,6 @@ from rollbook.settings import (
 def test_database(option: str | None, environment: dict[str, str], expected: tuple[str, str]) -> None:
     """The option wins over the environment, that over the XDG data directory."""
     assert choose_database(option, environment) == expected
-
-
-@pytest.mark.parametrize(
-    ("url", "path"), [("sqlite:///relative.db", "relative.db"), ("sqlite:////absolute.db", "/absolute.db")]
-)
-def test_sqlite_path(url: str, path: str) -> None:
-    """Three slashes are relative, four absolute."""
-    assert sqlite_path(url) == Path(path)
-
-
-@pytest.mark.parametrize("url", ["", "x.db", "sqlite:///", "sqlite://x.db", "postgresql://localhost/x"])
-def test_refused_urls(url: str) -> None:
-    """Other URLs are refused with the forms that are read."""
-    with pytest.raises(SettingsError, match=r"sqlite:///relative\.db"):
-        sqlite_path(url)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from pathlib import Path
 from rollbook.operations import tokens
 from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
 from rollbook.operations.passwords import PasswordHasher
-from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog
-from rollbook.protocol.errors import ScimError
+from rollbook.protocol.catalog import Catalog, build_catalog
+from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.server.requests import AsgiApp
 from rollbook.server.routes import PATH, build_app
 from rollbook.server.sites import LOOPBACK_NAMES, Sites
-from rollbook.settings import Settings, SettingsError, make_private_directory, sqlite_path
+from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.ids import new_id
+from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore, open_store
 
 
@@ -35,14 +36,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def load_catalog(directory: Path | None) -> Catalog:
-    """The core catalog with every `*.json` definition of a directory, in order of name.
+def load_catalog(directory: Path | None) -> Catalog | None:
+    """The core catalog with every `*.json` definition of a directory; None without a directory.
 
     Raises:
         SettingsError: names the file and what is wrong with it.
     """
     if directory is None:
-        return core_catalog()
+        return None
     if not directory.is_dir():
         raise SettingsError(f"--schemas {directory}: there is no such directory")
     documents = []
@@ -57,9 +58,24 @@ def load_catalog(directory: Path | None) -> Catalog:
         raise SettingsError(f"--schemas {directory}: {error.detail}") from None
 
 
+def store_path(settings: Settings) -> Path:
+    """The file that settings name.
+
+    Raises:
+        SettingsError: the URL is of a form not known here.
+    """
+    try:
+        return database_path(settings.database)
+    except StoreUnavailable as error:
+        raise SettingsError(f"{settings.database_origin}: {error.detail}") from None
+
+
 def prepare_store(settings: Settings) -> SqlStore:
-    """The store that settings name, not yet open; its directory is made if need be."""
-    path = sqlite_path(settings.database)
+    """The store that settings name, not yet open; its directory is made if need be.
+
+    With `--schemas` the database takes the definitions over; without, it serves those it keeps.
+    """
+    path = store_path(settings)
     make_private_directory(path.absolute().parent)
     return open_store(settings.database, load_catalog(settings.schemas))
 

@@ -56,20 +56,6 @@ def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple
     return f"sqlite:///{Path(home).absolute() / 'rollbook' / 'rollbook.db'}", "default"
 
 
-def sqlite_path(url: str) -> Path:
-    """The file a `sqlite:///relative.db` or `sqlite:////absolute.db` URL names.
-
-    Raises:
-        SettingsError: another kind of URL, or none.
-    """
-    prefix = "sqlite:///"
-    if not url.startswith(prefix) or url == prefix:
-        raise SettingsError(
-            f"--database {url!r} is not understood; write sqlite:///relative.db or sqlite:////absolute.db"
-        )
-    return Path(url[len(prefix) :])
-
-
 def make_private_directory(path: Path) -> None:
     """Make the directory if it is missing, for its owner only."""
     if not path.exists():

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from tests.protocol.filter_rows import CATALOG, DOCUMENTS, ROWS, SUPPORT, Row
 from tests.protocol.filter_trees import SOUP, trees
 
+from rollbook.protocol.attributes import Returned
 from rollbook.protocol.errors import InvalidFilter
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.filters import And, Compare, Filter, Name, Not, Operator, Or, Present, Select
 from rollbook.protocol.match import matches, matches_element, values
-from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resolve import resolve, resolve_selection
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
@@ -184,15 +185,20 @@ def test_any_filter_answers(text: str) -> None:
     assert {matches(node, document) for name, document in DOCUMENTS if name == "User"} <= {True, False}
 
 
-@given(SOUP)
-def test_null_is_absence(text: str) -> None:
-    """P-3.4.2.2-21: `x eq null` is `not (x pr)`, for every attribute a filter may name."""
-    name = text.split(" ", maxsplit=1)[0]
-    try:
-        present = resolve(parse_filter(f"{name} pr", Leniency()), _type("User"), Leniency())
-    except InvalidFilter:
-        return
-    null = resolve(parse_filter(f"{name} eq null", Leniency()), _type("User"), Leniency())
-    for kind, document in DOCUMENTS:
-        if kind == "User":
-            assert matches(null, document) is not matches(present, document)
+def _names(resource_type: ResourceType) -> list[str]:
+    """Every attribute and part that a filter may name."""
+    paths = [path for path in resource_type.paths() if path.attribute.returned is not Returned.NEVER]
+    parts = [path._replace(sub=sub) for path in paths for sub in path.attribute.sub_attributes]
+    return [path.text for path in (*paths, *parts) if path.leaf.returned is not Returned.NEVER]
+
+
+@pytest.mark.parametrize("type", ["User", "Group", "Device"])
+def test_null_is_absence(type: str) -> None:
+    """P-3.4.2.2-21: `x eq null` is `not (x pr)` and `x ne null` is `x pr`, for every attribute there is."""
+    strict = Leniency(RFC)
+    documents = [document for name, document in DOCUMENTS if name == type]
+    for name in _names(_type(type)):
+        forms = (f"{name} pr", f"{name} ne null", f"not ({name} eq null)")
+        nodes = [resolve(parse_filter(form, strict), _type(type), strict) for form in forms]
+        for document in documents:
+            assert len({matches(node, document) for node in nodes}) == 1, name

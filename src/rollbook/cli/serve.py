@@ -61,28 +61,27 @@ def serve(
 
 
 async def _serve(settings: "Settings") -> None:
-    from rollbook.app import running
-    from rollbook.settings import sqlite_path
-    from rollbook.storage.sql.sqlite import serve_lock
+    from rollbook.app import prepare_store, running
+    from rollbook.storage.sql.files import serve_lock
 
-    _check_config(settings)
-    path = sqlite_path(settings.database)
-    is_new = not path.exists()
     _check_port(settings)
-    with serve_lock(path):
-        async with running(settings) as application:
-            token = await _first_token(settings, application)
-            _announce(settings, application, is_new=is_new, token=token)
-            await _listen(settings, application)
+    path = prepare_store(settings).path
+    is_new = not path.exists()
+    lock = serve_lock(path)
+    async with running(settings) as application:
+        _check_config(settings, application)
+        token = await _first_token(settings, application)
+        _announce(settings, application, is_new=is_new, token=token)
+        await _listen(settings, application)
+    lock.release()
     print("stopped: every request was answered, the store is closed", flush=True)
 
 
-def _check_config(settings: "Settings") -> None:
+def _check_config(settings: "Settings", application: "Application") -> None:
     if settings.config is not None:
-        from rollbook.app import load_catalog
         from rollbook.provisioning.config import load_config
 
-        load_config(settings.config, load_catalog(settings.schemas), os.environ)
+        load_config(settings.config, application.tenant.catalog, os.environ)
 
 
 async def _listen(settings: "Settings", application: "Application") -> None:
@@ -149,7 +148,9 @@ def _announce(settings: "Settings", application: "Application", *, is_new: bool,
     origin = settings.public_url or f"http://{host}:{settings.port}"
     state = "new" if is_new else "found"
     types = ", ".join(kind.endpoint for kind in application.tenant.catalog.resource_types)
-    source = f"from {settings.schemas}" if settings.schemas else "core schemas; add yours with --schemas DIR"
+    source = (
+        f"from {settings.schemas}" if settings.schemas else "as the store keeps them; add with --schemas DIR"
+    )
     exposure = "bound to this machine only" if not settings.is_public else "told so by --insecure-http"
     lines = [
         f"rollbook {__version__}",

@@ -80,11 +80,7 @@ async def patch(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
-    message = patching.parse_patch(body, resource_type, context.leniency)
-    secrets = patching.secrets_of(message)
-    if secrets:
-        hashes = await context.services.passwords.hashes(secrets)
-        message = patching.map_secrets(message, hashes.__getitem__)
+    message = await _with_patch_hashes(context, patching.parse_patch(body, resource_type, context.leniency))
     updated = await context.services.store.update(
         context.tenant,
         resource_type,
@@ -116,6 +112,20 @@ async def _with_hashes(context: Context, resource: Resource, resource_type: Reso
         return resource
     hashes = await context.services.passwords.hashes([secret])
     return validate.map_secrets(resource, resource_type, hashes.__getitem__)
+
+
+async def _with_patch_hashes(context: Context, message: patching.Patch) -> patching.Patch:
+    found: list[str] = []
+
+    def collect(secret: str) -> str:
+        found.append(secret)
+        return secret
+
+    patching.map_secrets(message, collect)
+    if not found:
+        return message
+    hashes = await context.services.passwords.hashes(found)
+    return patching.map_secrets(message, hashes.__getitem__)
 
 
 def _written(updated: Updated | None, resource_type: ResourceType, id: str) -> Written:

@@ -87,6 +87,11 @@ class Attribute:
         """Whether it is returned on request only, or never."""
         return self.returned in {Returned.REQUEST, Returned.NEVER}
 
+    @cached_property
+    def takes_any_text(self) -> bool:
+        """Whether a value is one string of which nothing more is asked: the bulk of all attributes."""
+        return self.type is Type.STRING and not self.multi_valued and self.uniqueness is Uniqueness.NONE
+
     @property
     def is_complex(self) -> bool:
         """Whether values are objects."""

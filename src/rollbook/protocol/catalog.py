@@ -8,7 +8,13 @@ from importlib.resources import files
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Type
-from rollbook.protocol.definitions import parse_attributes, parse_resource_type, parse_schema
+from rollbook.protocol.definitions import (
+    parse_attributes,
+    parse_resource_type,
+    parse_schema,
+    render_resource_type,
+    render_schema,
+)
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import Extension, ResourceType, Schema
 from rollbook.protocol.values import JsonObject, JsonValue
@@ -67,21 +73,32 @@ def build_catalog(definitions: Iterable[JsonValue]) -> Catalog:
     """
     schemas = {schema.id.lower(): schema for schema in _core_schemas()}
     core_urns = set(schemas)
-    type_documents = dict(_CORE_TYPES)
+    own_types: dict[str, JsonObject] = {}
     for document in definitions:
         if _is_resource_type(document):
-            type_documents[str(document.get("name"))] = document
+            name = str(document.get("name"))
+            if name in own_types:
+                raise InvalidValue(f"resource type {name!r} is defined twice")
+            own_types[name] = document
             continue
         schema = parse_schema(document)
         if schema.id.lower() in schemas:
             raise InvalidValue(f"schema {schema.id} is defined twice")
         schemas[schema.id.lower()] = schema
-    types = [parse_resource_type(doc, schemas, common_attributes()) for doc in type_documents.values()]
+    documents = (_CORE_TYPES | own_types).values()
+    types = [parse_resource_type(document, schemas, common_attributes()) for document in documents]
     named = {urn for resource_type in types for urn in resource_type.urns}
     loose = [schema for urn, schema in schemas.items() if urn not in named | core_urns]
     types = [_extended(resource_type, loose) for resource_type in types]
     _check_endpoints(types)
     return Catalog(tuple(schemas.values()), tuple(types))
+
+
+def definitions_of(catalog: Catalog) -> list[JsonObject]:
+    """What a catalog adds to the core, as documents that `build_catalog` makes an equal catalog of."""
+    core = {schema.id for schema in _core_schemas()}
+    own = [render_schema(schema) for schema in catalog.schemas if schema.id not in core]
+    return own + [render_resource_type(resource_type) for resource_type in catalog.resource_types]
 
 
 def _extended(resource_type: ResourceType, loose: list[Schema]) -> ResourceType:
@@ -113,7 +130,8 @@ def _check_endpoints(types: list[ResourceType]) -> None:
 def _is_resource_type(document: JsonValue) -> bool:
     if not isinstance(document, dict):
         raise InvalidValue("a definition must be a JSON object: a Schema or a ResourceType in RFC 7643 form")
-    listed = [str(urn).lower() for urn in document.get("schemas") or ()]
+    schemas = document.get("schemas")
+    listed = [str(urn).lower() for urn in schemas] if isinstance(schemas, list) else []
     if urns.RESOURCE_TYPE.lower() in listed:
         return True
     if urns.SCHEMA.lower() in listed:

@@ -57,7 +57,7 @@ def read_attribute(path: AttributePath, value: JsonValue, leniency: Leniency) ->
     if leaf.multi_valued:
         return read_values(path, value, leniency) or None
     if isinstance(value, list):
-        value = only(path, value, leniency)
+        value = only(path.text, value, leniency)
         if value is None:
             return None
     return _READERS[leaf.type](path, value, leniency)
@@ -80,7 +80,9 @@ def read_values(path: AttributePath, value: JsonValue, leniency: Leniency) -> li
             found.append(one)
     merged = elements.merge_duplicates(leaf, found)
     if len(merged) > 1 and len(elements.primaries(merged)) > 1:
-        raise InvalidValue(f"{path.text}: several values are primary; at most one may be (RFC 7643 section 2.4)")
+        raise InvalidValue(
+            f"{path.text}: several values are primary; at most one may be (RFC 7643 section 2.4)"
+        )
     return merged
 
 
@@ -95,14 +97,14 @@ def as_list(path: AttributePath, value: JsonValue, leniency: Leniency) -> list[J
     return value
 
 
-def only(path: AttributePath, value: list[JsonValue], leniency: Leniency) -> JsonValue:
+def only(where: str, value: list[JsonValue], leniency: Leniency) -> JsonValue:
     """The one value of an array sent where a single value is due; None for an empty array (A-26, S-05)."""
     if not value:
         return None
     if len(value) > 1:
-        raise refuse(path, value, "one value, not an array of several")
+        raise InvalidValue(f"{where}: one value is due here, not an array of {len(value)}")
     if not leniency.accepts(Quirk.SINGLE_AS_LIST):
-        raise refuse(path, value, "the value itself, without an array round it", quirk=Quirk.SINGLE_AS_LIST)
+        raise InvalidValue(f"{where}: send the value without an array round it", quirk=Quirk.SINGLE_AS_LIST)
     return value[0]
 
 
@@ -110,7 +112,7 @@ def as_object(path: AttributePath, value: JsonValue, leniency: Leniency) -> Json
     """The object that is due for a single complex value; None if it is sent as empty (A-26, A-79)."""
     attribute = path.attribute
     if isinstance(value, list) and not attribute.multi_valued:
-        value = only(path, value, leniency)
+        value = only(path.text, value, leniency)
     if value is None or isinstance(value, dict):
         return value
     if isinstance(value, str) and attribute.sub("value") and not attribute.multi_valued:
@@ -136,6 +138,10 @@ def read_parts(path: AttributePath, value: JsonObject, leniency: Leniency, *, ke
         if name != sub.name:
             check_not_repeated(name, value, path.text)
         if sub.mutability is _READ_ONLY:
+            continue
+        # The usual part, without the calls: half the time of validating a user.
+        if sub.takes_any_text and isinstance(item, str) and 0 < len(item) <= MAX_TEXT and item.isprintable():
+            parts[sub.name] = item
             continue
         one = read_attribute(AttributePath(urn, attribute, sub), item, leniency)
         if one is not None or keep_empty:
@@ -169,10 +175,10 @@ def refuse(
 
 
 def _shown(path: AttributePath, value: JsonValue) -> str:
-    hidden = Returned.NEVER in {path.attribute.returned, path.leaf.returned}
-    if hidden or isinstance(value, dict | list):
-        kinds = {dict: "an object", list: "an array", str: "a string"}
-        return kinds.get(type(value), "a value")
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    if Returned.NEVER in {path.attribute.returned, path.leaf.returned}:
+        return "what was sent"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
         return "a number of that size"
     return json.dumps(value[:60] if isinstance(value, str) else value)

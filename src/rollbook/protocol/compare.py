@@ -13,7 +13,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rollbook.protocol.attributes import Attribute, Type
 from rollbook.protocol.errors import InvalidValue
@@ -86,16 +86,12 @@ def parse_date_time(text: str) -> int:
 
 def render_date_time(milliseconds: int) -> str:
     """Milliseconds since 1970 as `YYYY-MM-DDThh:mm:ss.sssZ` (A-72)."""
-    moment = _EPOCH + milliseconds * _MILLISECOND
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z" if moment.year >= 1000 else _old(moment)
+    return f"{(_EPOCH_OF_UTC + timedelta(milliseconds=milliseconds)).isoformat(timespec='milliseconds')}Z"
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_OF_UTC = _EPOCH.replace(tzinfo=None)  # naive: its isoformat ends where our Z begins
 _MILLISECOND = datetime.resolution * 1000
-
-
-def _old(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _offset_minutes(zone: str | None) -> int:
@@ -113,7 +109,7 @@ def _refuse(attribute: Attribute, value: JsonValue, accepted: str) -> InvalidVal
 
 
 def _shown(value: JsonValue) -> str:
-    return repr(value[:60]) if isinstance(value, str) else json.dumps(value)[:60]
+    return (repr(value[:60]) if isinstance(value, str) else json.dumps(value))[:80]
 
 
 def _string_key(attribute: Attribute, value: JsonValue) -> bytes:

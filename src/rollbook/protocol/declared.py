@@ -48,7 +48,8 @@ def check_schemas(
     strange = next((urn for low, urn in listed.items() if low not in known), None)
     if strange is not None and not leniency.accepts(Quirk.UNKNOWN_SCHEMAS):
         raise InvalidSyntax(
-            f"schemas: {strange[:200]} is not a schema of this resource; leave it out", quirk=Quirk.UNKNOWN_SCHEMAS
+            f"schemas: {strange[:200]} is not a schema of this resource; leave it out",
+            quirk=Quirk.UNKNOWN_SCHEMAS,
         )
 
 

@@ -1,5 +1,6 @@
 """Schema and ResourceType definitions: from and to the JSON form of RFC 7643 §6 and §7."""
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -11,7 +12,9 @@ from rollbook.protocol.values import JsonObject, JsonValue
 
 E = TypeVar("E", Type, Mutability, Returned, Uniqueness)
 
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z", re.ASCII)
 _WITHOUT_CASE = {Type.BOOLEAN, Type.DECIMAL, Type.INTEGER, Type.DATE_TIME, Type.COMPLEX}
+_WITH_CASE = {Type.REFERENCE, Type.BINARY}
 _WITHOUT_UNIQUENESS = {Type.BOOLEAN, Type.DATE_TIME, Type.BINARY, Type.COMPLEX}
 
 MEMBERSHIPS: Mapping[str, str] = {urns.GROUP: "members"}
@@ -39,6 +42,8 @@ def parse_schema(data: JsonValue) -> Schema:
     body = _object(data, "schema")
     urn = _text(body, "id", "schema")
     where = f"schema {urn}"
+    if not _URI.match(urn):
+        raise InvalidValue(f"{where}: id must be a URI such as urn:example:Device (RFC 7643 section 7)")
     attributes = _list(body, "attributes", where)
     if not attributes:
         raise InvalidValue(f"{where}: attributes must list at least one attribute (RFC 7643 section 7)")
@@ -82,7 +87,7 @@ def _attribute(data: JsonValue, where: str, *, nested: bool) -> Attribute:
         description=str(_member(body, "description") or ""),
         required=_flag(body, "required", here),
         canonical_values=tuple(map(str, _list(body, "canonicalValues", here))),
-        case_exact=_flag(body, "caseExact", here) and kind not in _WITHOUT_CASE,
+        case_exact=kind in _WITH_CASE or (_flag(body, "caseExact", here) and kind not in _WITHOUT_CASE),
         mutability=_keyword(Mutability, body, "mutability", here, Mutability.READ_WRITE),
         returned=_keyword(Returned, body, "returned", here, Returned.DEFAULT),
         uniqueness=_keyword(Uniqueness, body, "uniqueness", here, Uniqueness.NONE),

@@ -53,10 +53,16 @@ def same_value(attribute: Attribute, one: JsonValue, other: JsonValue) -> bool:
     if one == other:
         return True
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same_value(attribute, a, b) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and all(
+            same_value(attribute, a, b) for a, b in zip(one, other, strict=True)
+        )
     if not attribute.is_complex:
-        return one is not None and other is not None and _compare(attribute, one) == _compare(attribute, other)
-    return isinstance(one, dict) and isinstance(other, dict) and _key(attribute, one) == _key(attribute, other)
+        return (
+            one is not None and other is not None and _compare(attribute, one) == _compare(attribute, other)
+        )
+    return (
+        isinstance(one, dict) and isinstance(other, dict) and _key(attribute, one) == _key(attribute, other)
+    )
 
 
 class Contents:
@@ -71,9 +77,7 @@ class Contents:
 
     def places(self, sent: JsonValue) -> set[int]:
         """The places of the values that are equal on all parts sent; primary false counts as not sent."""
-        parts = sorted(
-            (self._places.get(part, set()) for part in _key(self._attribute, sent)), key=len
-        )
+        parts = sorted((self._places.get(part, set()) for part in _key(self._attribute, sent)), key=len)
         return set.intersection(*parts) if parts else set()
 
 
@@ -91,7 +95,9 @@ def _identity(attribute: Attribute, value: JsonValue) -> Hashable:
     if not attribute.is_complex:
         return _compare(attribute, value)
     if value.get("value") is None:
-        return frozenset((name, tuple(part) if isinstance(part, list) else part) for name, part in value.items())
+        return frozenset(
+            (name, tuple(part) if isinstance(part, list) else part) for name, part in value.items()
+        )
     return tuple(_label(attribute, value, name) for name in ("value", "type"))
 
 

@@ -40,7 +40,9 @@ def read_members(path: AttributePath, value: JsonValue, leniency: Leniency) -> t
             raise refuse(path, value, "an array, also for one member", quirk=Quirk.SINGLE_AS_LIST)
         value = [value]
     if len(value) > MAX_MEMBERS:
-        raise InvalidValue(f"{path.text}: {len(value)} values are too many; at most {MAX_MEMBERS} per request")
+        raise InvalidValue(
+            f"{path.text}: {len(value)} values are too many; at most {MAX_MEMBERS} per request"
+        )
     return unique(path, (read_member(path, item, leniency) for item in value))
 
 
@@ -71,10 +73,12 @@ def read_member_parts(path: AttributePath, sent: JsonObject, leniency: Leniency)
 
 def to_member(path: AttributePath, parts: JsonObject) -> Member:
     """The member that has those parts; its id is required here (S-72)."""
-    id = parts.get("value")
-    if not id:
-        raise InvalidValue(f'{path.text}: each value needs the id of a resource, as in {{"value": "<id>"}} (S-72)')
-    return Member(id, parts.get("type"))
+    value = parts.get("value")
+    if not value:
+        raise InvalidValue(
+            f'{path.text}: each value needs the id of a resource, as in {{"value": "<id>"}} (S-72)'
+        )
+    return Member(value, parts.get("type"))
 
 
 def unique(path: AttributePath, members: Iterable[Member]) -> tuple[Member, ...]:
@@ -98,7 +102,9 @@ def same_member(path: AttributePath, known: Member, sent: Member) -> Member:
         InvalidValue: both have a type and these differ: an id has one (A-69).
     """
     if known.type and sent.type and known.type.lower() != sent.type.lower():
-        raise InvalidValue(f"{path.text}: {sent.value} is a {known.type}, not a {sent.type[:40]}; leave type out")
+        raise InvalidValue(
+            f"{path.text}: {sent.value} is a {known.type}, not a {sent.type[:40]}; leave type out"
+        )
     return known if known.type or not sent.type else sent
 
 

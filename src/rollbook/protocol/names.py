@@ -98,7 +98,7 @@ def _extension(reading: _Reading, schema: Schema, value: JsonValue) -> None:
 def extension_object(schema: Schema, value: JsonValue, leniency: Leniency) -> JsonObject:
     """The object under the URN of a schema, empty for null or [] (S-05, S-10)."""
     if isinstance(value, list):
-        value = only(AttributePath(schema.id, schema.attributes[0]), value, leniency)
+        value = only(schema.id, value, leniency)
     if value is None:
         return {}
     if not isinstance(value, dict):

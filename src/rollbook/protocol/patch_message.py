@@ -11,6 +11,7 @@ from rollbook.protocol import errors, urns
 from rollbook.protocol.attributes import Mutability
 from rollbook.protocol.coerce import only
 from rollbook.protocol.declared import check_listed, check_schemas, member
+from rollbook.protocol.match import matches_element
 from rollbook.protocol.patch_steps import Op, Patch, Step, Target
 from rollbook.protocol.patch_targets import find_attribute, find_target, unselected
 from rollbook.protocol.patch_values import remove_step, write_step
@@ -54,7 +55,9 @@ def parse_patch(
         Mutability: a readOnly target. InvalidValue: a value that does not fit its target.
     """
     if not isinstance(body, dict):
-        raise errors.InvalidSyntax("the body must be a JSON object: a PatchOp message (RFC 7644 section 3.5.2)")
+        raise errors.InvalidSyntax(
+            "the body must be a JSON object: a PatchOp message (RFC 7644 section 3.5.2)"
+        )
     check_schemas(member(body, "schemas"), urns.PATCH_OP, _MESSAGE, leniency)
     operations = [_operation(item, leniency) for item in _operations(body, leniency)]
     context = _Context(resource_type, leniency, id)
@@ -65,7 +68,9 @@ def parse_patch(
 def _operations(body: JsonObject, leniency: Leniency) -> list[JsonValue]:
     operations = _named(body, "Operations", leniency)
     if not isinstance(operations, list) or not operations:
-        raise errors.InvalidSyntax("Operations must be an array of at least one operation (RFC 7644 section 3.5.2)")
+        raise errors.InvalidSyntax(
+            "Operations must be an array of at least one operation (RFC 7644 section 3.5.2)"
+        )
     if len(operations) > MAX_OPERATIONS:
         raise errors.TooMany(f"{len(operations)} operations: at most {MAX_OPERATIONS} are taken per request")
     return operations
@@ -146,19 +151,25 @@ def _of_schemas(operation: _Operation, target: Target, context: _Context) -> Ite
         _require_value(operation, "schemas")
         check_listed(operation.value, known, leniency)
         return ()
-    listed = target.fixed.get("value") if target.selection else operation.value
-    if listed is None:
-        raise errors.Mutability("schemas: the base schema cannot be removed; name an extension (A-04)")
-    schemas = [known[urn] for urn in check_listed([listed] if target.selection else listed, known, leniency)]
-    return [step for schema in schemas for step in _without(schema, context)]
+    if target.selection is not None:
+        gone = [schema for schema in known.values() if matches_element(target.selection, schema.id)]
+    elif operation.value is not None:
+        gone = [known[urn] for urn in check_listed(operation.value, known, leniency)]
+    else:
+        gone = [context.resource_type.schema]
+    return [step for schema in gone for step in _without(schema, context)]
 
 
 def _without(schema: Schema, context: _Context) -> list[Step]:
     if schema is context.resource_type.schema:
-        raise errors.Mutability(f"{schema.id} is the base schema and cannot be removed (T12)")
+        raise errors.Mutability(
+            f"{schema.id} is the base schema and cannot be removed; name an extension (A-04)"
+        )
     paths = (AttributePath(schema.id, attribute) for attribute in schema.attributes)
     return [
-        Step(Op.REMOVE, Target(path)) for path in paths if path.attribute.mutability is not Mutability.READ_ONLY
+        Step(Op.REMOVE, Target(path))
+        for path in paths
+        if path.attribute.mutability is not Mutability.READ_ONLY
     ]
 
 
@@ -178,8 +189,7 @@ def _of_schema_value(op: Op, value: JsonValue, schema: Schema, context: _Context
 
 def _as_object(value: JsonValue, context: _Context) -> JsonObject:
     if isinstance(value, list):
-        schema = context.resource_type.schema
-        value = only(AttributePath(None, schema.attributes[0]), value, context.leniency)
+        value = only("value", value, context.leniency)
     if not isinstance(value, dict):
         raise errors.InvalidValue("value must be an object of attributes here (RFC 7644 section 3.5.2.1)")
     return value
@@ -195,7 +205,9 @@ def _of_object(op: Op, value: JsonObject, schema: Schema | None, context: _Conte
             continue
         name = found.id if isinstance(found, Schema) else f"{found.path.text}[{found.selection}]"
         if name in seen:
-            raise errors.InvalidSyntax(f"{key[:200]} is there twice; names ignore case (RFC 7643 section 2.1)")
+            raise errors.InvalidSyntax(
+                f"{key[:200]} is there twice; names ignore case (RFC 7643 section 2.1)"
+            )
         seen.add(name)
         if item is None and op is Op.ADD:
             continue
@@ -245,5 +257,7 @@ def _is_ignored(path: AttributePath, value: JsonValue, context: _Context) -> boo
         return True
     quirk = Quirk.READ_ONLY_IN_PATCH
     if not context.leniency.accepts(quirk):
-        raise errors.Mutability(f"{path.text} is readOnly: it is set by the server; leave it out", quirk=quirk)
+        raise errors.Mutability(
+            f"{path.text} is readOnly: it is set by the server; leave it out", quirk=quirk
+        )
     return True

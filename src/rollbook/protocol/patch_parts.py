@@ -29,6 +29,8 @@ def merge(path: AttributePath, held: JsonObject | None, parts: JsonObject) -> Js
             check_kept(path._replace(sub=sub), old, part)
         elif old != part:
             value = changed(value, name, part)
+            if name == "value" and "$ref" not in parts:
+                value = changed(value, "$ref", None)  # it would go on pointing to the former value
     return value
 
 
@@ -54,10 +56,13 @@ def selected(target: Target, values: Sequence[JsonValue]) -> list[bool]:
     return [selection is None or matches_element(selection, value) for value in values]
 
 
-def merged_into(target: Target, values: list[JsonValue], picked: list[bool], parts: JsonObject) -> list[JsonValue]:
+def merged_into(
+    target: Target, values: list[JsonValue], picked: list[bool], parts: JsonObject
+) -> list[JsonValue]:
     """The values with the parts merged into each that is picked."""
     return [
-        merge(target.whole, value, parts) if pick else value for value, pick in zip(values, picked, strict=True)
+        merge(target.whole, value, parts) if pick else value
+        for value, pick in zip(values, picked, strict=True)
     ]
 
 
@@ -94,8 +99,8 @@ def settled(attribute: Attribute, old: Sequence[JsonValue], new: Sequence[JsonVa
     before = {id(value) for value in old}
     fresh = [value for value in marked if id(value) not in before]
     if len(fresh) > 1:
-        raise errors.InvalidValue(f"{attribute.name}: one operation makes several values primary; at most one may be")
-    return [
-        {**value, "primary": False} if any(value is one for one in marked if one not in fresh) else value
-        for value in values
-    ]
+        raise errors.InvalidValue(
+            f"{attribute.name}: one operation makes several values primary; at most one may be"
+        )
+    others = {id(value) for value in marked} & before if fresh else set()
+    return [{**value, "primary": False} if id(value) in others else value for value in values]

@@ -88,4 +88,6 @@ class Patch:
 
     def is_membership(self, step: Step) -> bool:
         """Whether the step is about rows rather than the document."""
-        return step.target.path.urn is None and step.target.path.attribute.name == self.resource_type.memberships
+        return (
+            step.target.path.urn is None and step.target.path.attribute.name == self.resource_type.memberships
+        )

@@ -10,7 +10,7 @@ from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.resolve import resolve_selection
 from rollbook.protocol.resolved import AllOf, AnyOf, NotAny, ResolvedFilter
 from rollbook.protocol.schema import AttributePath, ResourceType, Schema
-from rollbook.protocol.values import JsonObject
+from rollbook.protocol.values import JsonObject, JsonValue
 
 
 def find_target(text: str, resource_type: ResourceType, leniency: Leniency) -> Target | Schema | None:
@@ -73,36 +73,33 @@ def unselected(path: AttributePath, leniency: Leniency) -> Target:
 
 def _selected(path: AttributePath, selection: Filter, leniency: Leniency) -> Target:
     resolved = resolve_selection(selection, path, leniency)
-    tests = _conjunction(selection)
-    equal = [test for test in tests if isinstance(test, Compare) and _fixes(test)]
     fixed: JsonObject = {}
-    creates = len(equal) == len(tests)
-    for test in equal:
-        sub = path.attribute.sub(test.name.text)
-        sent = [test.value] if sub and sub.multi_valued else test.value
-        value = None if sub is None else read_attribute(path._replace(sub=sub), sent, leniency)
-        if sub is None or value is None or fixed.get(sub.name, value) != value or _is_read_only(path, sub.name):
+    creates = path.attribute.is_complex
+    for test in _conjunction(selection):
+        part = _fixed(path, test, leniency) if path.attribute.is_complex else None
+        if part is None or fixed.get(part[0], part[1]) != part[1]:
             creates = False
         else:
-            fixed[sub.name] = value
-    if not path.attribute.is_complex and creates and len(equal) == 1:
-        fixed = {"value": equal[0].value}
+            fixed[part[0]] = part[1]
     return Target(path, resolved, fixed, creates, _terms(resolved))
+
+
+def _fixed(path: AttributePath, test: Filter, leniency: Leniency) -> tuple[str, JsonValue] | None:
+    """The part a test fixes and its value; None if it is no equality, or of a part that is not the client's."""
+    if not isinstance(test, Compare) or test.operator is not Operator.EQ:
+        return None
+    sub = path.attribute.sub(test.name.text)
+    if sub is None or sub.mutability is Mutability.READ_ONLY:
+        return None
+    sent = [test.value] if sub.multi_valued else test.value
+    value = None if test.value is None else read_attribute(path._replace(sub=sub), sent, leniency)
+    return None if value is None else (sub.name, value)
 
 
 def _conjunction(node: Filter) -> list[Filter]:
     if not isinstance(node, And):
         return [node]
     return [test for term in node.terms for test in _conjunction(term)]
-
-
-def _fixes(test: Compare) -> bool:
-    return test.operator is Operator.EQ and test.value is not None
-
-
-def _is_read_only(path: AttributePath, name: str) -> bool:
-    sub = path.attribute.sub(name)
-    return sub is not None and sub.mutability is Mutability.READ_ONLY
 
 
 def _terms(node: ResolvedFilter) -> int:

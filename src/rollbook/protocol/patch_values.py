@@ -28,7 +28,9 @@ def write_step(
         InvalidValue: no value to add, or one that does not fit.
     """
     if value is None and op is Op.ADD:
-        raise InvalidValue(f"{target.path.text}: add needs a value; to clear an attribute, remove it (P-3.5.2.1-01)")
+        raise InvalidValue(
+            f"{target.path.text}: add needs a value; to clear an attribute, remove it (P-3.5.2.1-01)"
+        )
     if value is None or value == []:
         return () if op is Op.ADD else (Step(Op.REMOVE, target),)
     read = _MEMBER_READERS.get(target.form, _READERS[target.form]) if membership else _READERS[target.form]
@@ -38,7 +40,9 @@ def write_step(
     return (Step(op, target, one),)
 
 
-def remove_step(target: Target, value: JsonValue, leniency: Leniency, *, membership: bool) -> tuple[Step, ...]:
+def remove_step(
+    target: Target, value: JsonValue, leniency: Leniency, *, membership: bool
+) -> tuple[Step, ...]:
     """The step of a remove; a value on a whole multi-valued attribute lists what goes, never more (A-30).
 
     Raises:
@@ -49,7 +53,9 @@ def remove_step(target: Target, value: JsonValue, leniency: Leniency, *, members
     quirk, path = Quirk.VALUE_LIST_REMOVAL, target.path
     if not leniency.accepts(quirk):
         wanted = f'{path.text}[value eq "…"] as path, without value'
-        raise InvalidValue(f"{path.text}: remove takes no value (RFC 7644 section 3.5.2.2); send {wanted}", quirk=quirk)
+        raise InvalidValue(
+            f"{path.text}: remove takes no value (RFC 7644 section 3.5.2.2); send {wanted}", quirk=quirk
+        )
     listed = _listed(path, value)
     most = MAX_MEMBERS if membership else MAX_VALUES
     if len(listed) > most:
@@ -91,7 +97,7 @@ def _object_parts(op: Op, path: AttributePath, value: JsonValue, leniency: Lenie
 
 
 def _unwrapped(path: AttributePath, value: JsonValue, leniency: Leniency) -> JsonValue:
-    return only(path, value, leniency) if isinstance(value, list) else value
+    return only(path.text, value, leniency) if isinstance(value, list) else value
 
 
 def _given(op: Op, sent: JsonObject) -> JsonObject:
@@ -108,7 +114,9 @@ def _selected(op: Op, path: AttributePath, value: JsonValue, leniency: Leniency)
     if path.attribute.is_complex:
         return _object_parts(op, path, value, leniency)
     if op is Op.ADD:
-        raise InvalidValue(f"{path.text}: its values have no parts to add to; add to {path.text} without brackets")
+        raise InvalidValue(
+            f"{path.text}: its values have no parts to add to; add to {path.text} without brackets"
+        )
     found = read_values(path, [_unwrapped(path, value, leniency)], leniency)
     return found[0] if found else None
 

@@ -28,6 +28,6 @@ def put(document: JsonObject, path: AttributePath, value: JsonValue) -> JsonObje
 
 def changed(value: JsonObject, name: str, part: JsonValue) -> JsonObject:
     """The object with that member; None, [] and {} remove it (S-05)."""
-    if part is not None and part != [] and part != {}:
+    if part not in (None, [], {}):
         return {**value, name: part}
     return {key: held for key, held in value.items() if key != name} if name in value else value

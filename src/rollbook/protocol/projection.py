@@ -159,7 +159,8 @@ def _shows(path: AttributePath, projection: Projection, written: frozenset[str])
     if projection.only is not None:
         named = path.text in projection.holders or not projection.only.isdisjoint(around)
         return named or (returned is Returned.DEFAULT and _whole(path, projection))
-    if not projection.without.isdisjoint(around):
+    always = path.attribute.returned is Returned.ALWAYS  # then only the part's own name can take it away
+    if not projection.without.isdisjoint({path.text} if always else around):
         return False
     return returned is Returned.DEFAULT or not written.isdisjoint(around) or _holds_any(path, written)
 

@@ -12,6 +12,7 @@ from rollbook.protocol.coerce import read_attribute
 from rollbook.protocol.declared import FOREIGN, check_schemas, member
 from rollbook.protocol.defaults import DEFAULTS
 from rollbook.protocol.elements import same_value
+from rollbook.protocol.formats import check_formats
 from rollbook.protocol.memberships import read_members, same_member
 from rollbook.protocol.names import assignments
 from rollbook.protocol.places import get, put
@@ -61,6 +62,7 @@ def read_body(
             (document if urn is None else document.setdefault(urn, {}))[attribute.name] = one
         elif urn is None:
             cleared.add(attribute.name)
+    check_formats(document, {}, base, leniency)
     check_required(document, resource_type)
     resource = Resource(document, members, frozenset(cleared))
     return with_defaults(resource, resource_type) if at_create else resource
@@ -73,7 +75,9 @@ def check_required(document: JsonObject, resource_type: ResourceType) -> None:
         InvalidValue: naming the first attribute that is missing.
     """
     for text, _ in missing(document, resource_type):
-        raise errors.InvalidValue(f"{text} is required: send a value that is not empty (RFC 7643 section 2.2)")
+        raise errors.InvalidValue(
+            f"{text} is required: send a value that is not empty (RFC 7643 section 2.2)"
+        )
 
 
 def missing(document: JsonObject, resource_type: ResourceType) -> Iterator[tuple[str, AttributePath | None]]:
@@ -183,7 +187,7 @@ def _difference(
     if path is None:
         return (), ()
     wanted = {sent.value: sent for sent in resource.members}
-    for id in wanted.keys() & present.members.keys():
-        same_member(path, present.members[id], wanted[id])
+    for key in wanted.keys() & present.members.keys():
+        same_member(path, present.members[key], wanted[key])
     added = tuple(sent for sent in resource.members if sent.value not in present.members)
-    return added, tuple(id for id in present.members if id not in wanted)
+    return added, tuple(key for key in present.members if key not in wanted)

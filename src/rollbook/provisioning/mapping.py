@@ -3,15 +3,17 @@
 Pure. Where rules come from is the business of `config`; what happens to the document, of `directory` and `plan`.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rollbook.protocol.places import put
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.expressions import Expression, ExpressionError, Inputs, Subject
-from rollbook.provisioning.model import Assignment, MappingError, ObjectMapping
+from rollbook.provisioning.model import Assignment, MappingError, ObjectMapping, Rule
 from rollbook.provisioning.names import Names
 
 
@@ -66,6 +68,31 @@ class Computed:
             return self.expression.evaluate(inputs)
         except ExpressionError as error:
             raise MappingError(self.attribute, f"{error} (in: {self.expression.text})") from None
+
+
+def describe(rule: Rule) -> str:
+    """The rule as the file writes it: for explain, and for telling whether rules have changed."""
+    match rule:
+        case CopyColumn(column):
+            return f"from: {column}"
+        case CopyAttribute(_, path):
+            return f"from: {path.text}"
+        case Constant(value):
+            return f"value: {json.dumps(value, ensure_ascii=False)}"
+        case Computed(expression, _):
+            return f"expr: {expression.text}"
+        case _:
+            return repr(rule)
+
+
+def uses_today(mapping: ObjectMapping) -> bool:
+    """Whether a rule reads `today`, so that its value may change without anything else changing."""
+    return any(
+        read.variable == "today"
+        for assignment in mapping.assignments
+        if isinstance(assignment.rule, Computed)
+        for read in assignment.rule.expression.reads
+    )
 
 
 def record_inputs(record: Mapping[str, str], today: datetime) -> Inputs:
@@ -191,18 +218,7 @@ def _drop_empty(holders: list[JsonObject], steps: list[str]) -> None:
 
 
 def overlay(present: JsonObject, paths: Iterable[AttributePath], wanted: JsonObject) -> JsonObject:
-    """The present document with the values at the paths as they are wanted, or gone; all else stays.
-
-    Neither argument is changed.
-    """
-    merged = {name: dict(value) if isinstance(value, dict) else value for name, value in present.items()}
-    for name, value in merged.items():
-        if ":" in name and isinstance(
-            value, dict
-        ):  # an extension: its complex attributes are one level deeper
-            merged[name] = {
-                key: dict(held) if isinstance(held, dict) else held for key, held in value.items()
-            }
+    """The present document with the values at the paths as they are wanted, or gone; all else stays."""
     for path in paths:
-        write(merged, path, read(wanted, path))
-    return merged
+        present = put(present, path, read(wanted, path))
+    return present

@@ -77,6 +77,12 @@ class Names:
             done = token.end
         return Expanded("".join((*pieces, text[done:])), tuple(shifts))
 
+    def abbreviate(self, text: str) -> str:
+        """A message with the short names in place of URNs."""
+        for name, urn in self.short.items():
+            text = text.replace(f"{urn}:", f"{name}.")
+        return text
+
     def with_short(self, document: JsonObject) -> JsonObject:
         """The document with each extension also under its short name, for expressions; shares its values."""
         shorts = {name: document[urn] for name, urn in self.short.items() if urn in document}

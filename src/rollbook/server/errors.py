@@ -34,7 +34,9 @@ class ErrorBoundary:
         except Exception:
             incident = secrets.token_hex(6)
             log.exception("request failed", incident=incident, method=scope["method"])
-            failure = InternalError(f"something unexpected happened; the log has it under incident {incident}")
+            failure = InternalError(
+                f"something unexpected happened; the log has it under incident {incident}"
+            )
             await send_answer(send, error_answer(failure), head=scope["method"] == "HEAD")
 
 

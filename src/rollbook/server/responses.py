@@ -4,6 +4,7 @@ A stored body is sent as it lies, with id, meta and derived attributes joined to
 only a projection makes it a document again.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.server.requests import SCIM, Send
 from rollbook.storage.base import Record
+
+_PLAIN = re.compile(r"[A-Za-z0-9-]+\Z", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -57,7 +60,8 @@ class Site:
         """The permanent URI of a resource (P-1.3-03)."""
         resource_type = self.catalog.resource_type(type_name)
         endpoint = resource_type.endpoint if resource_type else "/" + type_name
-        return f"{self.base}{endpoint}/{quote(id, safe='')}"
+        # Ids are ours and plain; only a foreign one, in another's store, could need an escape.
+        return f"{self.base}{endpoint}/{id if _PLAIN.match(id) else quote(id, safe='')}"
 
 
 def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], ...]:

@@ -131,8 +131,14 @@ class LinkStore(Protocol):
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
 
-    async def follow(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
-        """Mark what the change log says, in one transaction with the position; whether there is more."""
+    async def follow(
+        self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False
+    ) -> bool:
+        """Mark what the change log says, in one transaction with the position; whether there is more.
+
+        `groups_count` says that the groups somebody is in decide what the target holds: then a change of a
+        group marks the members it names, and the end of a group or a change of its name begins a walk.
+        """
 
     async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
         """Mark some more of all resources; whether there is more."""
@@ -145,25 +151,30 @@ class LinkStore(Protocol):
     ) -> Sequence[Link]:
         """Take up links of that rank that are due, oldest first."""
 
-    async def next_due(self, tenant: int, target: int) -> int | None:
-        """When the next link is due, None if none ever is."""
+    async def next_due(self, tenant: int, target: int, ranks: Ranks) -> int | None:
+        """When the next link of these types is due, None if none ever is."""
 
-    async def release(self, tenant: int, target: int, link: Link) -> bool:
-        """Give a claimed link back as it was."""
+    async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
+        """Give a claimed link back as it was, to be taken up again from `due` on."""
 
     async def keep_remote_id(
-        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int
+        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool = False
     ) -> bool:
         """Record at once which account it is, or that there is none any more; wakes who refers to it.
 
+        `inherit` lets it take over the account of a resource that is gone, as a person does who comes back.
+
         Raises:
-            Uniqueness: the account belongs to another living resource (I-11).
+            Uniqueness: the account belongs to another resource (I-11).
         """
 
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record the outcome; if the link was marked meanwhile, or a missing one came, it is ready again."""
 
-    async def drop(self, tenant: int, target: int, link: Link) -> bool:
+    async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+        """Record a failure, or that it is to be tried again; what was confirmed before stays as it was."""
+
+    async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
@@ -172,16 +183,21 @@ class LinkStore(Protocol):
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""
 
-    async def member_changes(self, tenant: int, target: int, link: Link, limit: int) -> MemberChanges:
-        """At most `limit` members of a group to add, and as many to remove.
+    async def member_changes(
+        self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
+    ) -> MemberChanges:
+        """At most `limit` members of a group to add, and as many to remove; all of them if `nobody` should be in.
 
         A member without an account at the target is left out; one that no link knows is left alone (I-15).
         """
 
+    async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
+        """The members by remote id that the group is known to have at the target."""
+
     async def keep_members(
-        self, tenant: int, target: int, link: Link, add: Sequence[str], remove: Sequence[str]
+        self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int
     ) -> bool:
-        """Record that the target has taken these changes."""
+        """Record that the target has taken these changes, and hold the lease for longer."""
 
     async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
         """Record that these are all members the target has."""

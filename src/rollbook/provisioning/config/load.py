@@ -2,44 +2,31 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import ScimError
-from rollbook.protocol.filter_parser import parse_filter
-from rollbook.protocol.quirks import RFC, Leniency
-from rollbook.protocol.resolve import resolve
-from rollbook.protocol.resolved import ResolvedFilter
-from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
-from rollbook.provisioning.config.document import Document, Place, read_document
-from rollbook.provisioning.config.fit import Wanted, is_reference
+from rollbook.provisioning.config.document import Document, read_document
 from rollbook.provisioning.config.problems import ConfigError, Mark
-from rollbook.provisioning.config.rules import RuleReader, Use
-from rollbook.provisioning.config.secret import read_secret
-from rollbook.provisioning.config.shape import ConfigShape, SourceShape, TargetShape
+from rollbook.provisioning.config.sections import SectionReader, SourceRules, TargetRules
+from rollbook.provisioning.config.shape import SourceShape, TargetShape
 from rollbook.provisioning.config.structure import check_structure
-from rollbook.provisioning.expressions import Subject
-from rollbook.provisioning.mapping import CopyAttribute, CopyColumn, describe, mapped_paths
-from rollbook.provisioning.names import Names
+from rollbook.provisioning.mapping import describe
 
 _DIGEST_FORMAT = 1
 """Raised when the same rules begin to mean something else: all links are looked at again then."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Loaded:
-    """A file that was read: its configuration unless it has mistakes, and which columns it uses where."""
+    """A file that was read: its configuration unless it has mistakes, and the rules of its sources."""
 
     document: Document
-    config: model.Config | None = None
-    uses: dict[str, list[Use]] = field(default_factory=dict)
-    """Source → columns that its rules read."""
+    config: model.Config | None
+    sources: Mapping[str, SourceRules]
 
 
 def load_config(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> model.Config:
@@ -57,17 +44,20 @@ def load_config(path: Path, catalog: Catalog, environment: Mapping[str, str]) ->
 
 def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded:
     """The same with mistakes left in `document.problems`, so that more can be checked before they are told."""
-    content = path.read_bytes()
-    document = _decoded(str(path), content)
-    loaded = Loaded(document)
-    if document.problems:  # without data there is nothing else to find
-        return loaded
+    document = _decoded(str(path), path.read_bytes())
+    if document.data is None and document.problems:
+        return Loaded(document, None, {})
     shape = check_structure(document)
-    reader = _Reader(loaded, path, catalog, environment)
+    reader = SectionReader(document, path.parent, catalog, environment)
     sources, targets = reader.sources(), reader.targets()
-    if shape is not None and not document.problems:
-        loaded.config = _config(path, shape, sources, targets)
-    return loaded
+    if shape is None or document.problems:
+        return Loaded(document, None, sources)
+    config = model.Config(
+        str(path),
+        {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
+        {name: _target(name, shape.targets[name], rules) for name, rules in targets.items()},
+    )
+    return Loaded(document, config, sources)
 
 
 def _decoded(path: str, content: bytes) -> Document:
@@ -80,165 +70,7 @@ def _decoded(path: str, content: bytes) -> Document:
         return document
 
 
-@dataclass(frozen=True)
-class _SourceRules:
-    users: model.ObjectMapping
-    references: tuple[model.Assignment, ...]
-    groups: tuple[model.GroupRule, ...]
-    columns: tuple[str, ...]
-    path: str
-
-
-@dataclass(frozen=True)
-class _TargetRules:
-    token: str
-    scope: ResolvedFilter | None
-    users: model.ObjectMapping
-    groups: model.TargetGroups | None
-
-
-class _Reader:
-    """Reads what the shape does not check: names, rules, filters and secrets, section by section."""
-
-    def __init__(
-        self, loaded: Loaded, path: Path, catalog: Catalog, environment: Mapping[str, str]
-    ) -> None:
-        self._loaded = loaded
-        self._document = loaded.document
-        self._folder = path.parent
-        self._environment = environment
-        user, group = catalog.resource_type("User"), catalog.resource_type("Group")
-        if user is None or group is None:
-            raise ValueError("a catalog always has User and Group")
-        self._user, self._group = Names(user), Names(group)
-
-    def sources(self) -> dict[str, _SourceRules]:
-        """The rules of every source."""
-        return {name: self._source(("sources", name), raw) for name, raw in self._section("sources")}
-
-    def targets(self) -> dict[str, _TargetRules]:
-        """The rules of every target."""
-        return {name: self._target(("targets", name), raw) for name, raw in self._section("targets")}
-
-    def _section(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        data = self._document.data
-        section = data.get(name) if isinstance(data, dict) else None
-        items = section.items() if isinstance(section, dict) else ()
-        return [(key, raw) for key, raw in items if isinstance(raw, dict)]
-
-    def _source(self, place: Place, raw: dict[str, Any]) -> _SourceRules:
-        reader = RuleReader(self._document, self._user, Subject.RECORD)
-        if isinstance(raw.get("key"), str):
-            reader.uses.append(Use(raw["key"], self._document.value((*place, "key"))))
-        mapping = reader.mapping((*place, "users"), raw.get("users"))
-        if isinstance(raw.get("users"), dict):
-            reader.require((*place, "users"), _filled(mapping))
-        references = tuple(one for one in mapping.assignments if is_reference(one.path))
-        plain = tuple(one for one in mapping.assignments if not is_reference(one.path))
-        groups = self._source_groups((*place, "groups"), raw.get("groups"), reader)
-        self._loaded.uses[str(place[-1])] = reader.uses
-        if isinstance(raw.get("encoding"), str):
-            self._check_encoding((*place, "encoding"), raw["encoding"])
-        columns = tuple(dict.fromkeys(use.column for use in reader.uses if not use.optional))
-        path = str(self._folder / str(raw.get("path")))
-        return _SourceRules(model.ObjectMapping(plain), references, groups, columns, path)
-
-    def _source_groups(self, place: Place, raw: JsonValue, reader: RuleReader) -> tuple[model.GroupRule, ...]:
-        found: list[model.GroupRule] = []
-        for index, item in enumerate(raw if isinstance(raw, list) else ()):
-            column = item.get("from") if isinstance(item, dict) else None
-            if not isinstance(column, str) or not column:
-                continue
-            here = (*place, index)
-            reader.uses.append(Use(column, self._document.value((*here, "from"))))
-            name = CopyColumn(column)
-            if "displayName" in item:
-                rule = reader.rule((*here, "displayName"), item["displayName"], self._display_name)
-                found += [model.GroupRule(column, rule)] if rule else []
-            else:
-                found.append(model.GroupRule(column, name))
-        return tuple(found)
-
-    @property
-    def _display_name(self) -> Wanted:
-        return Wanted(self._group_path("displayName"), many=False)
-
-    def _group_path(self, name: str) -> AttributePath:
-        path = self._group.find(name)
-        if path is None:
-            raise ValueError(f"a group always has {name}")
-        return path
-
-    def _check_encoding(self, place: Place, name: str) -> None:
-        try:
-            "".encode(name)
-        except (LookupError, ValueError):
-            label = "such as utf-8, cp1252, iso-8859-15 or utf-16"
-            self._document.report("RB105", f"{name} is no encoding", self._document.value(place), label)
-
-    def _target(self, place: Place, raw: dict[str, Any]) -> _TargetRules:
-        reader = RuleReader(self._document, self._user, Subject.USER, self._user)
-        users = reader.mapping((*place, "users"), raw.get("users"))
-        if isinstance(raw.get("users"), dict):
-            reader.require((*place, "users"), _filled(users))
-        token = raw.get("token")
-        secret = None
-        if isinstance(token, str) and token:
-            secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
-        scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
-        groups = self._target_groups((*place, "groups"), raw.get("groups"))
-        return _TargetRules(secret or "", scope, users, groups)
-
-    def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
-        if not isinstance(raw, dict):
-            return None
-        reader = RuleReader(self._document, self._group, Subject.GROUP, self._group)
-        rules = {name: raw[name] for name in ("displayName", "externalId") if raw.get(name) is not None}
-        mapping = reader.mapping(place, rules)
-        if "displayName" not in rules:
-            path = self._group_path("displayName")
-            own = model.Assignment(path, CopyAttribute(Subject.GROUP, path))
-            mapping = model.ObjectMapping((own, *mapping.assignments))
-        scope = self._scope((*place, "scope"), raw.get("scope"), self._group)
-        return model.TargetGroups(scope, mapping, members=raw.get("members") is not False)
-
-    def _scope(self, place: Place, text: JsonValue, names: Names) -> ResolvedFilter | None:
-        if not isinstance(text, str):
-            return None
-        expanded = names.expand_filter(text)
-        strict = Leniency(RFC)
-        try:
-            return resolve(parse_filter(expanded.text, strict), names.resource_type, strict)
-        except ScimError as error:
-            place_in_text = _column(error.detail)
-            mark = self._document.value(place)
-            if place_in_text is not None:
-                mark = self._document.inside(place, expanded.original(place_in_text - 1))
-            reason = re.sub(r"^filter(, column \d+)?: ", "", error.detail)
-            self._document.report("RB111", "the scope is not a filter", mark, reason)
-            return None
-
-
-def _column(detail: str) -> int | None:
-    found = re.match(r"filter, column (\d+)", detail)
-    return int(found[1]) if found else None
-
-
-def _filled(mapping: model.ObjectMapping) -> frozenset[str]:
-    return frozenset(one.path.attribute.name for one in mapping.assignments if one.path.urn is None)
-
-
-def _config(
-    path: Path, shape: ConfigShape, sources: dict[str, _SourceRules], targets: dict[str, _TargetRules]
-) -> model.Config:
-    return model.Config(
-        str(path),
-        {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
-        {name: _target(name, shape.targets[name], rules) for name, rules in targets.items()},
-    )
-
-
-def _source(name: str, shape: SourceShape, rules: _SourceRules) -> model.Source:
+def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
     return model.Source(
         name=name,
         type=shape.type,
@@ -255,7 +87,7 @@ def _source(name: str, shape: SourceShape, rules: _SourceRules) -> model.Source:
     )
 
 
-def _target(name: str, shape: TargetShape, rules: _TargetRules) -> model.Target:
+def _target(name: str, shape: TargetShape, rules: TargetRules) -> model.Target:
     return model.Target(
         name=name,
         url=shape.url.rstrip("/"),
@@ -270,11 +102,14 @@ def _target(name: str, shape: TargetShape, rules: _TargetRules) -> model.Target:
     )
 
 
-def _digest(shape: TargetShape, rules: _TargetRules) -> str:
+def _digest(shape: TargetShape, rules: TargetRules) -> str:
     """A hash over all that decides what is sent, however the file is laid out."""
-    groups = rules.groups
-    parts = [
-        _DIGEST_FORMAT, shape.url.rstrip("/"), shape.leave, repr_filter(rules.scope), _described(rules.users),
-        groups and [repr_filter(groups.scope), _described(groups.mapping), groups.members],
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    parts: list[JsonValue] = [_DIGEST_FORMAT, shape.url.rstrip("/"), shape.leave, shape.scope]
+    parts.append(_described(rules.users))
+    if shape.groups is not None and rules.groups is not None:
+        parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _described(mapping: model.ObjectMapping) -> list[JsonValue]:
+    return [[one.path.text, one.element, describe(one.rule)] for one in mapping.assignments]

@@ -54,6 +54,8 @@ class RuleReader:
     subject: Subject
     inputs: Names | None = None
     uses: list[Use] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    """Attributes that have a rule, be it a wrong one, or a misspelt name near theirs."""
 
     def mapping(self, place: Place, raw: JsonValue) -> ObjectMapping:
         """The rules under `attribute: rule` keys."""
@@ -77,10 +79,10 @@ class RuleReader:
             case _:
                 return None  # told by the check of the structure
 
-    def require(self, place: Place, filled: frozenset[str]) -> None:
-        """Report what the resource type requires and no rule fills."""
+    def require(self, place: Place) -> None:
+        """Report what the resource type requires and no rule was meant for."""
         for attribute in self.names.resource_type.schema.attributes:
-            if attribute.required and attribute.name not in filled:
+            if attribute.required and attribute.name not in self.named:
                 label = f"every {self.names.resource_type.name} has one"
                 title = f"{attribute.name} is required and has no rule"
                 self.document.report("RB104", title, self.document.key(place), label)
@@ -121,7 +123,9 @@ class RuleReader:
         path = self.names.find(name)
         if path is None:
             self._unknown(name, self.names, mark)
+            self.named.add(str(self.names.suggest(name)))
             return None
+        self.named.add(path._replace(sub=None).text)
         reason = unfillable(path, self.names.resource_type)
         if reason:
             self.document.report("RB108", f"{name} cannot be mapped", mark, reason)

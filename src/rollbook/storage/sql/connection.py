@@ -37,8 +37,14 @@ class Database(Protocol):
         `long` is for work of more than some milliseconds: it may then not hold up the event loop.
         """
 
-    def read_now(self, work: Callable[[Connection], T]) -> T:
-        """Run reads of a few rows by key, at once, in the event loop's thread."""
+    def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+        """Run reads of a few rows by key, at once, in the event loop's thread.
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run reads that may take longer, on one snapshot, without holding up the event loop."""
+        Each statement sees the newest state, unless a `snapshot` is asked for.
+        """
+
+    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+        """Run reads that may take longer, on one snapshot, without holding up the event loop.
+
+        Within a time limit, unless they are a command's and `unbounded`.
+        """

@@ -9,6 +9,7 @@ class Dialect:
 
     `table` and `clustered` end a CREATE TABLE: the second for tables that lie in the order of their primary
     key. `each_number` and `each_text` are sub-selects of the values in one parameter, which `listed` makes.
+    `contains` takes the searched bytes, `ends_with` their length as a negative number and then the bytes.
     """
 
     name: str
@@ -20,6 +21,8 @@ class Dialect:
     each_number: str
     each_text: str
     begin_write: str
+    contains: str
+    ends_with: str
 
 
 SQLITE = Dialect(
@@ -32,6 +35,8 @@ SQLITE = Dialect(
     each_number="SELECT value FROM json_each(?)",
     each_text="SELECT value FROM json_each(?)",
     begin_write="BEGIN IMMEDIATE",
+    contains="instr({column}, ?) > 0",
+    ends_with="substr({column}, ?) = ?",
 )
 
 BY_NAME = {SQLITE.name: SQLITE}

@@ -1,13 +1,16 @@
 """Makes the database fit the catalog: numbers for indexed attributes, and rows for those indexed since."""
 
-from rollbook.protocol.catalog import Catalog
+import orjson
+
+from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog, definitions_of
 from rollbook.protocol.errors import StoreUnavailable, Uniqueness
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
-from rollbook.storage.sql.connection import Connection, Database
+from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.index import (
     Layout,
     Rows,
+    TypeIndex,
     dictionary_names,
     fingerprint,
     index_rows,
@@ -19,51 +22,75 @@ from rollbook.storage.sql.writes import write_index
 NUMBERS = "SELECT name, number FROM attribute"
 NUMBER = "INSERT INTO attribute (name, number) SELECT ?, coalesce(max(number), 0) + 1 FROM attribute"
 TENANTS = "SELECT tenant FROM counter WHERE type = ? AND resources > 0"
-CLEAR = ("DELETE FROM value WHERE tenant = ? AND attribute = ?", "DELETE FROM unique_value WHERE tenant = ? AND attribute = ?")
+CLEAR = (
+    "DELETE FROM value WHERE tenant = ? AND attribute = ?",
+    "DELETE FROM unique_value WHERE tenant = ? AND attribute = ?",
+)
 BATCH = """
     SELECT pk, id, body, extra FROM resource WHERE tenant = ? AND type = ? AND pk > ? ORDER BY pk LIMIT 1000
 """
 
 
-async def fit(database: Database, catalog: Catalog) -> Layout:
-    """The layout for a catalog; indexes anew every type whose indexed attributes changed.
+DEFINITIONS = "definitions"
+"""The setting that keeps the catalog, so that whoever opens the database beside its server serves the same."""
+
+
+async def fit(database: Database, catalog: Catalog | None) -> Layout:
+    """The layout for a catalog, None for the one kept; indexes anew every type whose indexed attributes changed.
 
     Raises:
         StoreUnavailable: an attribute has become unique, and values in the store are not.
     """
-    found = database.read_now(lambda connection: _present(connection, catalog))
+    wanted = database.read_now(_kept) if catalog is None else catalog
+    found = database.read_now(lambda connection: _present(connection, wanted))
     if found is not None:
         return found
-    return await database.write(lambda connection: _fitted(connection, catalog), long=True)
+    return await database.write(lambda connection: _fitted(connection, wanted), long=True)
+
+
+def _kept(connection: Connection) -> Catalog:
+    text = setting(connection, DEFINITIONS)
+    return core_catalog() if text is None else build_catalog(orjson.loads(text))
+
+
+def _text(catalog: Catalog) -> str:
+    return orjson.dumps(definitions_of(catalog)).decode()
 
 
 def _present(connection: Connection, catalog: Catalog) -> Layout | None:
     """The layout, if the database fits the catalog already."""
     types = catalog.resource_types
-    if any(setting(connection, _mark(type)) != fingerprint(type) for type in types):
+    if setting(connection, DEFINITIONS) != _text(catalog) or any(
+        setting(connection, _mark(kind)) != fingerprint(kind) for kind in types
+    ):
         return None
     return _layout(connection, catalog)
 
 
 def _fitted(connection: Connection, catalog: Catalog) -> Layout:
-    numbers = dict(connection.all(NUMBERS))
+    numbers = _numbers(connection)
     for resource_type in catalog.resource_types:
         for name in dictionary_names(resource_type):
             if name not in numbers:
                 connection.run(NUMBER, (name,))
-                numbers = dict(connection.all(NUMBERS))
+                numbers = _numbers(connection)
     layout = _layout(connection, catalog)
     for resource_type in catalog.resource_types:
         if setting(connection, _mark(resource_type)) != fingerprint(resource_type):
             _index_anew(connection, layout, resource_type)
             connection.run(SET, (_mark(resource_type), fingerprint(resource_type)))
+    connection.run(SET, (DEFINITIONS, _text(catalog)))
     return layout
 
 
 def _layout(connection: Connection, catalog: Catalog) -> Layout:
-    numbers = dict(connection.all(NUMBERS))
-    indexes = {type.name: type_index(type, numbers) for type in catalog.resource_types}
+    numbers = _numbers(connection)
+    indexes = {kind.name: type_index(kind, numbers) for kind in catalog.resource_types}
     return Layout(catalog, indexes, setting(connection, "epoch") or "0")
+
+
+def _numbers(connection: Connection) -> dict[str, int]:
+    return {str(name): int(number) for name, number in connection.all(NUMBERS)}
 
 
 def _mark(resource_type: ResourceType) -> str:
@@ -71,23 +98,24 @@ def _mark(resource_type: ResourceType) -> str:
 
 
 def _index_anew(connection: Connection, layout: Layout, resource_type: ResourceType) -> None:
-    names = f"{resource_type.name}:"
-    numbers = [number for name, number in connection.all(NUMBERS) if name.startswith(names)]
+    leading = f"{resource_type.name}:"
+    numbers = [number for name, number in _numbers(connection).items() if name.startswith(leading)]
     for (tenant,) in connection.all(TENANTS, (resource_type.name,)):
-        for number in numbers:
-            for statement in CLEAR:
-                connection.run(statement, (tenant, number))
-                connection.run(statement, (tenant, -number))
+        for statement in CLEAR:
+            connection.many(statement, [(tenant, sign * number) for number in numbers for sign in (1, -1)])
         after = 0
         while batch := connection.all(BATCH, (tenant, resource_type.name, after)):
-            for pk, identifier, body, extra in batch:
-                _index_one(connection, layout, resource_type, tenant, pk, identifier, decode(body, extra))
+            for row in batch:
+                _index_one(connection, layout.index(resource_type.name), tenant, row)
             after = batch[-1][0]
 
 
-def _index_one(connection, layout, resource_type, tenant, pk, identifier, document) -> None:  # type: ignore
-    index = layout.index(resource_type.name)
+def _index_one(connection: Connection, index: TypeIndex, tenant: int, row: Row) -> None:
+    pk, identifier, body, extra = row
     try:
-        write_index(connection, index, tenant, pk, Rows(), index_rows(index, document))
+        write_index(connection, index, tenant, pk, Rows(), index_rows(index, decode(body, extra)))
     except Uniqueness as error:
-        raise StoreUnavailable(f"{identifier}") from error
+        raise StoreUnavailable(
+            f"{index.resource_type.name} {identifier}: {error.detail}, since the schema or the Unicode tables "
+            "changed; correct the values with the former schema, then start again"
+        ) from error

@@ -1,6 +1,9 @@
 """Marking links: which resources a target has to be compared with, from the change log or from a walk."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import orjson
 
 from rollbook.storage.links import Progress, Ranks
 from rollbook.storage.sql.connection import Connection, Row
@@ -25,6 +28,10 @@ _MARK_RESOURCES = f"""
 """
 _MARK_RANGE = _MARK_RESOURCES.format(which="pk > ? AND pk <= ?")
 _MARK_ONE = _MARK_RESOURCES.format(which="id = ?")
+_CHANGES = """
+    SELECT sequence, type, id, operation, detail FROM change
+    WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
+"""
 _RANGE_END = """
     SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some
 """
@@ -61,22 +68,40 @@ def open_target(conn: Connection, tenant: int, name: str, digest: str) -> Progre
     return found
 
 
-def follow(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+def follow(
+    conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool
+) -> bool:
     """Mark what the next rows of the change log name, and move the position behind them."""
     row = conn.one("SELECT position FROM target WHERE tenant = ? AND number = ?", (tenant, target))
-    entries = conn.all(
-        "SELECT sequence, type, id FROM change WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-        (tenant, _number(row), limit),
-    )
+    entries = conn.all(_CHANGES, (tenant, _number(row), limit))
     if not entries:
         return False
     for resource_type, changed in dict.fromkeys((entry[1], entry[2]) for entry in entries):
         if resource_type in ranks:
-            _mark_one(conn, tenant, target, resource_type, ranks[resource_type], changed, now)
+            _mark_one(conn, tenant, target, changed, now, ranks)
+    if groups_count:
+        _follow_groups(conn, tenant, target, ranks, now, entries)
     conn.run(
         "UPDATE target SET position = ? WHERE tenant = ? AND number = ?", (entries[-1][0], tenant, target)
     )
     return len(entries) == limit
+
+
+def _follow_groups(
+    conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, entries: Sequence[Row]
+) -> None:
+    named = (orjson.loads(entry[4]).get("members", {}) for entry in entries)
+    for member in dict.fromkeys(own for verbs in named for ids in verbs.values() for own in ids):
+        _mark_one(conn, tenant, target, member, now, ranks)
+    if any(entry[1] == "Group" and _reaches_unnamed_members(entry[3], entry[4]) for entry in entries):
+        conn.run("UPDATE target SET walked = 0 WHERE tenant = ? AND number = ?", (tenant, target))
+
+
+def _reaches_unnamed_members(operation: str, raw: bytes) -> bool:
+    """Whether members are affected that the entry does not name: those of a deleted or renamed group."""
+    return operation == "delete" or (
+        operation == "update" and "displayName" in orjson.loads(raw).get("attributes", ())
+    )
 
 
 def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
@@ -119,11 +144,13 @@ def wake_dependents(conn: Connection, tenant: int, target: int, key: int, id: st
     )
 
 
-def _mark_one(
-    conn: Connection, tenant: int, target: int, resource_type: str, rank: int, id: str, now: int
-) -> None:
-    if not conn.run(_MARK_ONE, (target, rank, now, tenant, resource_type, id, now)):
+def _mark_one(conn: Connection, tenant: int, target: int, id: str, now: int, ranks: Ranks) -> None:
+    """Mark the link of a resource, made if need be; of one that is gone, the link that is left."""
+    found = conn.one("SELECT type FROM resource WHERE tenant = ? AND id = ?", (tenant, id))
+    if found is None:
         conn.run(f"{_MARK_EXISTING} AND id = ?", (now, tenant, target, id))
+    elif found[0] in ranks:
+        conn.run(_MARK_ONE, (target, ranks[found[0]], now, tenant, found[0], id, now))
 
 
 def _number(row: Row | None) -> int:

@@ -38,11 +38,16 @@ _TO_REMOVE = """
     ORDER BY known.remote_id LIMIT ?
 """
 
+_NO_GROUP = 0  # no resource has this key
 
-def changes(conn: Connection, tenant: int, target: int, key: int, limit: int) -> MemberChanges:
-    """Members to add to and to remove from the group of that key."""
-    add = conn.all(_TO_ADD, (target, tenant, key, tenant, target, key, limit))
-    remove = conn.all(_TO_REMOVE, (tenant, target, key, tenant, target, key, tenant, target, limit))
+
+def changes(
+    conn: Connection, tenant: int, target: int, key: int, limit: int, *, nobody: bool
+) -> MemberChanges:
+    """Members to add to and to remove from the group of that key, as if the hub had nobody in it if so told."""
+    container = _NO_GROUP if nobody else key
+    add = conn.all(_TO_ADD, (target, tenant, container, tenant, target, key, limit))
+    remove = conn.all(_TO_REMOVE, (tenant, target, key, tenant, target, container, tenant, target, limit))
     return MemberChanges(tuple(row[0] for row in add), tuple(row[0] for row in remove))
 
 

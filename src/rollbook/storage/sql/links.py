@@ -1,6 +1,6 @@
 """`LinkStore` over SQL: marks, claims with lease and fence, outcomes, progress of targets (architecture 8)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rollbook.protocol.errors import Uniqueness
 from rollbook.storage.links import Figures, Link, MemberChanges, Outcome, Progress, Ranks, Run, State
@@ -19,6 +19,11 @@ _CLAIM = f"""
         ORDER BY due, pk LIMIT ?
     )
     RETURNING {_COLUMNS}
+"""
+# What was marked meanwhile is not parked: the change may be what it lacked.
+_FAIL = """
+    UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?
+    WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
 """
 _ALL = """
     SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
@@ -58,10 +63,15 @@ class SqlLinks:
         sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
         await self._database.write(lambda conn: conn.run(sql, (until, error, tenant, target)))
 
-    async def follow(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
+    async def follow(
+        self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False
+    ) -> bool:
         """Mark what the change log says, in one transaction with the position; whether there is more."""
         return await self._database.write(
-            lambda conn: link_marks.follow(conn, tenant, target, ranks, now, limit), long=True
+            lambda conn: link_marks.follow(
+                conn, tenant, target, ranks, now, limit, groups_count=groups_count
+            ),
+            long=True,
         )
 
     async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
@@ -87,51 +97,52 @@ class SqlLinks:
 
         return await self._database.write(work)
 
-    async def next_due(self, tenant: int, target: int) -> int | None:
-        """When the next link is due, None if none ever is."""
-        sql = "SELECT min(due) FROM link WHERE tenant = ? AND target = ? AND state IN ('ready', 'claimed')"
-        row = self._database.read_now(lambda conn: conn.one(sql, (tenant, target)))
-        return row[0] if row else None
-
-    async def release(self, tenant: int, target: int, link: Link) -> bool:
-        """Give a claimed link back as it was."""
-        return await self._fenced(
-            "UPDATE link SET state = 'ready', due = ?", (link.due,), tenant, target, link
+    async def next_due(self, tenant: int, target: int, ranks: Ranks) -> int | None:
+        """When the next link of these types is due, None if none ever is."""
+        sql = (
+            "SELECT due FROM link WHERE tenant = ? AND target = ? AND rank = ?"
+            " AND state IN ('ready', 'claimed') ORDER BY due LIMIT 1"
         )
 
+        def work(conn: Connection) -> list[int]:
+            rows = (conn.one(sql, (tenant, target, rank)) for rank in set(ranks.values()))
+            return [row[0] for row in rows if row is not None]
+
+        return min(self._database.read_now(work), default=None)
+
+    async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
+        """Give a claimed link back as it was, to be taken up again from `due` on."""
+        sql = (
+            "UPDATE link SET state = 'ready', due = ?"
+            " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
+        )
+        parameters = (due, tenant, target, link.key, link.fence)
+        return await self._database.write(lambda conn: conn.run(sql, parameters) > 0)
+
     async def keep_remote_id(
-        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int
+        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool = False
     ) -> bool:
         """Record at once which account it is, or that there is none any more; wakes who refers to it."""
-        return await self._database.write(
-            lambda conn: _keep_remote_id(conn, tenant, target, link, remote_id, now)
+        return await self._held(
+            tenant,
+            target,
+            link,
+            lambda conn: _keep_remote_id(conn, tenant, target, link, remote_id, now, inherit=inherit),
         )
 
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record the outcome; if the link was marked meanwhile it is ready again."""
         return await self._database.write(lambda conn: _finish(conn, tenant, target, link, outcome))
 
-    async def drop(self, tenant: int, target: int, link: Link) -> bool:
+    async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+        """Record a failure, or that it is to be tried again; what was confirmed before stays as it was."""
+        parameters = (link.marked, outcome.state, outcome.due, outcome.attempts, outcome.error)
+        own = (tenant, target, link.key, link.fence)
+        return await self._database.write(lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
+
+    async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
-
-        def work(conn: Connection) -> bool:
-            if not _holds(conn, tenant, target, link):
-                return False
-            link_members.forget_group(conn, tenant, target, link.key)
-            _keep_references(conn, tenant, target, link, frozenset())
-            again = conn.run(
-                "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
-                " disabled = 0, members_read = 0, error = NULL"
-                " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
-                (link.due, tenant, target, link.key, link.marked),
-            )
-            if not again:
-                conn.run(
-                    "DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key)
-                )
-            return True
-
-        return await self._database.write(work)
+        return await self._held(tenant, target, link, lambda conn: _drop(conn, tenant, target, link, now))
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
         """The link of a resource, or None."""
@@ -149,40 +160,40 @@ class SqlLinks:
 
         return self._database.read_now(work)
 
-    async def member_changes(self, tenant: int, target: int, link: Link, limit: int) -> MemberChanges:
-        """At most `limit` members of a group to add, and as many to remove."""
+    async def member_changes(
+        self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
+    ) -> MemberChanges:
+        """At most `limit` members of a group to add, and as many to remove; all of them if `nobody` should be in."""
         return await self._database.read(
-            lambda conn: link_members.changes(conn, tenant, target, link.key, limit)
+            lambda conn: link_members.changes(conn, tenant, target, link.key, limit, nobody=nobody)
         )
 
+    async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
+        """The members by remote id that the group is known to have at the target."""
+        return await self._database.read(lambda conn: link_members.known(conn, tenant, target, link.key))
+
     async def keep_members(
-        self, tenant: int, target: int, link: Link, add: Sequence[str], remove: Sequence[str]
+        self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int
     ) -> bool:
-        """Record that the target has taken these changes."""
+        """Record that the target has taken these changes, and hold the lease for longer."""
+        sql = "UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND pk = ?"
 
-        def work(conn: Connection) -> bool:
-            if not _holds(conn, tenant, target, link):
-                return False
-            link_members.keep(conn, tenant, target, link.key, add, remove)
-            return True
+        def work(conn: Connection) -> None:
+            link_members.keep(conn, tenant, target, link.key, changes.add, changes.remove)
+            conn.run(sql, (lease_until, tenant, target, link.key))
 
-        return await self._database.write(work)
+        return await self._held(tenant, target, link, work)
 
     async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
         """Record that these are all members the target has."""
+        sql = "UPDATE link SET members_read = 1 WHERE tenant = ? AND target = ? AND pk = ?"
 
-        def work(conn: Connection) -> bool:
-            if not _holds(conn, tenant, target, link):
-                return False
+        def work(conn: Connection) -> None:
             link_members.forget_group(conn, tenant, target, link.key)
             link_members.keep(conn, tenant, target, link.key, remote_ids, ())
-            conn.run(
-                "UPDATE link SET members_read = 1 WHERE tenant = ? AND target = ? AND pk = ?",
-                (tenant, target, link.key),
-            )
-            return True
+            conn.run(sql, (tenant, target, link.key))
 
-        return await self._database.write(work, long=True)
+        return await self._held(tenant, target, link, work, long=True)
 
     async def pending(
         self,
@@ -244,10 +255,19 @@ class SqlLinks:
         """The latest run of that kind, or None."""
         return self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
 
-    async def _fenced(self, sql: str, values: tuple[int, ...], tenant: int, target: int, link: Link) -> bool:
-        where = " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
-        parameters = (*values, tenant, target, link.key, link.fence)
-        return await self._database.write(lambda conn: conn.run(sql + where, parameters) > 0)
+    async def _held(
+        self, tenant: int, target: int, link: Link, work: Callable[[Connection], None], *, long: bool = False
+    ) -> bool:
+        """Do the work if the worker still has the link (I-18)."""
+        sql = "SELECT fence, state FROM link WHERE tenant = ? AND target = ? AND pk = ?"
+
+        def fenced(conn: Connection) -> bool:
+            if conn.one(sql, (tenant, target, link.key)) != (link.fence, State.CLAIMED):
+                return False
+            work(conn)
+            return True
+
+        return await self._database.write(fenced, long=long)
 
 
 def _link(row: Row) -> Link:
@@ -256,39 +276,30 @@ def _link(row: Row) -> Link:
     return Link(*values)
 
 
-def _holds(conn: Connection, tenant: int, target: int, link: Link) -> bool:
-    row = conn.one(
-        "SELECT fence, state FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key)
-    )
-    return row == (link.fence, State.CLAIMED)
-
-
 def _keep_remote_id(
-    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int
-) -> bool:
-    if not _holds(conn, tenant, target, link):
-        return False
-    if remote_id is None:
-        old = conn.one(
-            "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?",
-            (tenant, target, link.key),
-        )
-        link_members.forget_group(conn, tenant, target, link.key)
-        if old and old[0] is not None:
-            link_members.forget_account(conn, tenant, target, old[0])
-    else:
-        _take_over(conn, tenant, target, link, remote_id)
+    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool
+) -> None:
+    own = (tenant, target, link.key)
+    old = conn.one("SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?", own)
+    link_members.forget_group(conn, tenant, target, link.key)
+    if old and old[0] is not None:
+        link_members.forget_account(conn, tenant, target, old[0])
+    if remote_id is not None:
+        _free(conn, tenant, target, link, remote_id, inherit=inherit)
     conn.run(
         "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = 0, members_read = 0"
         " WHERE tenant = ? AND target = ? AND pk = ?",
-        (remote_id, tenant, target, link.key),
+        (remote_id, *own),
     )
     link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
-    return True
 
 
-def _take_over(conn: Connection, tenant: int, target: int, link: Link, remote_id: str) -> None:
-    """Free the account from the link of a resource that is gone, so that a rehire gets it back."""
+def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str, *, inherit: bool) -> None:
+    """Take the account from the link of a resource that is gone, if it may be inherited.
+
+    Raises:
+        Uniqueness: it may not, or the resource is alive.
+    """
     holder = conn.one(
         "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
         " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
@@ -297,11 +308,24 @@ def _take_over(conn: Connection, tenant: int, target: int, link: Link, remote_id
     if holder is None:
         return
     key, owner, alive = holder
-    if alive is not None:
+    if alive is not None or not inherit:
         raise Uniqueness(f"account {remote_id} belongs to {link.resource_type} {owner} already")
     link_members.forget_group(conn, tenant, target, key)
     conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
     conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+
+
+def _drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> None:
+    link_members.forget_group(conn, tenant, target, link.key)
+    _keep_references(conn, tenant, target, link, frozenset())
+    marked = conn.run(
+        "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
+        " disabled = 0, members_read = 0, error = NULL"
+        " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
+        (now, tenant, target, link.key, link.marked),
+    )
+    if not marked:
+        conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key))
 
 
 def _finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:

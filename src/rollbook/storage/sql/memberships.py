@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import ResourceType
+from rollbook.storage import refusals
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
@@ -54,7 +55,7 @@ def add(connection: Connection, layout: Layout, container: Container, members: S
     ids = sorted({member.value for member in members})
     found = {value: (pk, kind) for value, pk, kind in connection.all(BY_ID, (container.tenant, listed(ids)))}
     types = {value: kind for value, (_, kind) in found.items()}
-    check_members(members, types, container.resource_type)
+    refusals.check_members(members, types, container.resource_type)
     _check_cycle(connection, layout, container, found)
     pks = {pk: value for value, (pk, _) in found.items()}
     rows = connection.all(ADD, (container.tenant, container.pk, listed(sorted(pks))))
@@ -69,29 +70,6 @@ def remove(connection: Connection, container: Container, ids: Iterable[str]) -> 
     pks = {pk: value for value, pk, _ in connection.all(BY_ID, (container.tenant, listed(wanted)))}
     rows = connection.all(REMOVE, (container.tenant, container.pk, listed(sorted(pks))))
     return sorted(pks[pk] for (pk,) in rows)
-
-
-def check_members(members: Iterable[Member], types: dict[str, str], resource_type: ResourceType) -> None:
-    """Refuse members that do not exist, given the type of each that does, or are of another type (A-69, A-70)."""
-    name = resource_type.memberships
-    for member in members:
-        actual = types.get(member.value)
-        if actual is None:
-            raise InvalidValue(
-                f"{name}: there is no resource with id {member.value[:64]!r}; send the ids of existing ones"
-            )
-        if member.type is not None and member.type.lower() != actual.lower():
-            raise InvalidValue(
-                f"{name}: {member.value[:64]!r} is a {actual}, not a {member.type[:64]}; correct type or leave it out"
-            )
-
-
-def refuse_cycle(id: str, resource_type: ResourceType) -> InvalidValue:
-    """The refusal of a member that contains, directly or not, what it would be a member of."""
-    return InvalidValue(
-        f"{resource_type.memberships}: {id[:64]!r} is or contains this {resource_type.name} itself; "
-        "members may not form a cycle"
-    )
 
 
 def _check_cycle(
@@ -109,4 +87,4 @@ def _check_cycle(
         )
     closing = next((nested[pk] for (pk,) in rows if pk in nested), None)
     if closing is not None:
-        raise refuse_cycle(closing, container.resource_type)
+        raise refusals.cycle(closing, container.resource_type)

@@ -114,13 +114,25 @@ def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> di
     if not scope.ids:
         return {}
     rows = connection.all(NAMED_MEMBERS, (pk, tenant, listed(sorted(scope.ids))))
-    return {id: Member(value, kind, display) for _, value, kind, display in rows}
+    return {value: Member(value, kind, display) for _, value, kind, display in rows}
+
+
+def labels(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, str]:
+    """What labels the resources of those ids, by id."""
+    rows = connection.all(LABELS, (tenant, listed(ids)))
+    return {value: display for value, display in rows if display is not None}
 
 
 def changes(connection: Connection, tenant: int, after: int, limit: int) -> list[LogEntry]:
     """Entries of the change log."""
     rows = connection.all(CHANGES, (tenant, after, limit))
-    return [LogEntry(*row[:7], orjson.loads(row[7])) for row in rows]
+    return [_entry(*row) for row in rows]
+
+
+def _entry(
+    sequence: int, kind: str, id: str, operation: str, version: str, author: str, at: int, detail: bytes
+) -> LogEntry:
+    return LogEntry(sequence, kind, id, operation, version, author, at, orjson.loads(detail))
 
 
 def last_change(connection: Connection, tenant: int) -> int:

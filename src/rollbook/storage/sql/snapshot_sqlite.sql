@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; printed by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0001
+-- Revision: 0003
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -103,4 +103,102 @@ CREATE TABLE change (
         PRIMARY KEY (tenant, sequence)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+CREATE TABLE target (
+        tenant INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        walked INTEGER,
+        paused_until INTEGER NOT NULL,
+        error TEXT,
+        PRIMARY KEY (tenant, number),
+        UNIQUE (tenant, name)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE link (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        pk INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        rank INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('ready', 'claimed', 'done', 'left', 'parked')),
+        due INTEGER NOT NULL,
+        marked INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        remote_id TEXT,
+        confirmed BLOB,
+        disabled INTEGER NOT NULL,
+        members_read INTEGER NOT NULL,
+        error TEXT,
+        PRIMARY KEY (tenant, target, pk)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX link_by_id ON link (tenant, target, id);
+
+CREATE UNIQUE INDEX link_by_remote_id ON link (tenant, target, type, remote_id) WHERE remote_id IS NOT NULL;
+
+CREATE INDEX link_due ON link (tenant, target, rank, due, pk) WHERE state IN ('ready', 'claimed');
+
+CREATE INDEX link_parked ON link (tenant, target, pk) WHERE state = 'parked';
+
+CREATE TABLE link_reference (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        refers_to TEXT NOT NULL,
+        pk INTEGER NOT NULL,
+        PRIMARY KEY (tenant, target, refers_to, pk)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX link_reference_by_pk ON link_reference (tenant, target, pk);
+
+CREATE TABLE link_member (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        pk INTEGER NOT NULL,
+        remote_id TEXT NOT NULL,
+        PRIMARY KEY (tenant, target, pk, remote_id)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX link_member_by_remote_id ON link_member (tenant, target, remote_id);
+
+CREATE TABLE run (
+        tenant INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        ended INTEGER,
+        counts TEXT NOT NULL,
+        error TEXT,
+        PRIMARY KEY (tenant, number)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX run_by_subject ON run (tenant, kind, subject, number);
+
+CREATE TABLE source_record (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        key TEXT NOT NULL,
+        id TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        made TEXT NOT NULL,
+        missing INTEGER,
+        PRIMARY KEY (tenant, source, key)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX source_record_by_id ON source_record (tenant, source, id);
+
+CREATE INDEX source_record_present ON source_record (tenant, source, key) WHERE missing IS NULL;
+
+CREATE TABLE source_group (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        name TEXT NOT NULL,
+        id TEXT NOT NULL,
+        PRIMARY KEY (tenant, source, name)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0003');

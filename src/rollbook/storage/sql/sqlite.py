@@ -231,38 +231,35 @@ class SqliteDatabase:
         if not self._open:
             raise self._closed()
         loop = asyncio.get_running_loop()
-        request = _Request(work, long, loop.create_future())
-        self._waiting.append(request)
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(_Request(work, long, future))
         if self._draining is None:
             self._draining = loop.create_task(self._drain())
-        return await request.future
+        return await future
 
-    def read_now(self, work: Callable[[Connection], T]) -> T:
+    def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Run reads of a few rows by key, at once, in the event loop's thread."""
         if self._near is None:
             raise self._closed()
-        return work(self._near)
+        return _on_snapshot(self._near, work) if snapshot else work(self._near)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
         """Run longer reads on one snapshot in a thread."""
         if not self._open:
             raise self._closed()
-        return await asyncio.wrap_future(self._reads.submit(self._read, work))
+        result: T = await asyncio.wrap_future(self._reads.submit(self._read, work, unbounded=unbounded))
+        return result
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self._path}: the database is closed")
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Connection], T], *, unbounded: bool) -> T:
         connection = self._idle.get()
         try:
-            connection.stop_at(time.monotonic() + READ_SECONDS)
-            connection.run("BEGIN")
-            try:
-                return work(connection)
-            finally:
-                connection.stop_at(None)
-                connection.run("COMMIT")
+            connection.stop_at(None if unbounded else time.monotonic() + READ_SECONDS)
+            return _on_snapshot(connection, work)
         finally:
+            connection.stop_at(None)
             self._idle.put(connection)
 
     async def _drain(self) -> None:
@@ -322,6 +319,15 @@ class SqliteDatabase:
             with contextlib.suppress(StoreUnavailable):
                 self._writer.close()
             self._writer = None
+
+
+def _on_snapshot(connection: SqliteConnection, work: Callable[[Connection], T]) -> T:
+    connection.run("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        if connection.in_transaction:  # some errors end it
+            connection.run("ROLLBACK")
 
 
 def sqlite_version() -> tuple[int, ...]:

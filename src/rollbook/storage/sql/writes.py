@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from rollbook.protocol.errors import InternalError, PreconditionFailed, Uniqueness
+from rollbook.protocol.errors import InternalError
 from rollbook.protocol.resource import Change, Present, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
+from rollbook.storage import refusals
 from rollbook.storage.base import Author, Decide, Record, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
 from rollbook.storage.sql import memberships
@@ -102,8 +103,8 @@ def insert(connection: Connection, layout: Layout, tenant: int, new: New, author
         stored.extra,
     )
     if connection.run(INSERT, row) == 0:
-        raise Uniqueness(f"id: {new.id[:64]!r} is in use; ids are never given twice")
-    _index(connection, layout.index(resource_type.name), tenant, pk, Rows(), new.rows)
+        raise refusals.id_in_use(new.id)
+    write_index(connection, layout.index(resource_type.name), tenant, pk, Rows(), new.rows)
     connection.run(COUNT, (tenant, resource_type.name))
     container = Container(tenant, pk, resource_type)
     added = memberships.add(connection, layout, container, new.change.add_members)
@@ -119,6 +120,16 @@ def insert(connection: Connection, layout: Layout, tenant: int, new: New, author
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """Which resource to change, provided that `if_match` accepts its version."""
+
+    tenant: int
+    resource_type: ResourceType
+    id: str
+    if_match: Callable[[str], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Old:
     """A stored resource that a change is applied to."""
 
@@ -128,21 +139,13 @@ class Old:
 
 
 def update(
-    connection: Connection,
-    layout: Layout,
-    tenant: int,
-    resource_type: ResourceType,
-    id: str,
-    decide: Decide,
-    scope: Scope,
-    author: Author,
-    if_match: Callable[[str], bool] | None,
+    connection: Connection, layout: Layout, target: Target, decide: Decide, scope: Scope, author: Author
 ) -> Updated | None:
     """Apply a change; see `Store.update`."""
-    row = row_of(connection, tenant, resource_type, id)
+    tenant, resource_type = target.tenant, target.resource_type
+    row = _present(connection, layout, target)
     if row is None:
         return None
-    _check_version(layout, row, if_match)
     old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]))
     members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
     change = decide(Present(old.document, members))
@@ -185,36 +188,28 @@ def _replace(
     index = layout.index(container.resource_type.name)
     stored = encode(document, container.resource_type)
     before, after = index_rows(index, old.document), index_rows(index, document)
-    _index(connection, index, container.tenant, container.pk, before, after)
+    write_index(connection, index, container.tenant, container.pk, before, after)
     connection.run(UPDATE, (version, modified, stored.display, stored.body, stored.extra, container.pk))
     return stored
 
 
-def delete(
-    connection: Connection,
-    layout: Layout,
-    tenant: int,
-    resource_type: ResourceType,
-    id: str,
-    author: Author,
-    if_match: Callable[[str], bool] | None,
-) -> bool:
+def delete(connection: Connection, layout: Layout, target: Target, author: Author) -> bool:
     """Remove a resource and its memberships on both sides; see `Store.delete`."""
-    row = row_of(connection, tenant, resource_type, id)
+    tenant, resource_type = target.tenant, target.resource_type
+    row = _present(connection, layout, target)
     if row is None:
         return False
-    _check_version(layout, row, if_match)
     pk = row[0]
     left = sorted(connection.all(TOUCH_CONTAINERS, (author.at, tenant, pk)))
     connection.run(LEAVE, (tenant, pk))
     if resource_type.memberships:
         connection.run(EMPTY, (tenant, pk))
     index = layout.index(resource_type.name)
-    _index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), Rows())
+    write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), Rows())
     connection.run(DELETE, (pk,))
     connection.run(DISCOUNT, (tenant, resource_type.name))
-    entries = [(resource_type.name, id, "delete", layout.version(row[2]), JsonObject())]
-    loss: JsonObject = {"members": {"remove": [id]}}
+    entries = [(resource_type.name, target.id, "delete", layout.version(row[2]), JsonObject())]
+    loss: JsonObject = {"members": {"remove": [target.id]}}
     for _, kind, container, version in left:
         entries.append((kind, container, "update", layout.version(version), loss))
     (last,) = _one(connection, NEXT_CHANGES, (len(entries), tenant))
@@ -222,13 +217,16 @@ def delete(
     return True
 
 
-def _check_version(layout: Layout, row: Row, if_match: Callable[[str], bool] | None) -> None:
-    version = layout.version(row[2])
-    if if_match is not None and not if_match(version):
-        raise PreconditionFailed(f"the resource is at version {version}; read it again before changing it")
+def _present(connection: Connection, layout: Layout, target: Target) -> Row | None:
+    row = row_of(connection, target.tenant, target.resource_type, target.id)
+    if row is not None:
+        refusals.check_version(layout.version(row[2]), target.if_match)
+    return row
 
 
-def _index(connection: Connection, index: TypeIndex, tenant: int, pk: int, before: Rows, after: Rows) -> None:
+def write_index(
+    connection: Connection, index: TypeIndex, tenant: int, pk: int, before: Rows, after: Rows
+) -> None:
     """Turn one set of index rows into another, touching only what differs.
 
     Raises:
@@ -238,10 +236,7 @@ def _index(connection: Connection, index: TypeIndex, tenant: int, pk: int, befor
         connection.run(REMOVE_UNIQUE, (tenant, number, key))
     for number, key in sorted(after.uniques - before.uniques):
         if connection.run(ADD_UNIQUE, (tenant, number, key, pk)) == 0:
-            path = index.by_number[number].path.text
-            raise Uniqueness(
-                f"{path}: another {index.resource_type.name} has this value; it must be unique among them"
-            )
+            raise refusals.value_in_use(index.by_number[number].path.text, index.resource_type)
     gone, come = before.values - after.values, after.values - before.values
     if gone:
         connection.many(REMOVE_VALUE, [(tenant, number, key, pk, element) for number, key, element in gone])

@@ -1,0 +1,145 @@
+"""Sphinx settings, and the tables that are made from the code so that they cannot grow old."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from rollbook import __version__
+from rollbook.cli.main import app
+from rollbook.operations.context import Limits
+from rollbook.protocol import errors
+from rollbook.protocol.quirks import AUTO, RFC, TABLE
+from rollbook.provisioning.config import shape
+from rollbook.provisioning.config.problems import CODES
+from rollbook.provisioning.functions import DESCRIPTIONS
+
+project = "Rollbook"
+author = "the Rollbook developers"
+copyright = author
+version = release = __version__
+
+extensions = ["myst_parser"]
+html_theme = "furo"
+html_title = f"Rollbook {__version__}"
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["substitution", "deflist"]
+myst_heading_anchors = 3
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [list(headings)]
+    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def quirks() -> str:
+    """Every quirk, what it accepts, where it comes from, and which profiles have it on."""
+    rows = (
+        (
+            f"`{quirk}`",
+            described.accepts,
+            described.source,
+            ", ".join(profile.name for profile in (AUTO, RFC) if quirk in profile.quirks),
+        )
+        for quirk, described in TABLE.items()
+    )
+    return table(("name", "what it accepts", "source", "on in"), rows)
+
+
+def functions() -> str:
+    """The functions of expressions."""
+    return table(("function", "what it gives"), ((f"`{name}`", text) for name, text in DESCRIPTIONS.items()))
+
+
+def keys(model: type[BaseModel]) -> str:
+    """The keys of one part of rollbook.yaml."""
+    rows = (
+        (
+            f"`{field.alias or name}`",
+            "yes" if field.is_required() else "",
+            "" if field.is_required() or field.default in {None, ()} else f"`{field.default}`",
+            field.description or "",
+        )
+        for name, field in model.model_fields.items()
+    )
+    return table(("key", "required", "default", "meaning"), rows)
+
+
+def error_classes() -> str:
+    """Every way in which Rollbook says no."""
+    return table(
+        ("class", "status", "scimType", "meaning"),
+        (
+            (f"`{cls.__name__}`", str(cls.status), f"`{cls.scim_type}`" if cls.scim_type else "", _fact(cls))
+            for cls in _subclasses(errors.ScimError)
+        ),
+    )
+
+
+def _subclasses(cls: type[errors.ScimError]) -> Iterator[type[errors.ScimError]]:
+    for child in cls.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from _subclasses(child)
+
+
+def _fact(cls: type) -> str:
+    return " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
+
+
+def codes() -> str:
+    """The codes of mistakes in rollbook.yaml."""
+    return table(("code", "what is wrong"), ((f"`{code}`", text) for code, text in CODES.items()))
+
+
+def limits() -> str:
+    """The server's limits."""
+    values = Limits()
+    rows = (
+        ("body of a request", f"{values.body_bytes // 2**20} MiB"),
+        ("time to send a body", f"{values.body_seconds:.0f} s"),
+        ("query string", f"{values.query_bytes // 2**10} KiB"),
+        ("resources on a page", f"{values.page}, {values.default_page} if the client does not say"),
+    )
+    return table(("limit", "value"), rows)
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    return "\n\n".join(_command(name, each) for name, each in walk(typer.main.get_command(app), "rollbook"))
+
+
+def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The commands below a command, by full name."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield name, command
+        return
+    for child_name, child in children.items():
+        yield from walk(child, f"{name} {child_name}")
+
+
+def _command(name: str, command: Any) -> str:
+    options = [parameter for parameter in command.params if getattr(parameter, "help", None)]
+    rows = ((f"`{', '.join(option.opts)}`", option.help) for option in options if "--help" not in option.opts)
+    described = table(("option", "meaning"), rows)
+    return f"## `{name}`\n\n{' '.join((command.help or '').split())}\n\n{described}"
+
+
+myst_substitutions = {
+    "quirks": quirks(),
+    "functions": functions(),
+    "config_keys": keys(shape.ConfigShape),
+    "source_keys": keys(shape.SourceShape),
+    "source_group_keys": keys(shape.SourceGroupShape),
+    "target_keys": keys(shape.TargetShape),
+    "target_group_keys": keys(shape.TargetGroupsShape),
+    "rule_keys": keys(shape.RuleShape),
+    "error_classes": error_classes(),
+    "codes": codes(),
+    "limits": limits(),
+    "commands": commands(),
+}

@@ -1,0 +1,174 @@
+"""The sections of the file, one source and one target at a time: rules, scopes and secrets in them.
+
+Reads the plain data rather than the checked shape, so that a mistake in one place hides none in another.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.errors import ScimError
+from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.quirks import RFC, Leniency
+from rollbook.protocol.resolve import resolve
+from rollbook.protocol.resolved import ResolvedFilter
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonValue
+from rollbook.provisioning import model
+from rollbook.provisioning.config.document import Document, Place
+from rollbook.provisioning.config.fit import Wanted, is_reference
+from rollbook.provisioning.config.rules import RuleReader, Use
+from rollbook.provisioning.config.secret import read_secret
+from rollbook.provisioning.expressions import Subject
+from rollbook.provisioning.mapping import CopyAttribute, CopyColumn
+from rollbook.provisioning.names import Names
+
+
+@dataclass(frozen=True)
+class SourceRules:
+    """What the section of a source says in rules, and which columns it reads where."""
+
+    users: model.ObjectMapping
+    references: tuple[model.Assignment, ...]
+    groups: tuple[model.GroupRule, ...]
+    columns: tuple[str, ...]
+    path: str
+    uses: tuple[Use, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TargetRules:
+    """What the section of a target says in rules."""
+
+    token: str = field(repr=False)
+    scope: ResolvedFilter | None
+    users: model.ObjectMapping
+    groups: model.TargetGroups | None
+
+
+class SectionReader:
+    """Reads what the shape does not check: names, rules, filters and secrets, section by section."""
+
+    def __init__(
+        self, document: Document, folder: Path, catalog: Catalog, environment: Mapping[str, str]
+    ) -> None:
+        self._document = document
+        self._folder = folder
+        self._environment = environment
+        user, group = catalog.resource_type("User"), catalog.resource_type("Group")
+        if user is None or group is None:
+            raise ValueError("a catalog always has User and Group")
+        self._user, self._group = Names(user), Names(group)
+
+    def sources(self) -> dict[str, SourceRules]:
+        """The rules of every source."""
+        return {name: self._source(("sources", name), raw) for name, raw in self._section("sources")}
+
+    def targets(self) -> dict[str, TargetRules]:
+        """The rules of every target."""
+        return {name: self._target(("targets", name), raw) for name, raw in self._section("targets")}
+
+    def _section(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        data = self._document.data
+        section = data.get(name) if isinstance(data, dict) else None
+        items = section.items() if isinstance(section, dict) else ()
+        return [(key, raw) for key, raw in items if isinstance(raw, dict)]
+
+    def _source(self, place: Place, raw: dict[str, Any]) -> SourceRules:
+        reader = RuleReader(self._document, self._user, Subject.RECORD)
+        if isinstance(raw.get("key"), str):
+            reader.uses.append(Use(raw["key"], self._document.value((*place, "key"))))
+        mapping = reader.mapping((*place, "users"), raw.get("users"))
+        if isinstance(raw.get("users"), dict):
+            reader.require((*place, "users"))
+        references = tuple(one for one in mapping.assignments if is_reference(one.path))
+        plain = tuple(one for one in mapping.assignments if not is_reference(one.path))
+        groups = self._source_groups((*place, "groups"), raw.get("groups"), reader)
+        if isinstance(raw.get("encoding"), str):
+            self._check_encoding((*place, "encoding"), raw["encoding"])
+        columns = tuple(dict.fromkeys(use.column for use in reader.uses if not use.optional))
+        path = str(self._folder / str(raw.get("path")))
+        return SourceRules(model.ObjectMapping(plain), references, groups, columns, path, tuple(reader.uses))
+
+    def _source_groups(self, place: Place, raw: JsonValue, reader: RuleReader) -> tuple[model.GroupRule, ...]:
+        found: list[model.GroupRule] = []
+        for index, item in enumerate(raw if isinstance(raw, list) else ()):
+            column = item.get("from") if isinstance(item, dict) else None
+            if not isinstance(column, str) or not column:
+                continue
+            here = (*place, index)
+            reader.uses.append(Use(column, self._document.value((*here, "from"))))
+            name = CopyColumn(column)
+            if "displayName" in item:
+                rule = reader.rule((*here, "displayName"), item["displayName"], self._display_name)
+                found += [model.GroupRule(column, rule)] if rule else []
+            else:
+                found.append(model.GroupRule(column, name))
+        return tuple(found)
+
+    @property
+    def _display_name(self) -> Wanted:
+        return Wanted(self._group_path("displayName"), many=False)
+
+    def _group_path(self, name: str) -> AttributePath:
+        path = self._group.find(name)
+        if path is None:
+            raise ValueError(f"a group always has {name}")
+        return path
+
+    def _check_encoding(self, place: Place, name: str) -> None:
+        try:
+            "".encode(name)
+        except (LookupError, ValueError):
+            label = "such as utf-8, cp1252, iso-8859-15 or utf-16"
+            self._document.report("RB105", f"{name} is no encoding", self._document.value(place), label)
+
+    def _target(self, place: Place, raw: dict[str, Any]) -> TargetRules:
+        reader = RuleReader(self._document, self._user, Subject.USER, self._user)
+        users = reader.mapping((*place, "users"), raw.get("users"))
+        if isinstance(raw.get("users"), dict):
+            reader.require((*place, "users"))
+        token = raw.get("token")
+        secret = None
+        if isinstance(token, str) and token:
+            secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
+        scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
+        groups = self._target_groups((*place, "groups"), raw.get("groups"))
+        return TargetRules(secret or "", scope, users, groups)
+
+    def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
+        if not isinstance(raw, dict):
+            return None
+        reader = RuleReader(self._document, self._group, Subject.GROUP, self._group)
+        rules = {name: raw[name] for name in ("displayName", "externalId") if raw.get(name) is not None}
+        mapping = reader.mapping(place, rules)
+        if "displayName" not in rules:
+            path = self._group_path("displayName")
+            own = model.Assignment(path, CopyAttribute(Subject.GROUP, path))
+            mapping = model.ObjectMapping((own, *mapping.assignments))
+        scope = self._scope((*place, "scope"), raw.get("scope"), self._group)
+        return model.TargetGroups(scope, mapping, members=raw.get("members") is not False)
+
+    def _scope(self, place: Place, text: JsonValue, names: Names) -> ResolvedFilter | None:
+        if not isinstance(text, str):
+            return None
+        expanded = names.expand_filter(text)
+        strict = Leniency(RFC)
+        try:
+            return resolve(parse_filter(expanded.text, strict), names.resource_type, strict)
+        except ScimError as error:
+            place_in_text = _column(error.detail)
+            mark = self._document.value(place)
+            if place_in_text is not None:
+                mark = self._document.inside(place, expanded.original(place_in_text - 1))
+            reason = names.abbreviate(re.sub(r"^filter(, column \d+)?: ", "", error.detail))
+            self._document.report("RB111", "the scope is not a filter", mark, reason)
+            return None
+
+
+def _column(detail: str) -> int | None:
+    found = re.match(r"filter, column (\d+)", detail)
+    return int(found[1]) if found else None

@@ -1,0 +1,344 @@
+"""Brings the account of one resource at one target to what is wanted: read → decide → write → record.
+
+Whatever interrupts it, starting again is safe: a remote id is recorded as soon as it is known, and nobody is
+created before having been looked for (client.md 5).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from rollbook.client import ScimResource
+from rollbook.protocol import errors
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.values import JsonObject
+from rollbook.provisioning import model
+from rollbook.provisioning.differences import Difference, value_at
+from rollbook.provisioning.items import Action, Item, NeedsPerson, Overtaken
+from rollbook.provisioning.mapping import day
+from rollbook.provisioning.model import Leave
+from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update, plan
+from rollbook.provisioning.states import Event, move
+from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.wanted import (
+    Kind,
+    Wish,
+    digest_of,
+    hub_document,
+    kinds_of,
+    label_of,
+    resolved,
+    wish_for,
+)
+from rollbook.storage.base import Store
+from rollbook.storage.links import Link, LinkStore, Outcome
+
+LEASE_MILLISECONDS = 5 * 60_000
+"""How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
+
+_ATTEMPTS = 3  # an account that comes or goes between two calls is looked at again this often
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What all work is given: the hub, the links, a clock in milliseconds and a way to wait for seconds."""
+
+    tenant: int
+    catalog: Catalog
+    store: Store
+    links: LinkStore
+    now: Callable[[], int]
+    sleep: Callable[[float], Awaitable[None]]
+
+    @property
+    def today(self) -> datetime:
+        """What mapping rules call today."""
+        return day(datetime.fromtimestamp(self.now() / 1000, UTC))
+
+
+@dataclass(frozen=True)
+class Want:
+    """What should be at the target, references already being accounts of it."""
+
+    wish: Wish
+    document: JsonObject | None
+    digest: bytes
+    missing: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One link with what belongs to it, as far as it has come."""
+
+    link: Link
+    kind: Kind
+    want: Want
+    adopted: bool = False
+    created: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people call the resource."""
+        return self.want.wish.label or self.link.id
+
+
+async def read_want(engine: Engine, number: int, kind: Kind, id: str, leave: Leave) -> Want:
+    """What should be at target `number` for the hub's resource now.
+
+    Raises:
+        MappingError: a rule failed on it.
+    """
+    record = await engine.store.get(engine.tenant, kind.resource_type, id, members=False)
+    document = None if record is None else hub_document(record, kind.resource_type)
+    wish = wish_for(kind, document, engine.today)
+    accounts = await engine.links.remote_ids(engine.tenant, number, sorted(wish.references))
+    wanted = resolved(kind, wish, accounts)
+    return Want(wish, wanted, digest_of(wish, wanted, leave), wish.references - accounts.keys())
+
+
+def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
+    """Everything the next step depends on."""
+    # An adopted account may have been switched off by whoever looked after it before.
+    off = work.adopted and present is not None and present.get("active") is False
+    return Situation(
+        resource_type=work.kind.resource_type,
+        managed=work.kind.managed,
+        leave=leave,
+        wanted=work.want.document,
+        left=work.want.wish.left,
+        present=present,
+        disabled=work.link.disabled or off,
+    )
+
+
+async def find_account(far: Target, work: Work) -> ScimResource | None:
+    """The one account that is the resource's by a joining attribute, best first; None if there is none.
+
+    Raises:
+        NeedsPerson: there are several.
+    """
+    for path in work.kind.joins:
+        value = value_at(work.want.document or {}, path)
+        if not isinstance(value, str):
+            continue
+        found = await far.find(work.kind, path, value)
+        if len(found) > 1:
+            raise NeedsPerson(f"{len(found)} accounts have {path.text} {value!r}: remove all but one there")
+        if found:
+            return found[0]
+    return None
+
+
+def may_inherit(work: Work, account: ScimResource) -> bool:
+    """Whether the account of somebody gone may be this one's: the target knows no other external id for it."""
+    theirs, ours = account.body.get("externalId"), (work.want.document or {}).get("externalId")
+    return theirs is None or ours is None or theirs == ours
+
+
+class Delivery:
+    """Deliveries to one target under one number."""
+
+    def __init__(self, engine: Engine, target: model.Target, far: Target, number: int) -> None:
+        self._engine = engine
+        self._target = target
+        self._far = far
+        self._number = number
+        self._kinds = kinds_of(target, engine.catalog)
+
+    async def deliver(self, link: Link) -> Item:
+        """Do for one claimed link what is to be done, and record it.
+
+        Raises:
+            ScimError, MappingError, NeedsPerson: it could not be done; nothing but a remote id is recorded.
+            Overtaken: another worker has the link now.
+        """
+        kind = self._kinds[link.resource_type]
+        if kind is None:  # the configuration no longer sends this type
+            return await self._drop(
+                link, Item(self._target.name, link.resource_type, link.id, link.id, Action.NOTHING)
+            )
+        want = await read_want(self._engine, self._number, kind, link.id, self._target.leave)
+        work = Work(link, kind, want)
+        step: Step = NoChange()
+        if link.confirmed != want.digest or link.remote_id is None:
+            work, step = await self._settle(work)
+        if work.link.remote_id is None:
+            return await self._drop(work.link, describe(self._target.name, work, step, (0, 0)))
+        work, moved = await self._settle_members(work)
+        await self._finish(work, step)
+        return describe(self._target.name, work, step, moved)
+
+    async def about(self, link: Link) -> tuple[str | None, bool]:
+        """What people call the resource, and whether its account should lose access."""
+        kind = self._kinds[link.resource_type]
+        record = await self._engine.store.get(self._engine.tenant, kind.resource_type, link.id, members=False)
+        if record is None:
+            return None, link.remote_id is not None
+        document = hub_document(record, kind.resource_type)
+        try:
+            wish = wish_for(kind, document, self._engine.today)
+        except Exception:  # noqa: BLE001 - it has been judged already; here only the name matters
+            return label_of(document), False
+        return label_of(document), wish.left is not None and link.remote_id is not None
+
+    async def _settle(self, work: Work) -> tuple[Work, Step]:
+        """Look at the account, and take the step. What vanished or appeared meanwhile is looked at again."""
+        conflict: errors.Conflict | None = None
+        for _ in range(_ATTEMPTS):
+            work, account = await self._present(work)
+            if conflict is not None and account is None:
+                raise conflict  # it exists, and is not shown: a second POST would not help (client.md 5)
+            step = plan(situation_of(work, self._target.leave, None if account is None else account.body))
+            self._check_lease(work.link)
+            try:
+                return await self._carry_out(work, step, account), step
+            except errors.NotFound:
+                if account is None:
+                    raise
+                work = await self._keep_remote_id(work, None)
+            except errors.Conflict as error:
+                if not isinstance(step, Create):
+                    raise
+                conflict = error
+        raise NeedsPerson("the account comes and goes: something else writes at the target")
+
+    async def _present(self, work: Work) -> tuple[Work, ScimResource | None]:
+        """The account, by its remote id if it is known, else by looking for it (client.md 5)."""
+        remote_id, left = work.link.remote_id, work.want.wish.left
+        if remote_id is not None:
+            if left is not None and self._target.leave is not Leave.DISABLE:
+                return work, ScimResource(remote_id, None, None, {})  # what it holds does not matter
+            account = await self._far.read(work.kind, remote_id)
+            if account is not None:
+                return work, account
+            work = await self._keep_remote_id(work, None)
+        if left is not None:
+            return work, None
+        account = await find_account(self._far, work)
+        if account is None:
+            return work, None
+        work = await self._keep_remote_id(work, account.id, inherit=may_inherit(work, account))
+        return replace(work, adopted=True), account
+
+    async def _carry_out(self, work: Work, step: Step, account: ScimResource | None) -> Work:
+        match step:
+            case Create(body=body):
+                created = await self._far.create(work.kind, body)
+                work = await self._keep_remote_id(work, created.id)
+                return replace(work, created=True)
+            case Update(differences=differences) | Disable(differences=differences) if account is not None:
+                await self._far.update(work.kind, account, differences)
+            case Delete() if account is not None:
+                await self._far.delete(work.kind, account.id)
+                return await self._keep_remote_id(work, None)
+            case _:
+                pass
+        return work
+
+    async def _settle_members(self, work: Work) -> tuple[Work, tuple[int, int]]:
+        """Bring a group's members to what they should be, in calls the target can take (C-6-07)."""
+        left, leave = work.want.wish.left, self._target.leave
+        if not work.kind.members or (left is not None and leave is Leave.KEEP):
+            return work, (0, 0)
+        work = await self._learn_members(work)
+        links, tenant, limit = self._engine.links, self._engine.tenant, await self._far.members_per_call()
+        added = removed = 0
+        while True:
+            changes = await links.member_changes(
+                tenant, self._number, work.link, limit, nobody=left is not None
+            )
+            if not changes:
+                return work, (added, removed)
+            self._check_lease(work.link)
+            await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
+            lease = self._engine.now() + LEASE_MILLISECONDS
+            self._held(await links.keep_members(tenant, self._number, work.link, changes, lease))
+            work = replace(work, link=replace(work.link, due=lease))
+            added, removed = added + len(changes.add), removed + len(changes.remove)
+
+    async def _learn_members(self, work: Work) -> Work:
+        if work.link.members_read:
+            return work
+        known = () if work.created else await self._far.read_members(work.kind, self._remote_id(work))
+        self._held(
+            await self._engine.links.keep_all_members(self._engine.tenant, self._number, work.link, known)
+        )
+        return replace(work, link=replace(work.link, members_read=True))
+
+    async def _finish(self, work: Work, step: Step) -> None:
+        left = work.want.wish.left is not None
+        disabled = left and (isinstance(step, Disable) or work.link.disabled)
+        outcome = Outcome(
+            state=move(work.link.state, Event.LEAVE if left else Event.FINISH),
+            due=self._engine.now(),
+            confirmed=work.want.digest,
+            disabled=disabled,
+            references=work.want.wish.references,
+            missing=work.want.missing,
+        )
+        self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))
+
+    async def _drop(self, link: Link, item: Item) -> Item:
+        now = self._engine.now()
+        self._held(await self._engine.links.drop(self._engine.tenant, self._number, link, now))
+        return item
+
+    async def _keep_remote_id(self, work: Work, remote_id: str | None, *, inherit: bool = False) -> Work:
+        """Record the account at once: a crash after this finds it again.
+
+        Raises:
+            NeedsPerson: it is somebody else's (I-11).
+        """
+        now = self._engine.now()
+        try:
+            kept = await self._engine.links.keep_remote_id(
+                self._engine.tenant, self._number, work.link, remote_id, now, inherit=inherit
+            )
+        except errors.Uniqueness as error:
+            raise NeedsPerson(error.detail) from error
+        self._held(kept)
+        link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=False, members_read=False)
+        return replace(work, link=link, created=False, adopted=False)
+
+    def _check_lease(self, link: Link) -> None:
+        """Before each write: whoever was frozen since the claim must not send something old (FE-14)."""
+        if self._engine.now() > link.due - int(self._target.timeout * 1000):
+            raise Overtaken
+
+    def _held(self, kept: bool) -> None:
+        if not kept:
+            raise Overtaken
+
+    def _remote_id(self, work: Work) -> str:
+        if work.link.remote_id is None:
+            raise NeedsPerson("the account is gone")
+        return work.link.remote_id
+
+
+_ACTIONS: dict[type[Step], Action] = {
+    NoChange: Action.NOTHING,
+    Create: Action.CREATE,
+    Update: Action.CHANGE,
+    Disable: Action.DISABLE,
+    Delete: Action.DELETE,
+    Keep: Action.KEEP,
+}
+
+
+def describe(target: str, work: Work, step: Step, moved: tuple[int, int]) -> Item:
+    """The line for a step that was taken, or is to be."""
+    differences: tuple[Difference, ...] = getattr(step, "differences", ())
+    reason: str | None = getattr(step, "reason", None)
+    action = _ACTIONS[type(step)]
+    if action is Action.NOTHING and any(moved):
+        action = Action.CHANGE
+    if action is Action.CHANGE and differences and not any(moved) and _only_completes(work.kind, differences):
+        action = Action.COMPLETE
+    link = work.link
+    return Item(
+        target, link.resource_type, link.id, work.label, action, differences, reason, moved[0], moved[1]
+    )
+
+
+def _only_completes(kind: Kind, differences: tuple[Difference, ...]) -> bool:
+    return all(item.path in kind.references and item.old is None for item in differences)

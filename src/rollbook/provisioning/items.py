@@ -1,0 +1,56 @@
+"""What was done, or is to be done, for one resource at one target: the line people read."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rollbook.provisioning.differences import Difference
+
+
+class Action(StrEnum):
+    """The kinds of lines."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    COMPLETE = "complete"
+    """A reference is filled in whose account did not exist yet when this one was made."""
+    DISABLE = "disable"
+    DELETE = "delete"
+    KEEP = "keep"
+    NOTHING = "nothing"
+    PARK = "park"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line. `added` and `removed` count members; `failure` is why it could not be done, `hint` what to try."""
+
+    target: str
+    resource_type: str
+    id: str
+    label: str
+    action: Action
+    differences: tuple[Difference, ...] = ()
+    reason: str | None = None
+    added: int = 0
+    removed: int = 0
+    failure: str | None = None
+    hint: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is, or was, different at the target."""
+        return bool(self.action not in {Action.NOTHING, Action.KEEP} or self.added or self.removed)
+
+
+def failure_text(reason: str, hint: str) -> str:
+    """A failure as a link keeps it: why on the first line, what to try on the second."""
+    return f"{reason}\n{hint}"
+
+
+class NeedsPerson(Exception):
+    """The engine cannot decide and must not guess; somebody has to look at it."""
+
+
+class Overtaken(Exception):
+    """Another worker has taken the link up; whatever this one wanted to record is void (I-18)."""

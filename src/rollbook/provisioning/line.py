@@ -1,0 +1,225 @@
+"""One target during one run: its marks, its claims, its patience, its failures."""
+
+import asyncio
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.provisioning import model
+from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Engine
+from rollbook.provisioning.items import Action, Item, Overtaken, failure_text
+from rollbook.provisioning.reach import groups_count
+from rollbook.provisioning.retry import Verdict, hint, judge
+from rollbook.provisioning.states import Event, move
+from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.wanted import kinds_of
+from rollbook.storage.links import Link, Outcome, Progress, State
+
+MARKED_AT_ONCE = 1000
+"""Resources that one transaction marks."""
+
+CLAIMED_AT_ONCE = 4
+"""Links that are claimed for each of a target's parallel calls: one transaction for several deliveries."""
+
+FAILURES_IN_A_ROW = 5
+"""After so many the target is taken to be out of order, and left alone until the next run (C-8-01)."""
+
+FAILURES_TOLD = 200
+"""Failures that a report names; the rest is counted."""
+
+Watch = Callable[[Item], None]
+
+
+@dataclass
+class Report:
+    """What a run did at one target. `stopped` says why it ended early, None if it did not.
+
+    `counts` has what was done by action, then what is left: parked and waiting links.
+    """
+
+    target: str
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[Item] = field(default_factory=list)
+    stopped: str | None = None
+    hint: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is left undone."""
+        return bool(self.stopped or self.counts[Action.PARK] or self.counts[Action.WAIT])
+
+
+class Line:
+    """Works off the links of one target until nothing is due, or only what is not worth waiting for."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        target: model.Target,
+        far: Target,
+        progress: Progress,
+        report: Report,
+        patience: float,
+        watch: Watch,
+    ) -> None:
+        self._engine = engine
+        self._target = target
+        self._number = progress.number
+        self._report = report
+        self._patience = patience
+        self._watch = watch
+        self._delivery = Delivery(engine, target, far, progress.number)
+        kinds = kinds_of(target, engine.catalog)
+        self._ranks = {name: kind.rank for name, kind in kinds.items()}
+        self._groups_count = any(groups_count(kind) for kind in kinds.values())
+        self._paused_until = progress.paused_until
+        self._parallel = asyncio.Semaphore(target.concurrency)
+        self._in_a_row = 0
+        self._waited = 0.0
+        self._failures: dict[str, Item] = {}
+
+    async def work(self) -> None:
+        """Mark, then work off rank by rank; again while something became due meanwhile."""
+        while self._report.stopped is None:
+            await self._mark()
+            if not await self._wait_for_target():
+                return
+            busy = False
+            for rank in sorted(set(self._ranks.values())):
+                busy |= await self._work_off(rank)
+            if not busy and not await self._wait_for_due():
+                return
+
+    async def sum_up(self) -> None:
+        """Count what is left, and name it: also what an earlier run had to give up."""
+        links, tenant = self._engine.links, self._engine.tenant
+        figures = await links.figures(tenant, self._number)
+        self._report.counts[Action.PARK] = figures.states.get(State.PARKED, 0)
+        self._report.counts[Action.WAIT] = figures.waiting
+        for link in await links.parked(tenant, self._number, FAILURES_TOLD):
+            if link.id not in self._failures:
+                label, _ = await self._delivery.about(link)
+                self._failures[link.id] = self._item(link, label, Action.PARK, link.error or "")
+        self._report.failures = list(self._failures.values())[:FAILURES_TOLD]
+
+    async def _mark(self) -> None:
+        links, tenant, now = self._engine.links, self._engine.tenant, self._engine.now()
+        while await links.follow(
+            tenant, self._number, self._ranks, now, MARKED_AT_ONCE, groups_count=self._groups_count
+        ):
+            pass
+        while await links.walk(tenant, self._number, self._ranks, now, MARKED_AT_ONCE):
+            pass
+
+    async def _work_off(self, rank: int) -> bool:
+        """Work while anything of that rank is due; whether there was anything."""
+        busy = False
+        most = self._target.concurrency * CLAIMED_AT_ONCE
+        while self._report.stopped is None and self._engine.now() >= self._paused_until:
+            now = self._engine.now()
+            claimed = await self._engine.links.claim(
+                self._engine.tenant, self._number, rank, now, now + LEASE_MILLISECONDS, most
+            )
+            if not claimed:
+                break
+            busy = True
+            async with asyncio.TaskGroup() as group:
+                for link in claimed:
+                    group.create_task(self._one(link))
+        return busy
+
+    async def _one(self, link: Link) -> None:
+        async with self._parallel:
+            if self._report.stopped is not None or self._engine.now() < self._paused_until:
+                due = max(self._engine.now(), self._paused_until)
+                await self._engine.links.release(self._engine.tenant, self._number, link, due)
+                return
+            try:
+                item = await self._delivery.deliver(link)
+            except Overtaken:
+                return
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad resource blocks no other (C-8-02); judged below
+                await self._failed(link, error)
+            else:
+                self._succeeded(item)
+
+    def _succeeded(self, item: Item) -> None:
+        self._in_a_row = 0
+        self._waited = 0.0
+        self._failures.pop(item.id, None)
+        self._report.counts[item.action] += 1
+        self._report.counts["members added"] += item.added
+        self._report.counts["members removed"] += item.removed
+        self._watch(item)
+
+    async def _failed(self, link: Link, error: Exception) -> None:
+        label, leaving = await self._delivery.about(link)
+        spread = zlib.crc32(f"{link.id}{link.attempts}".encode()) / 2**32
+        verdict = judge(error, link.attempts, self._engine.now(), spread, leaving=leaving)
+        self._in_a_row = self._in_a_row + 1 if verdict.far_side else self._in_a_row
+        if verdict.pause is not None and verdict.pause > self._paused_until:
+            self._paused_until = verdict.pause
+            await self._engine.links.pause(self._engine.tenant, self._number, verdict.pause, verdict.reason)
+        if self._report.stopped is None and (verdict.stop or self._in_a_row >= FAILURES_IN_A_ROW):
+            self._report.stopped, self._report.hint = verdict.reason, hint(error)
+        action = Action.PARK if verdict.again is None else Action.WAIT
+        text = failure_text(verdict.reason, hint(error))
+        item = self._item(link, label, action, text)
+        if len(self._failures) < FAILURES_TOLD:
+            self._failures[link.id] = item
+        await self._record(link, verdict, text)
+        self._watch(item)
+
+    async def _record(self, link: Link, verdict: Verdict, text: str) -> None:
+        # What the delivery learnt before it failed, a remote id above all, is in the database already.
+        outcome = Outcome(
+            state=move(link.state, Event.PARK if verdict.again is None else Event.RETRY),
+            due=verdict.again if verdict.again is not None else self._engine.now(),
+            attempts=verdict.attempts,
+            error=text,
+        )
+        await self._engine.links.fail(self._engine.tenant, self._number, link, outcome)
+
+    async def _wait_for_target(self) -> bool:
+        """Wait while the target wants to be left alone; False if that is too long."""
+        wait = (self._paused_until - self._engine.now()) / 1000
+        if wait <= 0:
+            return True
+        if await self._wait(wait):
+            return True
+        until = datetime.fromtimestamp(self._paused_until / 1000, UTC)
+        self._report.stopped = f"the target asks to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
+        self._report.hint = "run apply again after that"
+        return False
+
+    async def _wait_for_due(self) -> bool:
+        """Wait for the next link that is due; False if there is none, or it is too long."""
+        due = await self._engine.links.next_due(self._engine.tenant, self._number, self._ranks)
+        if due is None or self._report.stopped is not None:
+            return False
+        return await self._wait(max(due - self._engine.now(), 0) / 1000)
+
+    async def _wait(self, seconds: float) -> bool:
+        if self._waited + seconds > self._patience:
+            return False
+        self._waited += seconds
+        await self._engine.sleep(seconds)
+        return True
+
+    def _item(self, link: Link, label: str | None, action: Action, failure: str) -> Item:
+        reason, _, advice = failure.partition("\n")
+        return Item(
+            self._target.name,
+            link.resource_type,
+            link.id,
+            label or link.id,
+            action,
+            failure=reason,
+            hint=advice or None,
+        )

@@ -1,0 +1,81 @@
+"""What a pull did, or would do: figures, people, and what stood in the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rollbook.provisioning.differences import Difference
+
+MOST_PROBLEMS = 1000
+"""Problems that are listed one by one; further ones are counted."""
+
+
+class Action(StrEnum):
+    """What became of one person."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    DISABLE = "disable"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class PersonChange:
+    """One person and what a pull does to them. `name` is the userName if it is known."""
+
+    key: str
+    name: str | None
+    action: Action
+    differences: tuple[Difference, ...] = ()
+    joins: tuple[str, ...] = ()
+    """Groups the person gets into."""
+    leaves: tuple[str, ...] = ()
+    """Groups the person gets out of."""
+
+
+@dataclass(frozen=True)
+class PullProblem:
+    """Why a row, a person or a group was left out. `line` is None where it is about no single row."""
+
+    line: int | None
+    person: str | None
+    reason: str
+
+
+@dataclass
+class PullReport:
+    """The figures of a pull; `unlisted` counts problems beyond those listed."""
+
+    source: str
+    rows: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    disabled: int = 0
+    deleted: int = 0
+    kept: int = 0
+    held: int = 0
+    """Missing people that were left as they are, because rows that cannot be read may be theirs."""
+    problems: list[PullProblem] = field(default_factory=list)
+    unlisted: int = 0
+
+    @property
+    def changes(self) -> int:
+        """How many people changed in any way."""
+        return self.created + self.changed + self.disabled + self.deleted
+
+    def report(self, problem: PullProblem) -> None:
+        """List a problem, or count it if there are too many."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self.unlisted += 1
+
+
+Observe = Callable[[PersonChange], None]
+"""Told of each person as it happens."""
+
+
+def nobody_watches(_: PersonChange) -> None:
+    """The observer of those who want figures only."""

@@ -1,0 +1,155 @@
+"""A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rollbook.client import Capabilities, Limits, ScimClient, ScimResource
+from rollbook.client.answers import member
+from rollbook.protocol import errors
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonObject
+from rollbook.provisioning import model
+from rollbook.provisioning.differences import (
+    MEMBERS_PER_CALL,
+    Difference,
+    member_operations,
+    operations,
+    replacement,
+)
+from rollbook.provisioning.outgoing import Gate
+from rollbook.provisioning.wanted import Kind
+
+_MEMBERS_PER_PUT = 100_000
+_NO_PATCH = (errors.MethodNotAllowed, errors.UnsupportedFeature)
+_OTHER_FORM = (errors.InvalidPath, errors.NoTarget)
+
+
+def connect(target: model.Target) -> "ScimTarget":
+    """The target that a configuration describes; nothing is sent yet.
+
+    Raises:
+        ValueError: its URL is not one that credentials may be sent to.
+    """
+    return ScimTarget(ScimClient(target.url, target.token, limits=Limits(total=target.timeout)))
+
+
+class ScimTarget:
+    """One SCIM service. What it cannot do although it said so is remembered (C-2-05)."""
+
+    def __init__(self, client: ScimClient) -> None:
+        self._client = client
+        self._capabilities: Capabilities | None = None
+        self._asking = asyncio.Lock()
+        self._patches = True
+
+    async def read(self, kind: Kind, remote_id: str) -> ScimResource | None:
+        """The account without its members, None if the target says there is none (FE-06)."""
+        excluded = [kind.resource_type.memberships] if kind.resource_type.memberships else []
+        try:
+            return await self._client.get(await self._endpoint(kind), remote_id, excluded_attributes=excluded)
+        except errors.NotFound:
+            return None
+
+    async def read_members(self, kind: Kind, remote_id: str) -> Sequence[str]:
+        """The remote ids of a group's members."""
+        found = await self._client.get(await self._endpoint(kind), remote_id)
+        values = member(found.body, kind.resource_type.memberships or "members")
+        listed = values if isinstance(values, list) else []
+        ids = (member(value, "value") for value in listed if isinstance(value, dict))
+        return [str(value) for value in ids if value is not None]
+
+    async def find(self, kind: Kind, path: AttributePath, value: str) -> Sequence[ScimResource]:
+        """The accounts with exactly that value; a target that cannot look for it has none (client.md 5)."""
+        name = path.attribute.name
+        _gate(kind).check_search(name)
+        excluded = [kind.resource_type.memberships] if kind.resource_type.memberships else []
+        try:
+            return await self._client.find(
+                await self._endpoint(kind),
+                {name: value},
+                exact=path.leaf.compares_exactly,
+                excluded_attributes=excluded,
+            )
+        except (errors.InvalidFilter, errors.UnsupportedFeature):
+            return ()
+
+    async def create(self, kind: Kind, body: JsonObject) -> ScimResource:
+        """Make an account."""
+        _gate(kind).check_body(body)
+        return await self._client.create(await self._endpoint(kind), body)
+
+    async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
+        """Take the differences away by PATCH; if the target has no PATCH, or no such path, by PUT (C-6-01)."""
+        endpoint = await self._endpoint(kind)
+        if self._patches:
+            changes = operations(differences)
+            _gate(kind).check_operations(changes)
+            try:
+                await self._client.patch(endpoint, present.id, changes)
+            except _NO_PATCH:
+                self._patches = False
+            except _OTHER_FORM:
+                if kind.resource_type.memberships:
+                    raise  # a PUT would have to carry every member
+            else:
+                return
+        await self._replace(kind, present.id, differences)
+
+    async def _replace(self, kind: Kind, remote_id: str, differences: Sequence[Difference]) -> None:
+        endpoint = await self._endpoint(kind)
+        whole = await self._client.get(endpoint, remote_id)
+        body = replacement(kind.resource_type, whole.body, differences)
+        _gate(kind).check_body(body, whole.body)
+        etag = whole.version if self._capabilities and self._capabilities.etag else None
+        await self._client.replace(endpoint, remote_id, body, if_match=etag)
+
+    async def members_per_call(self) -> int:
+        """How many member changes to give at once."""
+        await self._endpoint(None)
+        return MEMBERS_PER_CALL if self._patches else _MEMBERS_PER_PUT
+
+    async def change_members(
+        self, kind: Kind, remote_id: str, add: Sequence[str], remove: Sequence[str]
+    ) -> None:
+        """Change a group's members by PATCH in value-path form, or as a whole where there is no PATCH."""
+        endpoint = await self._endpoint(kind)
+        if self._patches:
+            try:
+                await self._client.patch(endpoint, remote_id, member_operations(add, remove))
+            except _NO_PATCH:
+                self._patches = False
+            else:
+                return
+        whole = await self._client.get(endpoint, remote_id)
+        name = kind.resource_type.memberships or "members"
+        present = member(whole.body, name)
+        kept = [value for value in present or () if member(value, "value") not in {*add, *remove}]
+        body = replacement(kind.resource_type, whole.body, ())
+        body[name] = [*kept, *({"value": own} for own in add)]
+        _gate(kind).check_body(body, whole.body)
+        await self._client.replace(endpoint, remote_id, body)
+
+    async def delete(self, kind: Kind, remote_id: str) -> None:
+        """Remove the account; none being there is as good."""
+        try:
+            await self._client.delete(await self._endpoint(kind), remote_id)
+        except errors.NotFound:
+            return
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._client.close()
+
+    async def _endpoint(self, kind: Kind | None) -> str:
+        if self._capabilities is None:
+            async with self._asking:
+                if self._capabilities is None:
+                    self._capabilities = await self._client.discover()
+                    self._patches = self._capabilities.patch
+        if kind is None:
+            return ""
+        return self._capabilities.endpoints.get(kind.resource_type.name, kind.resource_type.endpoint)
+
+
+def _gate(kind: Kind) -> Gate:
+    return Gate(kind.managed, members=kind.members)

@@ -1,0 +1,84 @@
+"""Runs: every target by itself, all at once (architecture 8).
+
+One target that is down and one person whose data is bad hold up nobody else (I-20).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from rollbook.provisioning import model
+from rollbook.provisioning.delivery import Engine
+from rollbook.provisioning.line import Line, Report, Watch
+from rollbook.provisioning.reach import reach_digest
+from rollbook.provisioning.targets.base import Target
+
+Connect = Callable[[model.Target], Target]
+
+
+class Worker:
+    """Works off the links of targets until nothing is due, or only what is not worth waiting for."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        connect: Connect,
+        *,
+        patience: float = 60.0,
+        watch: Watch = lambda _: None,
+    ) -> None:
+        """`patience` is how many seconds in a row a run waits for a target or for another attempt."""
+        self._engine = engine
+        self._connect = connect
+        self._patience = patience
+        self._watch = watch
+
+    async def run(self, targets: Sequence[model.Target], *, unpark: bool = False) -> list[Report]:
+        """One run over all targets at once; `unpark` tries again what was given up.
+
+        Raises:
+            StoreUnavailable: our own database cannot be used; links under way are taken up again later.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._run(target, unpark=unpark)) for target in targets]
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from None
+        return [task.result() for task in tasks]
+
+    async def _run(self, target: model.Target, *, unpark: bool) -> Report:
+        engine, report = self._engine, Report(target.name)
+        started = engine.now()
+        run = await engine.links.begin_run(engine.tenant, "apply", target.name, started)
+        try:
+            await self._work(target, report, unpark=unpark)
+        finally:
+            ended = engine.now()
+            report.seconds = (ended - started) / 1000
+            await engine.links.end_run(engine.tenant, run, ended, report.counts, report.stopped)
+        return report
+
+    async def _work(self, target: model.Target, report: Report, *, unpark: bool) -> None:
+        engine = self._engine
+        try:
+            far = self._connect(target)
+        except ValueError as error:
+            report.stopped, report.hint = str(error), "correct the target's url in rollbook.yaml"
+            return
+        try:
+            progress = await engine.links.open_target(
+                engine.tenant, target.name, reach_digest(target, engine.catalog, engine.today)
+            )
+            line = Line(engine, target, far, progress, report, self._patience, self._watch)
+            if unpark:
+                await engine.links.unpark(engine.tenant, progress.number, engine.now())
+            await line.work()
+            await line.sum_up()
+        finally:
+            await far.close()
+
+
+def first_of(errors: BaseException) -> BaseException:
+    """The first error that is not a group of others."""
+    while isinstance(errors, BaseExceptionGroup):
+        errors = errors.exceptions[0]
+    return errors

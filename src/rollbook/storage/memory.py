@@ -1,0 +1,300 @@
+"""The reference store: dictionaries and `match`, nothing durable; for tests, and to measure others against."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rollbook.protocol import compare
+from rollbook.protocol.attributes import Uniqueness
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.match import matches, values
+from rollbook.protocol.query import Query
+from rollbook.protocol.resource import Change, Member, Present, Scope
+from rollbook.protocol.schema import AttributePath, ResourceType
+from rollbook.protocol.values import JsonObject
+from rollbook.storage import refusals
+from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
+from rollbook.storage.documents import Stored, changed_attributes, encode, view
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A resource: its document, and what is told of it."""
+
+    resource_type: ResourceType
+    id: str
+    number: int
+    version: int
+    created: int
+    modified: int
+    document: JsonObject
+    stored: Stored
+    unique: frozenset[tuple[str, str, bytes]]
+    """Resource type, path and key of each of its unique values."""
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """Everything of one tenant. `members` maps the id of a resource to those of its members."""
+
+    resources: dict[str, _Kept] = field(default_factory=dict)
+    unique: dict[tuple[str, str, bytes], str] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)
+    log: list[LogEntry] = field(default_factory=list)
+    made: int = 0
+
+
+class MemoryStore:
+    """`Store` and `TokenStore` in memory. Every method works out all it has to before it changes anything."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._tenants: dict[int, _Tenant] = {}
+        self._tokens: dict[str, TokenRecord] = {}
+        self._settings: dict[str, str] = {}
+
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    async def get(
+        self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+    ) -> Record | None:
+        """The resource, or None."""
+        kept = self._kept(tenant, resource_type, id)
+        return self._record(self._of(tenant), kept, members=members, groups=groups) if kept else None
+
+    async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
+        """One page of matches, found by looking at every resource."""
+        found = list(self._matching(self._of(tenant), query))
+        start = query.page.start_index - 1
+        page = found[start : start + query.page.count]
+        of = self._of(tenant)
+        return Found(len(found), [self._record(of, kept, members=members, groups=groups) for kept in page])
+
+    async def insert(
+        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+    ) -> Record:
+        """Create a resource."""
+        of = self._of(tenant)
+        if id in of.resources:
+            raise refusals.id_in_use(id)
+        document = change.document or {}
+        kept = _Kept(
+            resource_type, id, of.made + 1, 1, author.at, author.at, document,
+            encode(document, resource_type), _unique_values(resource_type, document),
+        )  # fmt: skip
+        _check_unique(of, kept)
+        added = _check_members(of, kept, change.add_members)
+        of.made += 1
+        _keep(of, None, kept)
+        of.members.setdefault(id, set()).update(added)
+        _log(of, kept, "create", author, _member_detail(added, []))
+        return self._record(of, kept, members=True, groups=True)
+
+    async def update(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        decide: Decide,
+        scope: Scope,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> Updated | None:
+        """Apply what `decide` says of the present state."""
+        of, old = self._of(tenant), self._kept(tenant, resource_type, id)
+        if old is None:
+            return None
+        refusals.check_version(_version(old), if_match)
+        change = decide(Present(old.document, _in_scope(of, old, scope)))
+        removed = sorted(of.members[id].intersection(change.remove_members))
+        document = old.document if change.document is None else change.document
+        new = replace(
+            old, document=document, version=old.version + 1, modified=max(old.modified, author.at),
+            stored=encode(document, resource_type), unique=_unique_values(resource_type, document),
+        )  # fmt: skip
+        _check_unique(of, new)
+        added = _check_members(of, new, change.add_members)
+        if document == old.document and not added and not removed:
+            return Updated(self._record(of, old, members=False, groups=True), changed=False)
+        of.members[id].difference_update(removed)
+        of.members[id].update(added)
+        _keep(of, old, new)
+        detail = _member_detail(added, removed)
+        if document != old.document:
+            detail["attributes"] = changed_attributes(old.document, document)
+        _log(of, new, "update", author, detail)
+        return Updated(self._record(of, new, members=False, groups=True), changed=True)
+
+    async def delete(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> bool:
+        """Remove a resource and its memberships."""
+        of, kept = self._of(tenant), self._kept(tenant, resource_type, id)
+        if kept is None:
+            return False
+        refusals.check_version(_version(kept), if_match)
+        _log(of, kept, "delete", author, {})
+        for container in _containers(of, id):
+            of.members[container.id].discard(id)
+            touched = replace(
+                container, version=container.version + 1, modified=max(container.modified, author.at)
+            )
+            of.resources[container.id] = touched
+            _log(of, touched, "update", author, _member_detail([], [id]))
+        for value in kept.unique:
+            del of.unique[value]
+        del of.members[id], of.resources[id]
+        return True
+
+    async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
+        """Log entries with a sequence number above `after`."""
+        return self._of(tenant).log[after : after + limit]
+
+    async def last_change(self, tenant: int) -> int:
+        """The highest sequence number, 0 if there is none."""
+        return len(self._of(tenant).log)
+
+    async def token(self, id: str) -> TokenRecord | None:
+        """The token, or None."""
+        return self._tokens.get(id)
+
+    async def add_token(self, token: TokenRecord) -> None:
+        """Keep a new token."""
+        self._tokens[token.id] = token
+
+    async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
+        """All tokens of a tenant, oldest first."""
+        found = [token for token in self._tokens.values() if token.tenant == tenant]
+        return sorted(found, key=lambda token: (token.created, token.id))
+
+    async def setting(self, name: str) -> str | None:
+        """A value this store keeps for the service itself."""
+        return self._settings.get(name)
+
+    async def keep_setting(self, name: str, value: str) -> str:
+        """Set a value unless there is one; returns the one that holds."""
+        return self._settings.setdefault(name, value)
+
+    def _of(self, tenant: int) -> _Tenant:
+        return self._tenants.setdefault(tenant, _Tenant())
+
+    def _kept(self, tenant: int, resource_type: ResourceType, id: str) -> _Kept | None:
+        kept = self._of(tenant).resources.get(id)
+        return kept if kept is not None and kept.resource_type.name == resource_type.name else None
+
+    def _matching(self, of: _Tenant, query: Query) -> Iterator[_Kept]:
+        for kept in of.resources.values():
+            if kept.resource_type.name != query.resource_type.name:
+                continue
+            record = self._record(of, kept, members=True, groups=True)
+            if query.filter is None or matches(query.filter, view(record, kept.resource_type)):
+                yield kept
+
+    def _record(self, of: _Tenant, kept: _Kept, *, members: bool, groups: bool) -> Record:
+        resource_type = kept.resource_type
+        members = members and resource_type.memberships is not None
+        groups = groups and resource_type.derived is not None
+        return Record(
+            kept.id, resource_type.name, _version(kept), kept.created, kept.modified,
+            kept.stored.body, kept.stored.extra,
+            _members(of, kept) if members else None,
+            tuple(map(_reference, _containers(of, kept.id))) if groups else None,
+        )  # fmt: skip
+
+
+def _version(kept: _Kept) -> str:
+    return f'W/"0-{kept.version}"'
+
+
+def _reference(kept: _Kept) -> Member:
+    return Member(kept.id, kept.resource_type.name, kept.stored.display)
+
+
+def _members(of: _Tenant, kept: _Kept) -> tuple[Member, ...]:
+    found = (of.resources[member] for member in of.members[kept.id])
+    return tuple(map(_reference, sorted(found, key=lambda member: member.number)))
+
+
+def _in_scope(of: _Tenant, kept: _Kept, scope: Scope) -> Mapping[str, Member]:
+    members = _members(of, kept)
+    return {member.value: member for member in members if scope.all or member.value in scope.ids}
+
+
+def _containers(of: _Tenant, id: str) -> list[_Kept]:
+    found = [of.resources[container] for container, members in of.members.items() if id in members]
+    return sorted(found, key=lambda container: container.number)
+
+
+def _unique_paths(resource_type: ResourceType) -> Iterator[AttributePath]:
+    for path in resource_type.paths():
+        subs = (path._replace(sub=sub) for sub in path.attribute.sub_attributes)
+        for candidate in (path, *subs):
+            if candidate.leaf.uniqueness is not Uniqueness.NONE and not candidate.leaf.is_complex:
+                yield candidate
+
+
+def _unique_values(resource_type: ResourceType, document: JsonObject) -> frozenset[tuple[str, str, bytes]]:
+    return frozenset(
+        (resource_type.name, path.text, compare.key(path.leaf, value))
+        for path in _unique_paths(resource_type)
+        for _, value in values(path, document)
+    )
+
+
+def _check_unique(of: _Tenant, kept: _Kept) -> None:
+    for value in sorted(kept.unique):
+        if of.unique.get(value, kept.id) != kept.id:
+            raise refusals.value_in_use(value[1], kept.resource_type)
+
+
+def _check_members(of: _Tenant, kept: _Kept, members: Sequence[Member]) -> list[str]:
+    """The ids of those that are not members yet."""
+    types = {other.id: other.resource_type.name for other in of.resources.values()} | {
+        kept.id: kept.resource_type.name
+    }
+    refusals.check_members(members, types, kept.resource_type)
+    for member in members:
+        if kept.id in _below(of, member.value):
+            raise refusals.cycle(member.value, kept.resource_type)
+    return sorted({member.value for member in members} - of.members.get(kept.id, set()))
+
+
+def _below(of: _Tenant, id: str) -> set[str]:
+    """The resource and everything in it, directly or not."""
+    found, waiting = {id}, [id]
+    while waiting:
+        new = of.members.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _keep(of: _Tenant, old: _Kept | None, new: _Kept) -> None:
+    for value in old.unique if old else ():
+        del of.unique[value]
+    of.unique.update(dict.fromkeys(new.unique, new.id))
+    of.resources[new.id] = new
+
+
+def _member_detail(added: Sequence[str], removed: Sequence[str]) -> JsonObject:
+    verbs = {verb: list(ids) for verb, ids in (("add", added), ("remove", removed)) if ids}
+    return {"members": verbs} if verbs else {}
+
+
+def _log(of: _Tenant, kept: _Kept, operation: str, author: Author, detail: JsonObject) -> None:
+    sequence, version = len(of.log) + 1, _version(kept)
+    of.log.append(
+        LogEntry(
+            sequence, kept.resource_type.name, kept.id, operation, version, author.name, author.at, detail
+        )
+    )

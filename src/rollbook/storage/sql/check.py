@@ -1,0 +1,117 @@
+"""The invariants of a database, checked row by row: index ↔ documents, memberships, counters, log (I-02, I-06, I-07)."""
+
+from collections.abc import Callable, Iterator
+
+from rollbook.storage.documents import decode, label
+from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.index import Layout, index_rows
+
+EACH = """
+    SELECT pk, tenant, type, id, display, body, extra, version FROM resource WHERE pk > ? ORDER BY pk LIMIT 1000
+"""
+HAS_VALUE = """
+    SELECT 1 FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?
+"""
+HAS_UNIQUE = "SELECT 1 FROM unique_value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ?"
+
+WRONG_COUNTERS = """
+    SELECT coalesce(k.tenant, f.tenant), coalesce(k.type, f.type), coalesce(k.resources, 0), coalesce(f.found, 0)
+    FROM counter k FULL JOIN (SELECT tenant, type, count(*) AS found FROM resource GROUP BY tenant, type) f
+        ON f.tenant = k.tenant AND f.type = k.type
+    WHERE coalesce(k.resources, 0) <> coalesce(f.found, 0)
+"""
+LOOSE_MEMBERSHIPS = """
+    SELECT m.tenant, m.container, m.member FROM membership m
+    LEFT JOIN resource c ON c.pk = m.container AND c.tenant = m.tenant
+    LEFT JOIN resource o ON o.pk = m.member AND o.tenant = m.tenant
+    WHERE c.pk IS NULL OR o.pk IS NULL
+"""
+RUN_AHEAD = """
+    SELECT s.tenant FROM sequence s
+    WHERE s.change < (SELECT coalesce(max(c.sequence), 0) FROM change c WHERE c.tenant = s.tenant)
+       OR s.resource < (SELECT coalesce(max(r.pk), 0) & 1099511627775 FROM resource r WHERE r.tenant = s.tenant)
+"""
+LAST_ENTRIES = """
+    SELECT c.tenant, c.id, c.operation, c.version, r.version FROM change c
+    JOIN (SELECT tenant, id, max(sequence) AS last FROM change GROUP BY tenant, id) l
+        ON l.tenant = c.tenant AND l.last = c.sequence
+    LEFT JOIN resource r ON r.tenant = c.tenant AND r.id = c.id
+"""
+UNLOGGED = """
+    SELECT r.tenant, r.id FROM resource r
+    LEFT JOIN (SELECT DISTINCT tenant, id FROM change) c ON c.tenant = r.tenant AND c.id = r.id
+    WHERE c.id IS NULL
+"""
+
+
+def check_invariants(connection: Connection, layout: Layout) -> list[str]:
+    """What does not hold, in words; nothing if all is well."""
+    checks: tuple[Callable[[Connection, Layout], Iterator[str]], ...] = (
+        _documents, _counters, _memberships, _log,
+    )  # fmt: skip
+    return [fault for check in checks for fault in check(connection, layout)]
+
+
+def _documents(connection: Connection, layout: Layout) -> Iterator[str]:
+    """Every row that a document should have is there, and there are no more rows than that."""
+    wanted_values = wanted_uniques = after = 0
+    while batch := connection.all(EACH, (after,)):
+        for row in batch:
+            values, uniques, faults = _document(connection, layout, row)
+            wanted_values += values
+            wanted_uniques += uniques
+            yield from faults
+        after = batch[-1][0]
+    for table, wanted in (("value", wanted_values), ("unique_value", wanted_uniques)):
+        ((found,),) = connection.all(f"SELECT count(*) FROM {table}")
+        if found != wanted:
+            yield f"table {table} has {found} rows, the documents have {wanted}"
+
+
+def _document(connection: Connection, layout: Layout, row: Row) -> tuple[int, int, list[str]]:
+    pk, tenant, kind, identifier, display, body, extra, version = row
+    index = layout.index(kind)
+    document = decode(body, extra)
+    rows = index_rows(index, document)
+    where = f"tenant {tenant}, {kind} {identifier}"
+    faults = []
+    for number, key, element in rows.values:
+        if connection.one(HAS_VALUE, (tenant, number, key, pk, element)) is None:
+            faults.append(f"{where}: no index row for attribute {number}, element {element}")
+    for number, key in rows.uniques:
+        if connection.one(HAS_UNIQUE, (tenant, number, key, pk)) is None:
+            faults.append(f"{where}: no unique value for attribute {number}")
+    if display != label(document, index.resource_type):
+        faults.append(f"{where}: its label is not that of its document")
+    if version < 1:
+        faults.append(f"{where}: version {version}")
+    return len(rows.values), len(rows.uniques), faults
+
+
+def _counters(connection: Connection, _: Layout) -> Iterator[str]:
+    for tenant, kind, counted, found in connection.all(WRONG_COUNTERS):
+        yield f"tenant {tenant}: {found} resources of type {kind}, counted as {counted}"
+    for (tenant,) in connection.all(RUN_AHEAD):
+        yield f"tenant {tenant}: a sequence is behind the numbers it gave out"
+
+
+def _memberships(connection: Connection, _: Layout) -> Iterator[str]:
+    for tenant, container, member in connection.all(LOOSE_MEMBERSHIPS):
+        yield f"tenant {tenant}: membership of {member} in {container}, of which one does not exist there"
+
+
+def _log(connection: Connection, _: Layout) -> Iterator[str]:
+    for tenant, identifier, operation, logged, version in connection.all(LAST_ENTRIES):
+        if operation == "delete" and version is not None:
+            yield f"tenant {tenant}: {identifier} is there, although its last log entry is its removal"
+        if operation != "delete" and version is None:
+            yield f"tenant {tenant}: {identifier} is gone without a log entry"
+        if operation != "delete" and version is not None and version != version_number(logged):
+            yield f"tenant {tenant}: {identifier} is at version {version}, its last log entry says {logged}"
+    for tenant, identifier in connection.all(UNLOGGED):
+        yield f"tenant {tenant}: {identifier} has no log entry"
+
+
+def version_number(version: str) -> int:
+    """The number in the text of a version."""
+    return int(version.rpartition("-")[2].rstrip('"'))

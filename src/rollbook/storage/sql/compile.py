@@ -1,0 +1,248 @@
+"""ResolvedFilter → SQL text and parameters over the value index; returns, never runs (architecture §2).
+
+What no index serves becomes every resource, marked inexact: the search then looks at those documents.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from rollbook.protocol import compare
+from rollbook.protocol.filters import Operator
+from rollbook.protocol.match import matches, matches_element
+from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.schema import AttributePath
+from rollbook.storage.sql.conditions import SYMBOLS, on_key, on_text
+from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.index import Indexed, cut
+from rollbook.storage.sql.member_filters import related_rows, relation_of
+from rollbook.storage.sql.row_sets import (
+    Rank,
+    Rows,
+    Scope,
+    all_of,
+    any_of,
+    every,
+    listed,
+    not_any,
+    nothing,
+)
+
+_SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to find what a filter matches.
+
+    `narrow`, if there is one, is a larger set that is quick to walk: should it have few rows, looking at their
+    documents costs less than asking the other sets.
+    """
+
+    rows: Rows
+    narrow: Rows | None = None
+
+
+def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
+    """The plan for a filter; None matches everything."""
+    if node is None:
+        return Plan(every(scope))
+    if not isinstance(node, AllOf):
+        return Plan(_rows(node, scope))
+    terms = [_rows(term, scope) for term in node.terms]
+    rows = all_of(scope, terms)
+    quick = [term for term in terms if term.quick]
+    if rows.rank > Rank.FEW or len(quick) == len(terms):
+        return Plan(rows)
+    first = min(terms, key=lambda term: term.rank)
+    narrow = all_of(scope, [first, *(term for term in quick if term is not first)])
+    return Plan(rows, replace(narrow, exact=False))
+
+
+def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
+    match node:
+        case Test(path):
+            return _path_rows(path, node, scope)
+        case HasValue(path):
+            return _path_rows(path, node, scope)
+        case Element(path, inner):
+            return _element(path, inner, scope)
+        case NotAny(NotAny(term)):
+            return _rows(term, scope)
+        case NotAny(term):
+            return not_any(scope, _rows(term, scope))
+        case AllOf(terms):
+            return all_of(scope, [_rows(term, scope) for term in terms])
+        case AnyOf(terms):
+            return any_of(scope, _alternatives(terms, scope))
+        case _:
+            assert_never(node)
+
+
+def _alternatives(terms: Sequence[ResolvedFilter], scope: Scope) -> list[Rows]:
+    """The terms, with all that ask whether one indexed attribute equals this or that made one."""
+    keys: dict[Indexed, list[bytes]] = {}
+    others: list[Rows] = []
+    for term in terms:
+        indexed = scope.index.get(term.path) if isinstance(term, Test) else None
+        if isinstance(term, Test) and indexed is not None and term.operator is Operator.EQ:
+            keys.setdefault(indexed, []).append(cut(term.key))
+        else:
+            others.append(_rows(term, scope))
+    return [*(_equal(indexed, sorted(set(found)), scope) for indexed, found in keys.items()), *others]
+
+
+def _path_rows(path: AttributePath, node: Test | HasValue, scope: Scope) -> Rows:
+    """Who serves an attribute: a column, the memberships, the index, or nobody."""
+    relation = relation_of(path, scope)
+    if relation is not None:
+        return related_rows(relation, node, scope)
+    if path.urn is None and path.attribute.name in _COLUMNS:
+        return _COLUMNS[path.attribute.name](node, scope)
+    indexed = scope.index.get(path)
+    if indexed is None or not _serves(indexed, node):
+        return every(scope, path.text)
+    if isinstance(node, HasValue):
+        return _present(indexed, scope)
+    if node.operator is Operator.EQ:
+        return _equal(indexed, [cut(node.key)], scope)
+    return _compared(indexed, node, scope)
+
+
+def _serves(indexed: Indexed, node: Test | HasValue) -> bool:
+    """Whether keys tell what the test asks."""
+    if isinstance(node, HasValue) or node.operator not in _SUBSTRING:
+        return True
+    return compare.searches_key(indexed.path.leaf)
+
+
+def _equal(indexed: Indexed, keys: Sequence[bytes], scope: Scope) -> Rows:
+    wanted = "= ?" if len(keys) == 1 else f"IN ({', '.join('?' * len(keys))})"
+    parameters: tuple[Parameter, ...] = (scope.tenant, indexed.number, *keys)
+    bounds = "{v}tenant = ? AND {v}attribute = ? AND {v}key " + wanted
+    select = f"SELECT pk FROM {indexed.table} WHERE {bounds.format(v='')}"
+    check = f"EXISTS (SELECT 1 FROM {indexed.table} v WHERE {bounds.format(v='v.')} AND v.pk = r.pk)"
+    path = indexed.path
+    many = path.attribute.multi_valued or path.leaf.multi_valued
+    rank = Rank.FEW if indexed.listed or len(keys) > 1 else Rank.ONE
+    ordered = len(keys) == 1 and not many
+    return Rows(select, parameters, check, parameters, rank, ordered=ordered, quick=True)
+
+
+def _compared(indexed: Indexed, test: Test, scope: Scope) -> Rows:
+    condition = on_key("key", test.operator, test.key)
+    select = f"SELECT pk FROM {indexed.table} WHERE tenant = ? AND attribute = ? AND {condition.sql}"
+    parameters: tuple[Parameter, ...] = (scope.tenant, indexed.number, *condition.parameters)
+    exact = condition.exact
+    if test.operator in {Operator.CO, Operator.EW} and scope.has_long(indexed.number):
+        select += " UNION ALL SELECT pk FROM value WHERE tenant = ? AND attribute = ?"
+        parameters += (scope.tenant, -indexed.number)
+        exact = False
+    rank = Rank.SOME if test.operator is Operator.SW else Rank.MANY
+    rows = listed(select, parameters, rank, exact=exact)
+    return rows if exact else replace(rows, unserved=(indexed.path.text,))
+
+
+def _present(indexed: Indexed, scope: Scope) -> Rows:
+    """Those with a value; the key of an empty text is empty, and that is no value (A-16)."""
+    select = f"SELECT pk FROM {indexed.table} WHERE tenant = ? AND attribute = ? AND key > ?"
+    return listed(select, (scope.tenant, indexed.number, b""), Rank.MANY)
+
+
+def _element(path: AttributePath, inner: ResolvedFilter, scope: Scope) -> Rows:
+    relation = relation_of(path, scope)
+    if relation is not None:
+        return related_rows(relation, inner, scope)
+    found = _within(inner, scope)
+    return found or every(scope, path.text)
+
+
+def _within(node: ResolvedFilter, scope: Scope) -> Rows | None:
+    """The resources of which some one value may pass; None if the index does not tell.
+
+    Of several conditions on one value only the best is asked of the index: that they hold for the same value
+    is seen in the documents.
+    """
+    match node:
+        case Test(path) | HasValue(path):
+            indexed = scope.index.get(path)
+            found = _path_rows(path, node, scope) if indexed else None
+            return None if found is None or found.is_every else found
+        case AllOf(terms):
+            served = [rows for term in terms if (rows := _within(term, scope)) is not None]
+            if not served:
+                return None
+            best = min(served, key=lambda rows: rows.rank)
+            return best if len(terms) == 1 else replace(best, exact=False, unserved=(_name(node),))
+        case AnyOf(terms):
+            parts = [_within(term, scope) for term in terms]
+            known = [rows for rows in parts if rows is not None]
+            return any_of(scope, known) if len(known) == len(parts) else None
+        case NotAny() | Element():
+            return None
+        case _:
+            assert_never(node)
+
+
+def _name(node: ResolvedFilter) -> str:
+    """An attribute that a filter tests, to name it in advice."""
+    match node:
+        case Test(path) | HasValue(path) | Element(path, _):
+            return path.text
+        case NotAny(term):
+            return _name(term)
+        case AllOf(terms) | AnyOf(terms):
+            return _name(terms[0]) if terms else ""
+        case _:
+            assert_never(node)
+
+
+_Column = Callable[["Test | HasValue", Scope], Rows]
+
+
+def _id(node: Test | HasValue, scope: Scope) -> Rows:
+    if isinstance(node, HasValue):
+        return every(scope)
+    text = node.key.decode()
+    inner, condition = on_text("id", node.operator, text), on_text("r.id", node.operator, text)
+    select = f"SELECT pk FROM resource WHERE tenant = ? AND type = ? AND {inner.sql}"
+    rank = Rank.ONE if node.operator is Operator.EQ else Rank.MANY
+    rows = Rows(
+        select, scope.of_type + inner.parameters, condition.sql, condition.parameters, rank, quick=True
+    )
+    return replace(rows, ordered=node.operator is Operator.EQ)
+
+
+def _schemas(node: Test | HasValue, scope: Scope) -> Rows:
+    """The URN of the base schema is every resource's and has no rows."""
+    base = {node.path.attribute.name: [scope.index.resource_type.schema.id]}
+    if isinstance(node, HasValue) or matches(node, base):
+        return every(scope)
+    indexed = Indexed(scope.index.schemas, node.path, unique=False, listed=True)
+    if node.operator is Operator.EQ:
+        return _equal(indexed, [node.key], scope)
+    return _compared(indexed, node, scope)
+
+
+def _meta(node: Test | HasValue, scope: Scope) -> Rows:
+    if isinstance(node, HasValue):
+        return every(scope)
+    name = node.path.leaf.name
+    if name == "resourceType":
+        held = matches_element(node, {name: scope.index.resource_type.name})
+        return every(scope) if held else nothing()
+    column = _TIMES.get(name)
+    if column is None or node.operator in _SUBSTRING:
+        return every(scope, node.path.text)
+    symbol = SYMBOLS.get(node.operator, "=")
+    parameters = (*scope.of_type, int.from_bytes(node.key, "big") + _FIRST_MOMENT)
+    select = f"SELECT pk FROM resource WHERE tenant = ? AND type = ? AND {column} {symbol} ?"
+    check = f"r.{column} {symbol} ?"
+    return Rows(select, parameters, check, parameters[-1:], Rank.MANY, quick=True)
+
+
+_FIRST_MOMENT = -(2**63)
+"""The moment whose key is zero (`compare`)."""
+
+_TIMES = {"created": "created", "lastModified": "modified"}
+_COLUMNS: dict[str, _Column] = {"id": _id, "schemas": _schemas, "meta": _meta}

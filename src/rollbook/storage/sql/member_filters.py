@@ -1,0 +1,127 @@
+"""Filters on members and on groups: conditions on rows of `membership`, seen from either side (architecture §3)."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from rollbook.protocol.filters import Operator
+from rollbook.protocol.match import matches_element
+from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.documents import mentions
+from rollbook.storage.sql.conditions import Condition, on_text
+from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.row_sets import Rank, Rows, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One side of memberships: `near` is the column of the resource asked about, `far` that of the others."""
+
+    name: str
+    near: str
+    far: str
+
+
+def relation_of(path: AttributePath, scope: Scope) -> Relation | None:
+    """The side that an attribute shows, None for any other attribute."""
+    resource_type = scope.index.resource_type
+    if mentions(path, resource_type.memberships):
+        return Relation(path.attribute.name, "container", "member")
+    if mentions(path, resource_type.derived):
+        return Relation(path.attribute.name, "member", "container")
+    return None
+
+
+def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows:
+    """Resources with a member, or in a group, that passes."""
+    near, far = relation.near, relation.far
+    condition = _condition(node, relation, scope)
+    if _pins(node):  # at most a few others: begin with them
+        source = f"resource o CROSS JOIN membership m ON m.tenant = o.tenant AND m.{far} = o.pk"
+        bounds, rank = "o.tenant = ?", Rank.FEW
+    else:
+        source = f"membership m CROSS JOIN resource o ON o.pk = m.{far}"
+        bounds, rank = "m.tenant = ?", Rank.MANY
+    select = (
+        f"SELECT m.{near} AS pk FROM {source} CROSS JOIN resource n ON n.pk = m.{near}"
+        f" WHERE {bounds} AND {condition.sql} AND n.type = ?"
+    )
+    check = f"EXISTS (SELECT 1 FROM {source} WHERE {bounds} AND m.{near} = r.pk AND {condition.sql})"
+    parameters: tuple[Parameter, ...] = (scope.tenant, *condition.parameters)
+    name = scope.index.resource_type.name
+    unserved = () if condition.exact else (relation.name,)
+    return Rows(
+        select,
+        (*parameters, name),
+        check,
+        parameters,
+        rank,
+        condition.exact,
+        quick=rank is Rank.FEW,
+        unserved=unserved,
+    )
+
+
+def _pins(node: ResolvedFilter) -> bool:
+    """Whether only resources of certain ids can pass."""
+    match node:
+        case Test(path, operator):
+            return operator is Operator.EQ and path.leaf.name == "value"
+        case AllOf(terms):
+            return any(map(_pins, terms))
+        case AnyOf(terms):
+            return all(map(_pins, terms))
+        case HasValue() | NotAny() | Element():
+            return False
+        case _:
+            assert_never(node)
+
+
+def _condition(node: ResolvedFilter, relation: Relation, scope: Scope) -> Condition:
+    """What has to hold for the other resource `o` of a membership."""
+    match node:
+        case Test():
+            return _test(node, relation, scope)
+        case HasValue(path):
+            return _present(path)
+        case NotAny(term):
+            condition = _condition(term, relation, scope)
+            if not condition.exact:
+                return _UNKNOWN
+            return Condition(f"NOT ({condition.sql})", condition.parameters)
+        case AllOf(terms) | AnyOf(terms):
+            word = " AND " if isinstance(node, AllOf) else " OR "
+            parts = [_condition(term, relation, scope) for term in terms]
+            sql = word.join(f"({part.sql})" for part in parts) or "FALSE"
+            parameters = tuple(value for part in parts for value in part.parameters)
+            return Condition(f"({sql})", parameters, all(part.exact for part in parts))
+        case Element():
+            return _UNKNOWN
+        case _:
+            assert_never(node)
+
+
+_UNKNOWN = Condition("TRUE", (), exact=False)
+
+
+def _present(path: AttributePath) -> Condition:
+    if path.sub is not None and path.sub.name == "display":
+        return Condition("coalesce(o.display, '') <> ''", ())
+    return Condition("TRUE", ())
+
+
+def _test(test: Test, relation: Relation, scope: Scope) -> Condition:
+    name = test.path.leaf.name
+    if name == "value":
+        return on_text("o.id", test.operator, test.key.decode())
+    if name != "type":
+        return _UNKNOWN
+    if relation.near == "member":
+        return Condition("TRUE" if matches_element(test, DIRECT) else "FALSE", ())
+    names = [kind for kind in scope.layout.indexes if matches_element(test, {name: kind})]
+    return Condition(f"o.type IN ({', '.join('?' * len(names))})" if names else "FALSE", tuple(names))
+
+
+DIRECT: JsonObject = {"type": "direct"}
+"""What `groups.type` says: memberships by way of another group are not listed."""

@@ -1,0 +1,197 @@
+"""The store over SQL: each method is one transaction, of statements that other modules own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.query import Query
+from rollbook.protocol.resource import Change, Scope
+from rollbook.protocol.schema import ResourceType
+from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
+from rollbook.storage.sql import files, layout, reads, tokens, writes
+from rollbook.storage.sql.check import check_invariants
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.reads import EVERYTHING, GROUPS, MEMBERS, TooLong
+from rollbook.storage.sql.search import LOOKED_AT, Search, find
+from rollbook.storage.sql.sqlite import SqliteDatabase
+
+T = TypeVar("T")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+NEAR = 256
+"""Most memberships that are read along on the event loop."""
+
+LONG = 200
+"""A write that names more members than this runs in a thread."""
+
+
+def open_store(url: str, catalog: Catalog | None) -> "SqlStore":
+    """The store at a database URL, not yet open; without a catalog it serves the one the database keeps.
+
+    Raises:
+        StoreUnavailable: the URL is of a form not known here.
+    """
+    return SqlStore(files.database_path(url), catalog)
+
+
+class _Read(Protocol[Answer_co]):
+    """A read that may raise `TooLong` when it is asked to be quick."""
+
+    def __call__(self, connection: Connection, *, near: bool) -> Answer_co: ...
+
+
+class SqlStore:
+    """`Store` and `TokenStore` over one SQLite file; `database` is open to others that keep tables beside."""
+
+    def __init__(self, path: Path, catalog: Catalog | None, *, looked_at: int = LOOKED_AT) -> None:
+        self.path = path
+        self.database = SqliteDatabase(path)
+        self._wanted = catalog
+        self._looked_at = looked_at
+        self._known: Layout | None = None
+
+    async def open(self) -> None:
+        """Make or update the database, connect, and index what has to be."""
+        files.prepare(self.path)
+        await self.database.open()
+        self._known = await layout.fit(self.database, self._wanted)
+
+    async def close(self) -> None:
+        """Finish writes under way and let go of every connection."""
+        await self.database.close()
+
+    @property
+    def _layout(self) -> Layout:
+        if self._known is None:
+            raise StoreUnavailable(f"{self.path}: the database is not open")
+        return self._known
+
+    @property
+    def catalog(self) -> Catalog:
+        """What this store serves, known once it is open."""
+        return self._layout.catalog
+
+    async def get(
+        self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+    ) -> Record | None:
+        """The resource, or None, with its members and groups if asked for."""
+        members = members and resource_type.memberships is not None
+        groups = groups and resource_type.derived is not None
+
+        def read(connection: Connection, *, near: bool) -> Record | None:
+            most = NEAR if near else EVERYTHING
+            row = reads.row_of(connection, tenant, resource_type, id)
+            if row is None:
+                return None
+            return reads.record(
+                row,
+                resource_type,
+                self._layout,
+                reads.others(connection, MEMBERS, tenant, row[0], most) if members else None,
+                reads.others(connection, GROUPS, tenant, row[0], most) if groups else None,
+            )
+
+        return await self._soon(read, snapshot=members)  # members belong to the version
+
+    async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
+        """One page of matches, in order of creation."""
+
+        def read(connection: Connection, *, near: bool) -> Found:
+            return find(
+                connection, Search(self._layout, tenant, query, members, groups, self._looked_at, near)
+            )
+
+        return await self._soon(read, snapshot=True)
+
+    async def _soon(self, read: _Read[T], *, snapshot: bool) -> T:
+        """Read on the event loop, or in a thread if that turns out to take longer."""
+
+        try:
+            return self.database.read_now(lambda connection: read(connection, near=True), snapshot=snapshot)
+        except TooLong:
+            return await self.database.read(lambda connection: read(connection, near=False))
+
+    async def insert(
+        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+    ) -> Record:
+        """Create a resource."""
+        new = writes.new(self._layout, resource_type, id, change)
+        return await self.database.write(
+            lambda connection: writes.insert(connection, self._layout, tenant, new, author),
+            long=len(change.add_members) > LONG,
+        )
+
+    async def update(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        decide: Decide,
+        scope: Scope,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> Updated | None:
+        """Apply what `decide` says of the present state, in one transaction."""
+        what = writes.Target(tenant, resource_type, id, if_match)
+        return await self.database.write(
+            lambda connection: writes.update(connection, self._layout, what, decide, scope, author),
+            long=scope.all or len(scope.ids) > LONG,
+        )
+
+    async def delete(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        author: Author,
+        *,
+        if_match: Callable[[str], bool] | None = None,
+    ) -> bool:
+        """Remove a resource, leaving a tombstone in the log."""
+        what = writes.Target(tenant, resource_type, id, if_match)
+        return await self.database.write(
+            lambda connection: writes.delete(connection, self._layout, what, author),
+            long=resource_type.memberships is not None,
+        )
+
+    async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
+        """Log entries with a sequence number above `after`, in order, at most `limit`."""
+        return await self.database.read(lambda connection: reads.changes(connection, tenant, after, limit))
+
+    async def last_change(self, tenant: int) -> int:
+        """The highest sequence number, 0 if there is none."""
+        return self.database.read_now(lambda connection: reads.last_change(connection, tenant))
+
+    async def labels(self, tenant: int, ids: Sequence[str]) -> Mapping[str, str]:
+        """What labels those resources that exist and have a label, by id: for references to them."""
+        return self.database.read_now(lambda connection: reads.labels(connection, tenant, ids))
+
+    async def check(self) -> Sequence[str]:
+        """The invariants that do not hold, in words; looks at everything."""
+        return await self.database.read(
+            lambda connection: check_invariants(connection, self._layout), unbounded=True
+        )
+
+    async def token(self, id: str) -> TokenRecord | None:
+        """The token, or None."""
+        return self.database.read_now(lambda connection: tokens.token(connection, id))
+
+    async def add_token(self, token: TokenRecord) -> None:
+        """Keep a new token."""
+        await self.database.write(lambda connection: tokens.add_token(connection, token))
+
+    async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
+        """All tokens of a tenant, oldest first."""
+        return await self.database.read(lambda connection: tokens.tokens(connection, tenant))
+
+    async def setting(self, name: str) -> str | None:
+        """A value this store keeps for the service itself."""
+        return self.database.read_now(lambda connection: tokens.setting(connection, name))
+
+    async def keep_setting(self, name: str, value: str) -> str:
+        """Set a value unless there is one; returns the one that holds."""
+        return await self.database.write(lambda connection: tokens.keep_setting(connection, name, value))

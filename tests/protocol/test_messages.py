@@ -1,0 +1,55 @@
+"""Bodies of protocol messages."""
+
+import json
+
+import pytest
+
+from rollbook.protocol import urns
+from rollbook.protocol.errors import InternalError, InvalidFilter, NotFound, ScimError, Sensitive, Uniqueness
+from rollbook.protocol.messages import error_body, list_response, list_response_bytes
+from rollbook.protocol.quirks import Quirk
+from rollbook.protocol.values import JsonObject
+
+
+@pytest.mark.parametrize(
+    ("error", "body"),
+    [
+        (InvalidFilter("no"), {"status": "400", "scimType": "invalidFilter", "detail": "no"}),
+        (Uniqueness("taken"), {"status": "409", "scimType": "uniqueness", "detail": "taken"}),
+        (Sensitive("post it"), {"status": "403", "scimType": "sensitive", "detail": "post it"}),
+        (NotFound("gone"), {"status": "404", "detail": "gone"}),
+        (InternalError("incident 7"), {"status": "500", "detail": "incident 7"}),
+        (
+            InvalidFilter("no", quirk=Quirk.BARE_WORDS),
+            {
+                "status": "400",
+                "scimType": "invalidFilter",
+                "detail": "no (the compatibility switch bare-words would accept this)",
+            },
+        ),
+    ],
+)
+def test_error_body(error: ScimError, body: JsonObject) -> None:
+    """P-3.12-01, -02: status as a string, detail always, scimType where there is one, the switch if any."""
+    assert error_body(error) == {"schemas": [urns.ERROR], **body}
+
+
+@pytest.mark.parametrize("items", [[], [{"id": "1"}], [{"id": "1"}, {"id": "ü"}]])
+def test_list_response(items: list[JsonObject]) -> None:
+    """P-3.4.2-02 to -08, A-40: integers, and Resources always; joined bytes say the same as the object."""
+    body = list_response(25, 11, len(items), items)
+    assert body == {
+        "schemas": [urns.LIST_RESPONSE],
+        "totalResults": 25,
+        "startIndex": 11,
+        "itemsPerPage": len(items),
+        "Resources": items,
+    }
+    joined = list_response_bytes(25, 11, [json.dumps(item, ensure_ascii=False).encode() for item in items])
+    assert json.loads(joined) == body
+    assert list(json.loads(joined)) == list(body)
+
+
+def test_resources_are_not_read() -> None:
+    """Architecture §1: bytes of resources go out as they lie."""
+    assert list_response_bytes(1, 1, [b'{"a" :  1.50}']).endswith(b'"Resources":[{"a" :  1.50}]}')
