@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.blackbox.rollbook_process import Server, free_port, run, serving
+from tests.blackbox.rollbook_process import TOKEN, Server, free_port, run, serving
 
 pytestmark = pytest.mark.slow
 
@@ -174,6 +174,17 @@ def test_requests_in_flight_are_finished(tmp_path: Path) -> None:
         thread.join(10)
         idle.close()
         assert slow["answer"][0] == 201
+
+
+def test_slow_body_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """A body that never ends is left behind when the server stops (FS-24, T-47)."""
+    with serving(tmp_path) as server:
+        slow = socket.create_connection(("127.0.0.1", server.port))
+        head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        slow.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert server.request("GET", "/Users")[0] == 200
+        assert server.stop() == 0
+        slow.close()
 
 
 def test_kill_under_load(tmp_path: Path) -> None:

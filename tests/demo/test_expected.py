@@ -75,6 +75,21 @@ def test_leaving(name: str, expected: bool | str | None, gone: str) -> None:
             assert after.accounts == before.accounts
 
 
+def test_groups() -> None:
+    """Whoever has an account is in the group of their department: leavers too, movers no longer."""
+    system = BY_NAME["support-desk"]
+    people = {key: row(employee_id=key, department="Support") for key in ("1", "2", "3", "4")}
+    before = next_state(system, State(), people, TODAY)
+    rows = {
+        "1": people["1"],
+        "2": {**people["2"], "end_date": "2020-01-01"},
+        "3": {**people["3"], "department": "Sales"},
+    }
+    after = next_state(system, before, rows, TODAY)
+    assert before.groups == {"dept-Support": frozenset("1234"), "dept-Sales": frozenset()}
+    assert after.groups == {"dept-Support": frozenset("124"), "dept-Sales": frozenset("3")}
+
+
 def test_never_created_for_someone_who_has_left() -> None:
     """Somebody who left before the first day gets no account anywhere."""
     gone = row(department="Engineering", end_date="2020-01-01", ping_pong="yes", title="Head of Engineering")

@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.protocol.written import ENTERPRISE, EXTRA_URN, GADGET, USER, only, without
 
 from rollbook.protocol import coerce
 from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
-from tests.protocol.written import ENTERPRISE, EXTRA_URN, GADGET, USER, only, without
 
 MANAGER = f"{ENTERPRISE}:manager"
 

@@ -1,13 +1,13 @@
 """The `schemas` member of bodies and messages."""
 
 import pytest
+from tests.protocol.written import ENTERPRISE, GADGET_URN, USER, only, without
 
 from rollbook.protocol import urns
 from rollbook.protocol.declared import FOREIGN, check_schemas, member
 from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
 from rollbook.protocol.values import JsonValue
-from tests.protocol.written import ENTERPRISE, GADGET_URN, USER, only, without
 
 STRANGE = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
 

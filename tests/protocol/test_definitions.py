@@ -45,7 +45,7 @@ def test_defaults() -> None:
          Attribute("a", mutability=Mutability.WRITE_ONLY, returned=Returned.NEVER)),
         ({"uniqueness": "global", "description": "d"}, Attribute("a", uniqueness=Uniqueness.GLOBAL, description="d")),
         ({"canonicalValues": ["x", "y"]}, Attribute("a", canonical_values=("x", "y"))),
-        ({"type": "reference", "referenceTypes": ["User"]}, Attribute("a", Type.REFERENCE, reference_types=("User",))),
+        ({"type": "reference", "referenceTypes": ["User"]}, Attribute("a", Type.REFERENCE, case_exact=True, reference_types=("User",))),
         ({"type": "complex", "subAttributes": [{"name": "b"}]},
          Attribute("a", Type.COMPLEX, sub_attributes=(Attribute("b"),))),
         ({"canonicalValues": None, "subAttributes": None, "returned": None}, Attribute("a")),

@@ -1,11 +1,6 @@
 """Names in a body: any case, extensions, and the forms that leniency reads."""
 
 import pytest
-
-from rollbook.protocol import urns
-from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
-from rollbook.protocol.quirks import AUTO, RFC, Profile, Quirk
-from rollbook.protocol.values import JsonObject
 from tests.protocol.written import (
     ENTERPRISE,
     EXTRA_URN,
@@ -19,6 +14,11 @@ from tests.protocol.written import (
     read,
     without,
 )
+
+from rollbook.protocol import urns
+from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
+from rollbook.protocol.quirks import AUTO, RFC, Profile, Quirk
+from rollbook.protocol.values import JsonObject
 
 LEAST_USER = LEAST["User"]
 

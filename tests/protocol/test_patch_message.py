@@ -3,6 +3,17 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.protocol.written import (
+    ENTERPRISE,
+    EXTRA_URN,
+    GADGET,
+    GROUP,
+    USER,
+    message,
+    only,
+    operation,
+    without,
+)
 
 from rollbook.protocol import urns
 from rollbook.protocol.errors import (
@@ -21,17 +32,6 @@ from rollbook.protocol.patch_steps import Patch
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
-from tests.protocol.written import (
-    ENTERPRISE,
-    EXTRA_URN,
-    GADGET,
-    GROUP,
-    USER,
-    message,
-    only,
-    operation,
-    without,
-)
 
 TITLE = operation("replace", "title", value="x")
 

@@ -5,14 +5,6 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from rollbook.protocol import urns
-from rollbook.protocol.errors import InvalidSyntax, InvalidValue, Mutability, RequestError
-from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
-from rollbook.protocol.resource import Change, Member, Present, Resource
-from rollbook.protocol.schema import ResourceType
-from rollbook.protocol.validate import create, map_secrets, replace
-from rollbook.protocol.values import JsonObject, JsonValue
 from tests.protocol.written import (
     ENTERPRISE,
     EXTRA_URN,
@@ -27,6 +19,14 @@ from tests.protocol.written import (
     read,
     without,
 )
+
+from rollbook.protocol import urns
+from rollbook.protocol.errors import InvalidSyntax, InvalidValue, Mutability, RequestError
+from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
+from rollbook.protocol.resource import Change, Member, Present, Resource
+from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.validate import create, map_secrets, replace
+from rollbook.protocol.values import JsonObject, JsonValue
 
 LEAST_USER, LEAST_GADGET = LEAST["User"], LEAST["Gadget"]
 
@@ -126,7 +126,7 @@ def test_s_59_a_country_has_two_letters_in_strict_mode(country: str, fits: bool)
     if fits:
         assert document_of(USER, sent) == {**LEAST_USER, **sent}
         return
-    with pytest.raises(InvalidValue, match="addresses.country") as caught:
+    with pytest.raises(InvalidValue, match=r"^addresses\.country") as caught:
         document_of(USER, sent, without(Quirk.ANY_COUNTRY))
     assert caught.value.quirk == Quirk.ANY_COUNTRY
 
@@ -158,12 +158,12 @@ def test_s_71_members_are_taken_out_of_the_document(sent: JsonValue, members: tu
         ([{"value": None}], "needs the id of a resource"),
         ([{"value": ""}], "needs the id of a resource"),
         ([{"display": "x"}], "needs the id of a resource"),
-        (["a"], "members: \"a\" is not of type complex"),
+        (["a"], 'members: "a" is not of type complex'),
         ([None], "members: null is not of type complex"),
         ([{"value": 5}], "members.value: 5 is not of type string"),
         ([{"value": "a", "type": 5}], "members.type: 5 is not of type string"),
         ([{"value": "a", "type": "User"}, {"value": "a", "type": "Group"}], "a is a User, not a Group"),
-        ("a", "members: \"a\" is not of type complex"),
+        ("a", 'members: "a" is not of type complex'),
     ],
 )  # fmt: skip
 def test_s_72_a_member_needs_an_id(sent: JsonValue, words: str) -> None:

@@ -22,7 +22,12 @@ def _attribute(name: str, type: str = "string", **rest: JsonValue) -> JsonObject
 
 
 def _schema(urn: str, *attributes: JsonObject) -> JsonObject:
-    return {"schemas": [urns.SCHEMA], "id": urn, "name": urn.split(":")[-1], "attributes": list(attributes)}
+    return {
+        "schemas": [urns.SCHEMA],
+        "id": urn,
+        "name": urn.rsplit(":", maxsplit=1)[-1],
+        "attributes": list(attributes),
+    }
 
 
 _GADGET = _schema(

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rollbook.settings import Settings
 
 
+GRACE_SECONDS = 8.0
+"""How long requests in flight may take once the server is asked to end."""
+
+
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
@@ -42,8 +46,10 @@ def serve(
     """Run the SCIM server. Without options: on this machine only, on SQLite, with a first token."""
     import asyncio
 
+    from rollbook.cli.logs import configure_logs
     from rollbook.settings import BOOTSTRAP_TOKEN, Settings, check_exposure, choose_database
 
+    configure_logs()
     url, origin = choose_database(database, os.environ)
     settings = Settings(
         host=host,
@@ -104,10 +110,19 @@ async def _listen(settings: "Settings", application: "Application") -> None:
         log_enabled=False,
         backlog=1024,
     )
+    asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+        loop.add_signal_handler(number, asked.set)
+    serving = loop.create_task(server.serve())
+    stopping = loop.create_task(asked.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.stop()
+    # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
+    await asyncio.wait({serving}, timeout=GRACE_SECONDS)
+    stopping.cancel()
+    if serving.done():
+        await serving
 
 
 def _check_port(settings: "Settings") -> None:

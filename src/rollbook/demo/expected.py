@@ -5,8 +5,8 @@ that a mistake there cannot hide here.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,14 @@ class System:
 
 @dataclass(frozen=True)
 class State:
-    """What should be in a system: attributes by employee number, members by group."""
+    """What should be in a system: attributes by employee number, members by group.
+
+    `departments` is where HR last saw each person, also those it no longer lists.
+    """
 
     accounts: Mapping[str, Json] = field(default_factory=dict)
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    departments: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_export(path: Path) -> dict[str, Row]:
@@ -57,14 +61,12 @@ def next_state(system: System, before: State, rows: Mapping[str, Row], today: da
     for key, attributes in before.accounts.items():
         if key not in accounts and system.leave != "delete":
             accounts[key] = attributes | ({"active": False} if system.leave == "disable" else {})
-    return replace(before, accounts=accounts, groups=_groups(system, accounts, rows))
-
-
-def _groups(system: System, accounts: Iterable[str], rows: Mapping[str, Row]) -> dict[str, frozenset[str]]:
-    return {
-        name: frozenset(key for key in accounts if key in rows and rows[key]["department"] == department)
+    departments = {**before.departments, **{key: row["department"] for key, row in rows.items()}}
+    groups = {
+        name: frozenset(key for key in accounts if departments[key] == department)
         for department, name in system.groups.items()
     }
+    return State(accounts, groups, departments)
 
 
 def _name(row: Row) -> str:

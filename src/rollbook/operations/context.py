@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.quirks import AUTO, Leniency, Profile
 from rollbook.storage.base import Author, Store, TokenStore
 
@@ -31,6 +33,11 @@ class Tenant:
     catalog: Catalog
     profile: Profile = AUTO
     open_discovery: bool = True
+
+    @cached_property
+    def foreign(self) -> frozenset[str]:
+        """Lower-case URNs that say a body is something else: messages, and the base schemas of all types (A-02)."""
+        return FOREIGN.union(kind.schema.id.lower() for kind in self.catalog.resource_types)
 
 
 @dataclass(frozen=True)

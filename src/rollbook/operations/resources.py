@@ -31,7 +31,7 @@ async def create(context: Context, resource_type: ResourceType, body: JsonValue)
     Raises:
         RequestError: the body is refused, or a unique value is in use.
     """
-    resource = validate.read_body(body, resource_type, context.leniency, at_create=True)
+    resource = _read_body(context, resource_type, body, at_create=True)
     resource = await _with_hashes(context, resource, resource_type)
     services = context.services
     record = await services.store.insert(
@@ -62,7 +62,7 @@ async def replace(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
-    resource = validate.read_body(body, resource_type, context.leniency, at_create=False)
+    resource = _read_body(context, resource_type, body, at_create=False)
     resource = await _with_hashes(context, resource, resource_type)
     decide = validate.replace(resource, resource_type, context.leniency)
     scope = Scope(all=resource_type.memberships is not None)
@@ -80,7 +80,8 @@ async def patch(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
-    message = await _with_patch_hashes(context, patching.parse_patch(body, resource_type, context.leniency))
+    message = patching.parse_patch(body, resource_type, context.leniency, id=id)
+    message = await _with_patch_hashes(context, message)
     updated = await context.services.store.update(
         context.tenant,
         resource_type,
@@ -104,6 +105,13 @@ async def delete(context: Context, resource_type: ResourceType, id: str, if_matc
     )
     if not gone:
         _missing(resource_type, id)
+
+
+def _read_body(
+    context: Context, resource_type: ResourceType, body: JsonValue, *, at_create: bool
+) -> Resource:
+    foreign = context.caller.tenant.foreign
+    return validate.read_body(body, resource_type, context.leniency, at_create=at_create, foreign=foreign)
 
 
 async def _with_hashes(context: Context, resource: Resource, resource_type: ResourceType) -> Resource:

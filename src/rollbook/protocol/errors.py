@@ -243,12 +243,11 @@ class TargetRefused(TargetError):
 
 
 BY_SCIM_TYPE: dict[str, type[RequestError]] = {
-    cls.scim_type: cls
+    str(cls.scim_type): cls
     for cls in (
         InvalidFilter, TooMany, InvalidSyntax, InvalidPath, NoTarget, InvalidValue, InvalidVersion,
         InvalidCursor, ExpiredCursor, InvalidCount, Mutability, Sensitive, Uniqueness,
     )
-    if cls.scim_type is not None
 }  # fmt: skip
 """The class for each scimType of RFC 7644 table 9 and RFC 9865 table 3."""
 

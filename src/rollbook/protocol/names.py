@@ -17,7 +17,7 @@ from rollbook.protocol.values import JsonObject, JsonValue
 
 @dataclass
 class _Reading:
-    """What has been found so far, by URN and name; `late` waits until all plain names are known."""
+    """What has been found so far, by URN and name; other forms wait until all plain names are known."""
 
     resource_type: ResourceType
     leniency: Leniency

@@ -12,7 +12,7 @@ from rollbook.protocol.attributes import Mutability
 from rollbook.protocol.coerce import MAX_VALUES
 from rollbook.protocol.elements import is_significant
 from rollbook.protocol.formats import check_formats
-from rollbook.protocol.patch_members import apply_to_rows, ids_seen
+from rollbook.protocol.patch_members import Rows, apply_to_rows, ids_seen
 from rollbook.protocol.patch_message import parse_patch
 from rollbook.protocol.patch_parts import Apply, check_kept, settled
 from rollbook.protocol.patch_steps import Form, Op, Patch, Step
@@ -24,8 +24,11 @@ from rollbook.protocol.values import JsonObject, JsonValue
 
 __all__ = ["MAX_WORK", "Patch", "apply", "has_secrets", "map_secrets", "parse_patch", "scope"]
 
-MAX_WORK = 1_000_000
+MAX_WORK = 250_000
 """Values looked at by all steps of a patch, times tests on each: about a second of work (T-53)."""
+
+_ROWS_PER_VALUE = 10
+"""Adding, removing or replacing that many rows by id costs what looking at one value does."""
 
 _TABLE: dict[Op, dict[Form, Apply]] = {
     Op.ADD: patch_add.FORMS,
@@ -74,8 +77,19 @@ def apply(patch: Patch, present: Present) -> Change:
         InvalidValue: the resource would lack something required, or have too many values.
         TooMany: the steps together look at too many values.
     """
-    document = present.document
     rows = dict(present.members)
+    document = _finished(_run(patch, present.document, rows), patch)
+    check_formats(document, present.document, patch.resource_type.schema.id, patch.leniency)
+    _judge(document, patch)
+    return Change(
+        None if document == present.document else document,
+        tuple(row for key, row in rows.items() if key not in present.members),
+        tuple(key for key in present.members if key not in rows),
+    )
+
+
+def _run(patch: Patch, document: JsonObject, rows: Rows) -> JsonObject:
+    """The document after all steps; membership steps change the rows in place."""
     work = 0
     for step in patch.steps:
         function = _TABLE[step.op][step.target.form]
@@ -89,24 +103,17 @@ def apply(patch: Patch, present: Present) -> Change:
             apply_to_rows(rows, step, function, patch.leniency)
         else:
             document = _applied(document, step, function, patch.leniency)
-    document = _finished(document, patch)
-    check_formats(document, present.document, patch.resource_type.schema.id, patch.leniency)
-    _judge(document, patch)
-    return Change(
-        None if document == present.document else document,
-        tuple(row for key, row in rows.items() if key not in present.members),
-        tuple(key for key in present.members if key not in rows),
-    )
+    return document
 
 
 def _work(step: Step, held: JsonValue) -> int:
-    """How many values a step looks at, as often as its filter has tests; rows by id cost nothing."""
+    """How many values a step looks at, as often as its filter has tests; rows are found by id."""
     if not step.target.path.attribute.multi_valued:
         return 1
     sent = len(step.value) if isinstance(step.value, list) else 1
-    if isinstance(held, dict) and (ids := ids_seen(step)) is not None:
-        return sent + len(ids)
-    return sent + len(held or ()) * step.target.terms
+    seen = ids_seen(step) if isinstance(held, dict) else None
+    number = sent + (len(held or ()) if seen is None else len(seen)) * step.target.terms
+    return number // _ROWS_PER_VALUE if isinstance(held, dict) and step.target.form is Form.VALUES else number
 
 
 def _applied(document: JsonObject, step: Step, function: Apply, leniency: Leniency) -> JsonObject:

@@ -59,11 +59,15 @@ def selected(target: Target, values: Sequence[JsonValue]) -> list[bool]:
 def merged_into(
     target: Target, values: list[JsonValue], picked: list[bool], parts: JsonObject
 ) -> list[JsonValue]:
-    """The values with the parts merged into each that is picked."""
-    return [
-        merge(target.whole, value, parts) if pick else value
-        for value, pick in zip(values, picked, strict=True)
+    """The values with the parts merged into each that is picked.
+
+    A value that is made primary is a new object even if it was primary before, so that `settled` can count.
+    """
+    whole, fresh = target.whole, parts.get("primary") is True
+    merged = [
+        merge(whole, value, parts) if pick else value for value, pick in zip(values, picked, strict=True)
     ]
+    return [dict(value) if fresh and pick else value for value, pick in zip(merged, picked, strict=True)]
 
 
 def created(target: Target, parts: JsonObject) -> JsonObject:

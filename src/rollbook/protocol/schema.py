@@ -95,6 +95,11 @@ class ResourceType:
     def _found(self) -> dict[str, "AttributePath | None"]:
         return {}
 
+    @cached_property
+    def hidden(self) -> tuple[AttributePath, ...]:
+        """Top-level attributes that are not returned by default, or have parts that are not."""
+        return tuple(p for p in self.paths() if p.attribute.is_hidden or p.attribute.hidden_parts)
+
     def extension(self, urn: str) -> Extension | None:
         """The extension with that URN in any case, or None."""
         return next((ext for ext in self.extensions if ext.schema.id.lower() == urn.lower()), None)

@@ -47,6 +47,14 @@ def read_body(
         raise errors.InvalidSyntax(f"the body must be a JSON object, a {resource_type.name} (P-3.3-14)")
     base = resource_type.schema.id
     check_schemas(member(body, "schemas"), base, resource_type.urns, leniency, foreign)
+    resource = _assigned(body, resource_type, leniency)
+    check_formats(resource.document, {}, base, leniency)
+    check_required(resource.document, resource_type)
+    return with_defaults(resource, resource_type) if at_create else resource
+
+
+def _assigned(body: JsonObject, resource_type: ResourceType, leniency: Leniency) -> Resource:
+    """Every attribute of the body that a client may write, each by itself."""
     document: JsonObject = {}
     members: tuple[Member, ...] = ()
     cleared = set()
@@ -62,10 +70,7 @@ def read_body(
             (document if urn is None else document.setdefault(urn, {}))[attribute.name] = one
         elif urn is None:
             cleared.add(attribute.name)
-    check_formats(document, {}, base, leniency)
-    check_required(document, resource_type)
-    resource = Resource(document, members, frozenset(cleared))
-    return with_defaults(resource, resource_type) if at_create else resource
+    return Resource(document, members, frozenset(cleared))
 
 
 def check_required(document: JsonObject, resource_type: ResourceType) -> None:

@@ -17,7 +17,7 @@ def weak_tag(opaque: str) -> str:
         ValueError: characters a tag cannot have.
     """
     if _OPAQUE.match(opaque) is None:
-        raise ValueError(opaque)
+        raise ValueError(f"not an entity tag: {opaque!r}")
     return f'W/"{opaque}"'
 
 

@@ -5,8 +5,9 @@ that is not free yet) waits for the second; what cannot be done then is reported
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from rollbook.protocol.errors import Conflict, RequestError, Uniqueness
 from rollbook.protocol.values import JsonObject
@@ -17,6 +18,8 @@ from rollbook.provisioning.report import Action, Observe, PersonChange, PullProb
 from rollbook.provisioning.source_groups import SourceGroups, moves_of
 from rollbook.provisioning.survey import Keys, Survey
 from rollbook.storage.source_records import SourceRecord
+
+T = TypeVar("T")
 
 _JOIN_BY = ("externalId", "userName")
 """What finds a hub user that nobody feeds yet, best first."""
@@ -30,6 +33,8 @@ class _Wish:
     document: JsonObject
     digest: str
     known: SourceRecord | None
+    user: str | None
+    """The hub user it is about, None for a new one."""
 
     @property
     def is_met(self) -> bool:
@@ -48,7 +53,7 @@ class _Done:
     """What became of one person's wish."""
 
     wish: _Wish
-    id: str
+    user: str
     action: Action | None
     before: JsonObject = field(default_factory=dict)
     after: JsonObject = field(default_factory=dict)
@@ -68,10 +73,12 @@ class Arrivals:
     rehearsing: bool
     _groups: SourceGroups = field(init=False)
     _claimed: set[str] = field(init=False, default_factory=set)
-    """Users taken over in the batch under way: two records must not take the same one."""
+    """Users taken over and not yet remembered: two records must not take the same one."""
     _waiting: Keys = field(init=False, default_factory=Keys)
     _counted: Keys = field(init=False, default_factory=Keys)
     """Those who wait and are in the figures already."""
+    _now_waiting: set[str] = field(init=False, default_factory=set)
+    """Those of the batch under way who wait."""
     _last: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -95,21 +102,33 @@ class Arrivals:
 
     async def take(self, people: Sequence[Person]) -> None:
         """Do what a batch of records asks for."""
-        wishes = [wish for wish in await self._wishes(people) if not self._is_met(wish)]
-        outcomes = await asyncio.gather(*map(self._fulfil, wishes), return_exceptions=True)
-        done: list[_Done] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            if outcome is not None:
-                done.append(outcome)
-        moves = moves_of((one.id, one.wish.groups_before, one.wish.person.groups) for one in done)
+        self._now_waiting.clear()
+        joined: list[_Wish] = []
+        for wish in await self._wishes(people):
+            if wish.is_met:
+                self._count(None, wish)
+                continue
+            found = await self._attempt(wish.person, self._join(wish))
+            joined += [] if found is None else [found]
+        # Reading went one after the other, so that who comes first is joined first; writes share transactions.
+        written = await asyncio.gather(
+            *(self._attempt(wish.person, self._write(wish)) for wish in joined), return_exceptions=True
+        )
+        await self._settle([_raised(outcome) for outcome in written if outcome is not None])
+
+    async def _settle(self, done: Sequence[_Done]) -> None:
+        """Move people between groups, remember their records, tell."""
+        moves = moves_of((one.user, one.wish.groups_before, one.wish.person.groups) for one in done)
         failed = await self._groups.apply(moves)
         await self.writer.keep([_record(one, failed) for one in done])
         if not self.rehearsing:
             self._claimed.clear()
         for one in done:
-            self._tell(one, failed)
+            self._count(one.action, one.wish)
+            if one.action is not None:
+                self._show(one, one.action, failed)
+        for key in self._now_waiting:
+            self._waiting.add(key)
 
     async def _wishes(self, people: Sequence[Person]) -> list[_Wish]:
         keys = {person.key for person in people} | {key for one in people for _, key in one.references}
@@ -117,7 +136,9 @@ class Arrivals:
         wishes = []
         for person in people:
             document = person.resolved(self._references(person, known))
-            wishes.append(_Wish(person, document, person.digest(document), known.get(person.key)))
+            record = known.get(person.key)
+            user = record.id if record else None
+            wishes.append(_Wish(person, document, person.digest(document), record, user))
         return wishes
 
     def _references(self, person: Person, known: Mapping[str, SourceRecord]) -> dict[str, str]:
@@ -130,18 +151,116 @@ class Arrivals:
             elif comes and self.rehearsing:
                 ids[key] = f"(record {key})"
             elif comes and not self._last:
-                self._wait(person.key)
+                self._now_waiting.add(person.key)
             else:
-                reason = "has a record that could not be used" if comes else "is no record of this source"
+                reason = "has a record that cannot be used" if comes else "is no record of this source"
                 self._problem(person, f"{path._replace(sub=None).text}: {key} {reason}; left empty")
         return ids
 
-    def _wait(self, key: str) -> None:
-        self._waiting.add(key)
+    async def _attempt(self, person: Person, work: Awaitable[T]) -> T | None:
+        """Do it; None if the person has to wait, or was reported."""
+        try:
+            return await work
+        except Uniqueness as error:
+            if self._last:
+                self._problem(person, error.detail)
+            else:
+                self._now_waiting.add(person.key)
+        except RequestError as error:
+            self._problem(person, error.detail)
+        return None
 
-    def _is_met(self, wish: _Wish) -> bool:
-        if not wish.is_met:
-            return False
-        if self._last or wish.person.key not in self._told_to_wait:
-            self.report.unchanged += 1
-        return True
+    async def _join(self, wish: _Wish) -> _Wish:
+        return wish if wish.known else replace(wish, user=await self._adopt(wish))
+
+    async def _write(self, wish: _Wish) -> _Done:
+        known, key = wish.known, wish.person.key
+        if wish.user is not None:
+            was_off = known is not None and known.missing_since is not None
+            revive = was_off and self.rules.source.missing is Leave.DISABLE
+            decide = Watched(self.rules.revision(wish.document, revive=revive, hold=key not in self.accept))
+            changed = await self.writer.update(self.rules.user_type, wish.user, decide)
+            if changed is not None:
+                moved = set(wish.groups_before) != set(wish.person.groups)
+                action = Action.CHANGE if changed or moved else None
+                return _Done(wish, wish.user, action, decide.before, decide.after)
+        user = self.hub.new_id()
+        change = self.rules.new(wish.document)
+        await self.writer.insert(self.rules.user_type, user, change)
+        return _Done(wish, user, Action.CREATE, {}, change.document or {})
+
+    async def _adopt(self, wish: _Wish) -> str | None:
+        """The hub user to join a new record to, if there is one that no other record feeds.
+
+        Raises:
+            Uniqueness: it is another record's; that one may move on in this run.
+            Conflict: there are several.
+        """
+        for attribute in _JOIN_BY:
+            value = wish.document.get(attribute)
+            if not isinstance(value, str):
+                continue
+            found = await self.hub.search(self.rules.user_type, attribute, value)
+            if len(found) > 1:
+                raise Conflict(f'{attribute}: several hub users have "{value}"; which of them is it?')
+            if found:
+                await self._claim(found[0].id, f'{attribute}: "{value}" is in use')
+                return found[0].id
+        return None
+
+    async def _claim(self, user: str, taken: str) -> None:
+        fed = await self.hub.records.keys_of(self.hub.tenant, self.rules.source.name, [user])
+        if user in fed:
+            raise Uniqueness(f"{taken} by the person of record {fed[user]}")
+        if user in self._claimed:
+            raise Uniqueness(f"{taken} by the person of another record in this file")
+        self._claimed.add(user)
+
+    def _count(self, action: Action | None, wish: _Wish) -> None:
+        """Count a person once: at once if something was done, else when nobody is waited for any more."""
+        key = wish.person.key
+        waits = key in self._now_waiting
+        if (self._last and key in self._counted) or (waits and action is None):
+            return
+        counter = _COUNTERS[action]
+        setattr(self.report, counter, getattr(self.report, counter) + 1)
+        if waits:
+            self._counted.add(key)
+
+    def _show(self, one: _Done, action: Action, failed: set[str]) -> None:
+        before, after = set(one.wish.groups_before), set(one.wish.person.groups)
+        change = PersonChange(
+            one.wish.person.key,
+            one.after.get("userName"),
+            action,
+            differences(self.rules, one.before, one.after),
+            joins=tuple(sorted(after - before - failed)),
+            leaves=tuple(sorted(before - after - failed)),
+        )
+        self.observe(change)
+
+    def _problem(self, person: Person, reason: str) -> None:
+        self.report.report(PullProblem(person.line, person.key, reason))
+
+
+_COUNTERS: Mapping[Action | None, str] = {
+    Action.CREATE: "created",
+    Action.CHANGE: "changed",
+    None: "unchanged",
+}
+
+
+def _raised(outcome: _Done | BaseException) -> _Done:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _record(one: _Done, failed: set[str]) -> SourceRecord:
+    """What to remember; where a group failed, that the record has to be looked at again."""
+    before, after = one.wish.groups_before, one.wish.person.groups
+    if not failed.intersection({*before} ^ {*after}):
+        return SourceRecord(one.wish.person.key, one.user, one.wish.digest, after)
+    groups = [name for name in after if name in before or name not in failed]
+    groups += [name for name in before if name not in after and name in failed]
+    return SourceRecord(one.wish.person.key, one.user, "", tuple(groups))

@@ -4,7 +4,7 @@ Whatever interrupts it, starting again is safe: a remote id is recorded as soon 
 created before having been looked for (client.md 5).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -82,18 +82,21 @@ class Work:
         return self.want.wish.label or self.link.id
 
 
-async def read_want(engine: Engine, number: int, kind: Kind, id: str, leave: Leave) -> Want:
-    """What should be at target `number` for the hub's resource now.
+async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
+    """What should be at a target for the hub's resource now, references being hub ids.
 
     Raises:
         MappingError: a rule failed on it.
     """
     record = await engine.store.get(engine.tenant, kind.resource_type, id, members=False)
     document = None if record is None else hub_document(record, kind.resource_type)
-    wish = wish_for(kind, document, engine.today)
-    accounts = await engine.links.remote_ids(engine.tenant, number, sorted(wish.references))
-    wanted = resolved(kind, wish, accounts)
-    return Want(wish, wanted, digest_of(wish, wanted, leave), wish.references - accounts.keys())
+    return wish_for(kind, document, engine.today)
+
+
+def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -> Want:
+    """The wish in the target's own terms, given the accounts it has of those referred to."""
+    document = resolved(kind, wish, accounts)
+    return Want(wish, document, digest_of(wish, document, leave), wish.references - accounts.keys())
 
 
 def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
@@ -157,7 +160,11 @@ class Delivery:
             return await self._drop(
                 link, Item(self._target.name, link.resource_type, link.id, link.id, Action.NOTHING)
             )
-        want = await read_want(self._engine, self._number, kind, link.id, self._target.leave)
+        wish = await read_wish(self._engine, kind, link.id)
+        accounts = await self._engine.links.remote_ids(
+            self._engine.tenant, self._number, sorted(wish.references)
+        )
+        want = want_of(kind, wish, accounts, self._target.leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
         if link.confirmed != want.digest or link.remote_id is None:

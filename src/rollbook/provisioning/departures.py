@@ -74,7 +74,8 @@ class Departures:
                     self.observe(PersonChange(record.key, None, Action.KEEP))
                     return gone
                 case Leave.DELETE:
-                    return await self._delete(record)
+                    await self._delete(record)
+                    return None
                 case Leave.DISABLE:
                     return gone if await self._disable(record) else None
         except RequestError as error:

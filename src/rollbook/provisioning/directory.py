@@ -7,8 +7,8 @@ not free yet) is looked at once more at the end.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -21,7 +21,7 @@ from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.people import Person, UserRules
 from rollbook.provisioning.report import Observe, PullProblem, PullReport, nobody_watches
 from rollbook.provisioning.sources.base import Reading, Row, Source
-from rollbook.provisioning.survey import Survey, check_shrinkage, survey
+from rollbook.provisioning.survey import Survey, survey
 
 BATCH = 200
 """Records that are looked up and written together: one transaction's worth of writes."""
@@ -55,18 +55,63 @@ async def pull(
         found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
         writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name)
         report = PullReport(source.name, rows=found.rows)
+        for bad in found.bad:
+            report.report(PullProblem(bad.line, bad.key, bad.reason))
         rules = UserRules(source, hub.type_named("User"))
         departures = Departures(rules, hub, writer, report, observe, found)
         missing = await departures.check(place.label)
         arrivals = Arrivals(rules, hub, writer, report, observe, found, accept, rehearsing=dry_run)
         walk = _Walk(rules, reading, found, report, _today(hub.now()))
-        await walk.batches(arrivals.take)
+        async for people in walk.batches():
+            await arrivals.take(people)
         if missing:
             await departures.apply()
-        arrivals.begin_last_round()
-        if arrivals.anyone_waits:
-            await walk.batches(arrivals.take, only=arrivals.is_waiting)
+        if arrivals.begin_last_round():
+            async for people in walk.batches(arrivals.is_waiting):
+                await arrivals.take(people)
         arrivals.finish()
     finally:
         reading.close()
     return report
+
+
+def _today(milliseconds: int) -> datetime:
+    return day(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds))
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """The second look at a source: its records as people, in batches."""
+
+    rules: UserRules
+    reading: Reading
+    survey: Survey
+    report: PullReport
+    today: datetime
+
+    async def batches(self, wanted: Callable[[str], bool] | None = None) -> AsyncIterator[list[Person]]:
+        """People in the order of the file; only those with wanted keys, if any are named.
+
+        Reading and mapping take processor time and run in a thread.
+        """
+        people = self._people(wanted)
+        while batch := await asyncio.to_thread(lambda: list(islice(people, BATCH))):
+            yield batch
+
+    def _people(self, wanted: Callable[[str], bool] | None) -> Iterator[Person]:
+        for row in self.reading.rows():
+            if isinstance(row, Row) and (wanted is None or wanted(row.key)):
+                person = self._person(row)
+                if person is not None:
+                    yield person
+
+    def _person(self, row: Row) -> Person | None:
+        if self.survey.is_repeated(row.key):
+            reason = f'"{row.key}" stands in more than one row; none of them is used'
+        else:
+            try:
+                return self.rules.person(row, self.today)
+            except MappingError as error:
+                reason = str(error)
+        self.report.report(PullProblem(row.line, row.key, reason))
+        return None

@@ -3,7 +3,8 @@
 Knows no schema and no file. The library's traps are met here: an error at run time comes back as a value,
 an optional in a result cannot be converted, and converting a map at once may end the process.
 Recursion (32) and iterations (10,000) are limited by the library, the length of the text by us; an
-expression is as trusted as the configuration it stands in, the data it reads is not (T-69).
+expression is as trusted as the configuration it stands in, the data it reads is not (T-69). A zero byte would
+cut a text short: neither hub nor sources let one in (S-20).
 """
 
 import math
@@ -33,6 +34,9 @@ class Subject(StrEnum):
     RECORD = "record"
     USER = "user"
     GROUP = "group"
+
+
+_SUBJECTS = tuple(Subject)
 
 
 class Gives(StrEnum):
@@ -77,7 +81,7 @@ class Inputs(dict[str, JsonValue]):
     @cached_property
     def activation(self) -> Any:
         """The variables as the library wants them; made when the first expression needs them."""
-        subject = next(subject for subject in Subject if subject in self)
+        subject = next(subject for subject in _SUBJECTS if subject in self)
         return _environment(subject).Activation(self)
 
 
@@ -128,7 +132,7 @@ def compile_expression(text: str, subject: Subject) -> Expression:
     gives = next((gives for name, gives in _GIVES.items() if result.startswith(name)), None)
     if gives is None:
         raise ExpressionRefused((Fault(f"gives {result}, which no attribute can hold", 0, len(text)),))
-    return Expression(text, subject, gives, find_reads(text, tuple(Subject)), unwrap, program)
+    return Expression(text, subject, gives, find_reads(text, _SUBJECTS), unwrap, program)
 
 
 _GIVES = {

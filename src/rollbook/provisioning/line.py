@@ -46,6 +46,8 @@ class Report:
     stopped: str | None = None
     hint: str | None = None
     seconds: float = 0.0
+    writes: int = 0
+    """Calls that could change something."""
 
     @property
     def failed(self) -> bool:
@@ -70,6 +72,7 @@ class Line:
         self._target = target
         self._number = progress.number
         self._report = report
+        self._far = far
         self._patience = patience
         self._watch = watch
         self._delivery = Delivery(engine, target, far, progress.number)
@@ -97,6 +100,7 @@ class Line:
     async def sum_up(self) -> None:
         """Count what is left, and name it: also what an earlier run had to give up."""
         links, tenant = self._engine.links, self._engine.tenant
+        self._report.writes = self._far.writes
         figures = await links.figures(tenant, self._number)
         self._report.counts[Action.PARK] = figures.states.get(State.PARKED, 0)
         self._report.counts[Action.WAIT] = figures.waiting

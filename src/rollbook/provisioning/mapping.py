@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rollbook.protocol.attributes import Attribute
 from rollbook.protocol.places import put
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.expressions import Expression, ExpressionError, Inputs, Subject
-from rollbook.provisioning.model import Assignment, MappingError, ObjectMapping, Rule
+from rollbook.provisioning.model import MappingError, ObjectMapping, Rule
 from rollbook.provisioning.names import Names
 
 
@@ -125,14 +126,18 @@ def apply_mapping(mapping: ObjectMapping, inputs: Mapping[str, JsonValue]) -> Js
         MappingError: a rule failed; names the attribute.
     """
     document: JsonObject = {}
-    elements: dict[tuple[str, int], _Element] = {}
+    elements: dict[tuple[str | None, str, int], _Element] = {}
     for assignment in mapping.assignments:
-        value = tidy(assignment.rule.evaluate(inputs))
-        if assignment.element is None:
-            write(document, assignment.path, value)
+        path, rule, number = assignment.path, assignment.rule, assignment.element
+        value = tidy(rule.evaluate(inputs))
+        if number is None:
+            write(document, path, value)
             continue
-        key = (assignment.path._replace(sub=None).text, assignment.element)
-        elements.setdefault(key, _Element(assignment.path._replace(sub=None))).add(assignment, value)
+        key = (path.urn, path.attribute.name, number)
+        element = elements.get(key)
+        if element is None:
+            element = elements[key] = _Element(AttributePath(path.urn, path.attribute))
+        element.add(path.sub, rule, value)
     for element in elements.values():
         if element.stands:
             write(document, element.path, [*read(document, element.path, []), element.held])
@@ -150,13 +155,12 @@ class _Element:
         self._constants = 0
         self._variable_values = 0
 
-    def add(self, assignment: Assignment, value: JsonValue) -> None:
+    def add(self, sub: Attribute | None, rule: Rule, value: JsonValue) -> None:
         """Take one part, or the whole of a simple value."""
-        constant = isinstance(assignment.rule, Constant)
+        constant = isinstance(rule, Constant)
         self._rules += 1
         self._constants += constant
         self._variable_values += not constant and value is not None
-        sub = assignment.path.sub
         if sub is None:
             self.held = value
         elif value is not None:

@@ -59,6 +59,7 @@ class PullReport:
     """Missing people that were left as they are, because rows that cannot be read may be theirs."""
     problems: list[PullProblem] = field(default_factory=list)
     unlisted: int = 0
+    _listed: set[PullProblem] = field(default_factory=set, repr=False)
 
     @property
     def changes(self) -> int:
@@ -66,9 +67,12 @@ class PullReport:
         return self.created + self.changed + self.disabled + self.deleted
 
     def report(self, problem: PullProblem) -> None:
-        """List a problem, or count it if there are too many."""
+        """List a problem once, or count it if there are too many."""
+        if problem in self._listed:
+            return
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
+            self._listed.add(problem)
         else:
             self.unlisted += 1
 

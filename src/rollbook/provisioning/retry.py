@@ -6,7 +6,9 @@ The only place in the engine that judges errors. Times are milliseconds since 19
 from dataclasses import dataclass
 
 from rollbook.protocol import errors
+from rollbook.provisioning.items import NeedsPerson
 from rollbook.provisioning.model import MappingError
+from rollbook.provisioning.outgoing import Withheld
 
 BACKOFF_SECONDS = (1, 4, 15, 60, 300, 1200, 3600, 10_800)
 """The wait after each failed attempt: a hiccup costs a second, an outage few calls."""
@@ -57,7 +59,7 @@ def judge(error: Exception, attempts: int, now: int, spread: float, *, leaving: 
             return _again(reason, attempts, now, spread, leaving=leaving, most=CONFLICT_ATTEMPTS)
         case errors.Forbidden():
             return Verdict(reason, far_side=True)
-        case _ if leaving and not isinstance(error, MappingError):
+        case _ if leaving and not isinstance(error, MappingError | Withheld):
             return _again(reason, attempts, now, spread, leaving=True)
         case _:
             return Verdict(reason)
@@ -92,7 +94,7 @@ def explain(error: Exception) -> str:
         case errors.ScimError(detail=detail):
             kind = f"{error.status} {error.scim_type}" if error.scim_type else str(error.status)
             return f"{kind}: {detail}"
-        case MappingError():
+        case MappingError() | NeedsPerson() | Withheld():
             return str(error)
         case _:
             return f"{type(error).__name__} in Rollbook itself"
@@ -108,6 +110,7 @@ HINTS: dict[type[Exception], str] = {
     errors.TargetRefused: "check the target's url: what answers there does not speak SCIM",
     errors.TargetUnavailable: "nothing: it is tried again with the next apply",
     errors.RequestError: "correct the mapping of what the target complains about in rollbook.yaml",
+    NeedsPerson: "compare the two at the target, correct what is wrong, then: rollbook apply --retry",
     MappingError: "correct the mapping of this attribute in rollbook.yaml, or the person's data",
 }
 """What to try, by class of error; the closest class counts."""

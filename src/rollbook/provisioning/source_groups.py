@@ -24,8 +24,8 @@ class Moves:
 
     def __call__(self, present: Present) -> Change:
         """The change, given the members named."""
-        add = tuple(Member(id, "User") for id in sorted(self.joins) if id not in present.members)
-        gone = tuple(id for id in sorted(self.leaves) if id in present.members)
+        add = tuple(Member(user, "User") for user in sorted(self.joins) if user not in present.members)
+        gone = tuple(user for user in sorted(self.leaves) if user in present.members)
         return Change(add_members=add, remove_members=gone)
 
 
@@ -65,21 +65,21 @@ class SourceGroups:
                 f'the hub has a group "{name}" that this source did not make; rename it, or choose another displayName'
             )
             return
-        id = self.hub.new_id()
+        made = self.hub.new_id()
         document = {"displayName": name}
         body = {"schemas": schemas_of(document, group), **document}
         change = create(read_body(body, group, Leniency(RFC), at_create=True))
         # Remembered first: after a crash between the two, the group is made under the id that is known.
-        await self.writer.keep_group(name, id)
-        await self.writer.insert(group, id, Change(change.document, move(Present({})).add_members))
+        await self.writer.keep_group(name, made)
+        await self.writer.insert(group, made, Change(change.document, move(Present({})).add_members))
 
 
 def moves_of(people: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> dict[str, Moves]:
     """Moves by group, of people given as id, groups until now, and groups from now on."""
     moves: dict[str, Moves] = {}
-    for id, old, new in people:
+    for user, old, new in people:
         for name in set(new) - set(old):
-            moves.setdefault(name, Moves()).joins.add(id)
+            moves.setdefault(name, Moves()).joins.add(user)
         for name in set(old) - set(new):
-            moves.setdefault(name, Moves()).leaves.add(id)
+            moves.setdefault(name, Moves()).leaves.add(user)
     return moves

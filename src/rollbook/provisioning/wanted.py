@@ -142,3 +142,8 @@ def label_of(document: JsonObject) -> str | None:
     """What people call a resource: its user name, else its display name."""
     found = document.get("userName") or document.get("displayName")
     return found if isinstance(found, str) else None
+
+
+def record_label(record: Record, resource_type: ResourceType) -> str | None:
+    """The same for a stored resource."""
+    return label_of(view(record, resource_type))

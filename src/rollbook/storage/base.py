@@ -12,7 +12,7 @@ Guarantees, proved by `rollbook.testing.store_suite` on every backend:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rollbook.protocol.query import Query
 from rollbook.protocol.resource import Change, Member, Present, Scope
@@ -28,14 +28,14 @@ class Author:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A stored resource.
 
     `body` is a JSON object as bytes: `schemas` and every attribute returned by default, ready to be sent once
     `id`, `meta` and derived attributes are joined to it (architecture §1). `extra` is a JSON object of the
     attributes returned only on request or never. Times are milliseconds since 1970.
     `members` and `groups` are filled only when asked for and only if the type has them.
+    A named tuple, since a page has many and these are made three times faster than frozen dataclasses.
     """
 
     id: str

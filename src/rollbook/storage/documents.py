@@ -26,12 +26,22 @@ class Stored:
 
 def encode(document: JsonObject, resource_type: ResourceType) -> Stored:
     """What is kept of a document."""
-    shown, hidden = split_stored(document, resource_type)
+    shown, hidden = (
+        split_stored(document, resource_type) if _hides(document, resource_type) else (document, {})
+    )
     body = {"schemas": schemas_of(document, resource_type), **shown}
     return Stored(
         body=orjson.dumps(body),
         extra=orjson.dumps(hidden) if hidden else None,
         display=label(document, resource_type),
+    )
+
+
+def _hides(document: JsonObject, resource_type: ResourceType) -> bool:
+    """Whether some attribute of the document may have to lie apart; most documents are stored as they are."""
+    return any(
+        path.attribute.name in (document.get(path.urn, ()) if path.urn else document)
+        for path in resource_type.hidden
     )
 
 

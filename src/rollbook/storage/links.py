@@ -183,6 +183,9 @@ class LinkStore(Protocol):
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""
 
+    async def count_accounts(self, tenant: int, target: int, remote_ids: Sequence[str]) -> int:
+        """How many of these accounts belong to a link."""
+
     async def member_changes(
         self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
     ) -> MemberChanges:
@@ -216,6 +219,9 @@ class LinkStore(Protocol):
 
         `all` takes every resource of the type and every link, otherwise those marked or changed since.
         """
+
+    async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
+        """The (resource type, id) of resources with links whose documents name this one."""
 
     async def figures(self, tenant: int, target: int) -> Figures:
         """Counts for people."""

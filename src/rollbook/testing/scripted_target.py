@@ -90,6 +90,9 @@ class ScriptedTarget:
         self.requests: list[Recorded] = []
         self.faults: list[Fault] = []
         self.before: Callable[[Recorded], None] = lambda _: None
+        """Called with each request before it is carried out; may raise."""
+        self.after: Callable[[Recorded], None] = lambda _: None
+        """Called when it has been carried out and the answer is not sent yet; may raise."""
         self._number = 0
 
     def add(self, endpoint: str, document: JsonObject) -> str:
@@ -124,7 +127,9 @@ class ScriptedTarget:
         )
         self.requests.append(request)
         self.before(request)
-        await _write(send, self._faulty(request))
+        answer = self._faulty(request)
+        self.after(request)
+        await _write(send, answer)
 
     def _faulty(self, request: Recorded) -> Answer:
         fault = next((f for f in self.faults if f.method == request.method and f.path in request.path), None)

@@ -62,6 +62,13 @@ class Source(Protocol):
     def label(self) -> str:
         """The source as people know it, for messages: a path, an address."""
 
+    def columns(self) -> tuple[str, ...]:
+        """The columns its records have now, for checking a configuration.
+
+        Raises:
+            SourceError: as for `open`, but for columns that are missing.
+        """
+
     def open(self) -> Reading:
         """Begin a reading.
 

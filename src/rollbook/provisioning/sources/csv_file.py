@@ -47,12 +47,25 @@ class CsvFile:
         """The path."""
         return str(self._path)
 
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the file, whatever is needed of them.
+
+        Raises:
+            SourceError: as for `open`, but for columns that are missing.
+        """
+        reading = self._open(())
+        reading.close()
+        return reading.columns
+
     def open(self) -> "CsvReading":
         """Open the file and read its header.
 
         Raises:
             SourceError: no such file, no text in this encoding, no header, or columns are missing.
         """
+        return self._open(self._needed)
+
+    def _open(self, needed: tuple[str, ...]) -> "CsvReading":
         try:
             if not self._path.is_file():
                 reason = "is not a file" if self._path.exists() else "does not exist"
@@ -61,7 +74,7 @@ class CsvFile:
         except OSError as error:
             raise SourceError(f"{self._path} cannot be opened: {error.strerror}") from error
         try:
-            return CsvReading(file, self.label, self._key, self._needed, self._encoding, self._delimiter)
+            return CsvReading(file, self.label, self._key, needed, self._encoding, self._delimiter)
         except BaseException:
             file.close()
             raise
@@ -218,6 +231,10 @@ class CsvReading:
     def _check_kind(self) -> None:
         start = self._file.read(512)
         plain = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        if b"\0" in start and not self._encoding.startswith(("utf-16", "utf-32")):
+            raise SourceError(
+                f"{self._label} holds zero bytes; if it is text, name its encoding, such as utf-16"
+            )
         if not plain:
             raise SourceError(f"{self._label} is empty; nobody is taken to have left because of that")
         if plain.startswith((b"<!doctype", b"<html", b"<?xml")):

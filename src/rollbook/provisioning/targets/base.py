@@ -16,6 +16,10 @@ class Target(Protocol):
     Every method may raise `RequestError` and `TargetError`. None repeats a call by itself.
     """
 
+    @property
+    def writes(self) -> int:
+        """How many calls were made that could change something."""
+
     async def read(self, kind: Kind, remote_id: str) -> ScimResource | None:
         """The account without its members, None if the target says there is none."""
 

@@ -41,6 +41,8 @@ class ScimTarget:
         self._capabilities: Capabilities | None = None
         self._asking = asyncio.Lock()
         self._patches = True
+        self.writes = 0
+        """How many calls were made that could change something."""
 
     async def read(self, kind: Kind, remote_id: str) -> ScimResource | None:
         """The account without its members, None if the target says there is none (FE-06)."""
@@ -76,6 +78,7 @@ class ScimTarget:
     async def create(self, kind: Kind, body: JsonObject) -> ScimResource:
         """Make an account."""
         _gate(kind).check_body(body)
+        self.writes += 1
         return await self._client.create(await self._endpoint(kind), body)
 
     async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
@@ -84,6 +87,7 @@ class ScimTarget:
         if self._patches:
             changes = operations(differences)
             _gate(kind).check_operations(changes)
+            self.writes += 1
             try:
                 await self._client.patch(endpoint, present.id, changes)
             except _NO_PATCH:
@@ -100,6 +104,7 @@ class ScimTarget:
         whole = await self._client.get(endpoint, remote_id)
         body = replacement(kind.resource_type, whole.body, differences)
         _gate(kind).check_body(body, whole.body)
+        self.writes += 1
         etag = whole.version if self._capabilities and self._capabilities.etag else None
         await self._client.replace(endpoint, remote_id, body, if_match=etag)
 
@@ -114,6 +119,7 @@ class ScimTarget:
         """Change a group's members by PATCH in value-path form, or as a whole where there is no PATCH."""
         endpoint = await self._endpoint(kind)
         if self._patches:
+            self.writes += 1
             try:
                 await self._client.patch(endpoint, remote_id, member_operations(add, remove))
             except _NO_PATCH:
@@ -127,10 +133,12 @@ class ScimTarget:
         body = replacement(kind.resource_type, whole.body, ())
         body[name] = [*kept, *({"value": own} for own in add)]
         _gate(kind).check_body(body, whole.body)
+        self.writes += 1
         await self._client.replace(endpoint, remote_id, body)
 
     async def delete(self, kind: Kind, remote_id: str) -> None:
         """Remove the account; none being there is as good."""
+        self.writes += 1
         try:
             await self._client.delete(await self._endpoint(kind), remote_id)
         except errors.NotFound:

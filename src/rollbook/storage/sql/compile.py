@@ -35,28 +35,33 @@ _SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
 class Plan:
     """How to find what a filter matches.
 
-    `narrow`, if there is one, is a larger set that is quick to walk: should it have few rows, looking at their
-    documents costs less than asking the other sets.
+    `narrow` is `rows`, or more than that, if that takes only look-ups and is likely to be little: then looking
+    at the documents costs less than asking the other sets.
     """
 
     rows: Rows
     narrow: Rows | None = None
+
+    @property
+    def is_look_up(self) -> bool:
+        """Whether there is at most one match, found by a key of its own."""
+        return self.narrow is self.rows and self.rows.exact and self.rows.rank is Rank.ONE
 
 
 def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
     """The plan for a filter; None matches everything."""
     if node is None:
         return Plan(every(scope))
-    if not isinstance(node, AllOf):
-        return Plan(_rows(node, scope))
-    terms = [_rows(term, scope) for term in node.terms]
-    rows = all_of(scope, terms)
-    quick = [term for term in terms if term.quick]
-    if rows.rank > Rank.FEW or len(quick) == len(terms):
+    terms = [_rows(term, scope) for term in (node.terms if isinstance(node, AllOf) else (node,))]
+    rows = terms[0] if len(terms) == 1 else all_of(scope, terms)
+    if rows.rank > Rank.FEW:
         return Plan(rows)
-    first = min(terms, key=lambda term: term.rank)
-    narrow = all_of(scope, [first, *(term for term in quick if term is not first)])
-    return Plan(rows, replace(narrow, exact=False))
+    if rows.quick:
+        return Plan(rows, rows)
+    quick = [term for term in terms if term.quick]
+    if not any(term.rank <= Rank.FEW for term in quick):
+        return Plan(rows)
+    return Plan(rows, replace(all_of(scope, quick), exact=False))
 
 
 def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
@@ -81,15 +86,19 @@ def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
 
 def _alternatives(terms: Sequence[ResolvedFilter], scope: Scope) -> list[Rows]:
     """The terms, with all that ask whether one indexed attribute equals this or that made one."""
-    keys: dict[Indexed, list[bytes]] = {}
+    keys: dict[int, list[bytes]] = {}
     others: list[Rows] = []
     for term in terms:
         indexed = scope.index.get(term.path) if isinstance(term, Test) else None
         if isinstance(term, Test) and indexed is not None and term.operator is Operator.EQ:
-            keys.setdefault(indexed, []).append(cut(term.key))
+            keys.setdefault(indexed.number, []).append(cut(term.key))
         else:
             others.append(_rows(term, scope))
-    return [*(_equal(indexed, sorted(set(found)), scope) for indexed, found in keys.items()), *others]
+    by_number = scope.index.by_number
+    return [
+        *(_equal(by_number[number], sorted(set(found)), scope) for number, found in keys.items()),
+        *others,
+    ]
 
 
 def _path_rows(path: AttributePath, node: Test | HasValue, scope: Scope) -> Rows:
@@ -117,16 +126,11 @@ def _serves(indexed: Indexed, node: Test | HasValue) -> bool:
 
 
 def _equal(indexed: Indexed, keys: Sequence[bytes], scope: Scope) -> Rows:
-    wanted = "= ?" if len(keys) == 1 else f"IN ({', '.join('?' * len(keys))})"
+    one = len(keys) == 1
+    select, check = indexed.equal if one else indexed.equal_to(f"IN ({', '.join('?' * len(keys))})")
     parameters: tuple[Parameter, ...] = (scope.tenant, indexed.number, *keys)
-    bounds = "{v}tenant = ? AND {v}attribute = ? AND {v}key " + wanted
-    select = f"SELECT pk FROM {indexed.table} WHERE {bounds.format(v='')}"
-    check = f"EXISTS (SELECT 1 FROM {indexed.table} v WHERE {bounds.format(v='v.')} AND v.pk = r.pk)"
-    path = indexed.path
-    many = path.attribute.multi_valued or path.leaf.multi_valued
-    rank = Rank.FEW if indexed.listed or len(keys) > 1 else Rank.ONE
-    ordered = len(keys) == 1 and not many
-    return Rows(select, parameters, check, parameters, rank, ordered=ordered, quick=True)
+    rank = Rank.ONE if one and not indexed.listed else Rank.FEW
+    return Rows(select, parameters, check, parameters, rank, ordered=one and indexed.is_single, quick=True)
 
 
 def _compared(indexed: Indexed, test: Test, scope: Scope) -> Rows:

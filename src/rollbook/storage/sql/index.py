@@ -39,7 +39,7 @@ KEPT = 480
 """How much of a long key is kept, before a digest that keeps equality exact."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Indexed:
     """An attribute in the index: its number, and whether `unique_value` holds it, and `value` as well."""
 
@@ -47,6 +47,25 @@ class Indexed:
     path: AttributePath
     unique: bool
     listed: bool
+
+    @cached_property
+    def is_single(self) -> bool:
+        """Whether a resource has at most one value of it."""
+        return not self.path.attribute.multi_valued and not self.path.leaf.multi_valued
+
+    @cached_property
+    def equal(self) -> tuple[str, str]:
+        """A SELECT of resources with a value, and the same as a condition on `r`: both take tenant, number, key."""
+        return self.equal_to("= ?")
+
+    def equal_to(self, wanted: str) -> tuple[str, str]:
+        """The same for any condition on the key."""
+        select = f"SELECT pk FROM {self.table} WHERE tenant = ? AND attribute = ? AND key {wanted}"
+        check = (
+            f"EXISTS (SELECT 1 FROM {self.table} v"
+            f" WHERE v.tenant = ? AND v.attribute = ? AND v.key {wanted} AND v.pk = r.pk)"
+        )
+        return select, check
 
     @property
     def table(self) -> str:
@@ -97,8 +116,11 @@ def index_rows(index: TypeIndex, document: JsonObject) -> Rows:
     listed: set[tuple[int, bytes, int]] = set()
     uniques: set[tuple[int, bytes]] = set()
     for indexed in index.attributes:
-        leaf = indexed.path.leaf
-        for element, value in values(indexed.path, document):
+        path, leaf = indexed.path, indexed.path.leaf
+        holder = document.get(path.urn) if path.urn else document
+        if not holder or path.attribute.name not in holder:
+            continue
+        for element, value in values(path, document):
             try:
                 key = cut(compare.key(leaf, value))
             except InvalidValue:  # stored before its attribute changed type: equal to nothing
@@ -174,9 +196,8 @@ def type_index(resource_type: ResourceType, numbers: Mapping[str, int]) -> TypeI
     for path in indexed_paths(resource_type):
         unique = is_unique(path)
         many = path.attribute.multi_valued or path.leaf.multi_valued
-        attributes.append(
-            Indexed(numbers[f"{resource_type.name}:{path.text}"], path, unique, not unique or many)
-        )
+        number = numbers[f"{resource_type.name}:{path.text}"]
+        attributes.append(Indexed(number, path, unique, listed=not unique or many))
     return TypeIndex(resource_type, tuple(attributes), numbers[f"{resource_type.name}:schemas"])
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rollbook.protocol.errors import Uniqueness
 from rollbook.storage.links import Figures, Link, MemberChanges, Outcome, Progress, Ranks, Run, State
-from rollbook.storage.sql import link_marks, link_members, runs
+from rollbook.storage.sql import link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
 
 _COLUMNS = (
@@ -24,6 +23,17 @@ _CLAIM = f"""
 _FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?
     WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
+"""
+_DEPENDENTS = """
+    SELECT type, id FROM link WHERE tenant = ? AND target = ? AND (
+        pk IN (SELECT pk FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ?)
+        OR pk IN (
+            SELECT membership.container FROM resource
+            JOIN membership ON membership.tenant = ? AND membership.member = resource.pk
+            WHERE resource.tenant = ? AND resource.id = ?
+        )
+    )
+    ORDER BY pk
 """
 _ALL = """
     SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
@@ -127,12 +137,16 @@ class SqlLinks:
             tenant,
             target,
             link,
-            lambda conn: _keep_remote_id(conn, tenant, target, link, remote_id, now, inherit=inherit),
+            lambda conn: link_outcomes.keep_remote_id(
+                conn, tenant, target, link, remote_id, now, inherit=inherit
+            ),
         )
 
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record the outcome; if the link was marked meanwhile it is ready again."""
-        return await self._database.write(lambda conn: _finish(conn, tenant, target, link, outcome))
+        return await self._database.write(
+            lambda conn: link_outcomes.finish(conn, tenant, target, link, outcome)
+        )
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record a failure, or that it is to be tried again; what was confirmed before stays as it was."""
@@ -142,7 +156,9 @@ class SqlLinks:
 
     async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
-        return await self._held(tenant, target, link, lambda conn: _drop(conn, tenant, target, link, now))
+        return await self._held(
+            tenant, target, link, lambda conn: link_outcomes.drop(conn, tenant, target, link, now)
+        )
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
         """The link of a resource, or None."""
@@ -159,6 +175,13 @@ class SqlLinks:
             return {own: row[0] for own, row in rows if row is not None and row[0] is not None}
 
         return self._database.read_now(work)
+
+    async def count_accounts(self, tenant: int, target: int, remote_ids: Sequence[str]) -> int:
+        """How many of these accounts belong to a link."""
+        sql = "SELECT 1 FROM link WHERE tenant = ? AND target = ? AND type IN ('User', 'Group') AND remote_id = ?"
+        return await self._database.read(
+            lambda conn: sum(conn.one(sql, (tenant, target, own)) is not None for own in remote_ids)
+        )
 
     async def member_changes(
         self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
@@ -219,6 +242,13 @@ class SqlLinks:
 
         return await self._database.read(work)
 
+    async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
+        """The (resource type, id) of resources with links whose documents name this one."""
+        rows = await self._database.read(
+            lambda conn: conn.all(_DEPENDENTS, (tenant, target, tenant, target, id, tenant, tenant, id))
+        )
+        return [(row[0], row[1]) for row in rows]
+
     async def figures(self, tenant: int, target: int) -> Figures:
         """Counts for people."""
 
@@ -274,106 +304,3 @@ def _link(row: Row) -> Link:
     values = list(row)
     values[3], values[10], values[11] = State(row[3]), bool(row[10]), bool(row[11])
     return Link(*values)
-
-
-def _keep_remote_id(
-    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool
-) -> None:
-    own = (tenant, target, link.key)
-    old = conn.one("SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?", own)
-    link_members.forget_group(conn, tenant, target, link.key)
-    if old and old[0] is not None:
-        link_members.forget_account(conn, tenant, target, old[0])
-    if remote_id is not None:
-        _free(conn, tenant, target, link, remote_id, inherit=inherit)
-    conn.run(
-        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = 0, members_read = 0"
-        " WHERE tenant = ? AND target = ? AND pk = ?",
-        (remote_id, *own),
-    )
-    link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
-
-
-def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str, *, inherit: bool) -> None:
-    """Take the account from the link of a resource that is gone, if it may be inherited.
-
-    Raises:
-        Uniqueness: it may not, or the resource is alive.
-    """
-    holder = conn.one(
-        "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
-        " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
-        (tenant, target, link.resource_type, remote_id, link.key),
-    )
-    if holder is None:
-        return
-    key, owner, alive = holder
-    if alive is not None or not inherit:
-        raise Uniqueness(f"account {remote_id} belongs to {link.resource_type} {owner} already")
-    link_members.forget_group(conn, tenant, target, key)
-    conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
-    conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
-
-
-def _drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> None:
-    link_members.forget_group(conn, tenant, target, link.key)
-    _keep_references(conn, tenant, target, link, frozenset())
-    marked = conn.run(
-        "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
-        " disabled = 0, members_read = 0, error = NULL"
-        " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
-        (now, tenant, target, link.key, link.marked),
-    )
-    if not marked:
-        conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key))
-
-
-def _finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
-    state = outcome.state
-    if any(_has_account(conn, tenant, target, missed) for missed in outcome.missing):
-        state = State.READY  # what the document lacked came while it was being sent
-    changed = conn.run(
-        "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
-        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?"
-        " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'",
-        (
-            link.marked,
-            state,
-            state,
-            outcome.due,
-            outcome.attempts,
-            outcome.confirmed,
-            int(outcome.disabled),
-            outcome.error,
-            tenant,
-            target,
-            link.key,
-            link.fence,
-        ),
-    )
-    if changed:
-        _keep_references(conn, tenant, target, link, outcome.references)
-    return changed > 0
-
-
-def _has_account(conn: Connection, tenant: int, target: int, id: str) -> bool:
-    sql = "SELECT 1 FROM link WHERE tenant = ? AND target = ? AND id = ? AND remote_id IS NOT NULL"
-    return conn.one(sql, (tenant, target, id)) is not None
-
-
-def _keep_references(
-    conn: Connection, tenant: int, target: int, link: Link, references: frozenset[str]
-) -> None:
-    rows = conn.all(
-        "SELECT refers_to FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?",
-        (tenant, target, link.key),
-    )
-    present = {row[0] for row in rows}
-    conn.many(
-        "INSERT INTO link_reference (tenant, target, refers_to, pk) VALUES (?, ?, ?, ?)",
-        [(tenant, target, other, link.key) for other in references - present],
-    )
-    conn.many(
-        "DELETE FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ? AND pk = ?",
-        [(tenant, target, other, link.key) for other in present - references],
-    )

@@ -1,6 +1,7 @@
 """Statements that read resources, their members and their groups by key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 
@@ -8,7 +9,7 @@ from rollbook.protocol.errors import ScimError
 from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
-from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.connection import Connection, Parameters, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
 
@@ -16,28 +17,45 @@ COLUMNS = "pk, id, version, created, modified, body, extra"
 
 RESOURCE = f"SELECT {COLUMNS}, type FROM resource WHERE tenant = ? AND id = ?"
 
-RESOURCES = f"SELECT {COLUMNS} FROM resource WHERE pk IN ({SQLITE.each_number}) ORDER BY pk"
-
 _OTHER = "o.id, o.type, o.display"
 
+
+def _references(near: str, far: str) -> str:
+    """The other side of a resource's memberships, oldest first, as one value; takes a limit."""
+    return f"""(SELECT {SQLITE.references} FROM (
+        SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.{far}
+        WHERE m.tenant = r.tenant AND m.{near} = r.pk ORDER BY m.{far} LIMIT ?))"""
+
+
+WITH_MEMBERS, WITH_GROUPS = _references("container", "member"), _references("member", "container")
+
+
+WHOLE = {
+    (members, groups): f"""
+        SELECT {COLUMNS}, type, {WITH_MEMBERS if members else "?"}, {WITH_GROUPS if groups else "?"}
+        FROM resource r WHERE
+    """
+    for members in (False, True)
+    for groups in (False, True)
+}
+"""SELECT of resources up to the condition, by whether members and groups are wanted; takes two limits.
+
+One statement for all of it: another one costs more than what it would do here, and one sees one snapshot.
+"""
+
+BY_ID = "r.tenant = ? AND r.id = ?"
+BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
+
 GROUPS = f"""
-    SELECT m.member, {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.container
-    WHERE m.tenant = ? AND m.member = ? ORDER BY m.container LIMIT ?
+    SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.container
+    WHERE m.tenant = ? AND m.member = ? ORDER BY m.container
 """
 MEMBERS = f"""
-    SELECT m.container, {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.member
-    WHERE m.tenant = ? AND m.container = ? ORDER BY m.member LIMIT ?
-"""
-GROUPS_OF_MANY = f"""
-    SELECT m.member, {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.container
-    WHERE m.tenant = ? AND m.member IN ({SQLITE.each_number}) ORDER BY m.member, m.container LIMIT ?
-"""
-MEMBERS_OF_MANY = f"""
-    SELECT m.container, {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.member
-    WHERE m.tenant = ? AND m.container IN ({SQLITE.each_number}) ORDER BY m.container, m.member LIMIT ?
+    SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.member
+    WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
 """
 NAMED_MEMBERS = f"""
-    SELECT m.container, {_OTHER} FROM resource o
+    SELECT {_OTHER} FROM resource o
     CROSS JOIN membership m ON m.tenant = o.tenant AND m.container = ? AND m.member = o.pk
     WHERE o.tenant = ? AND o.id IN ({SQLITE.each_text})
 """
@@ -80,31 +98,47 @@ def record(
     return Record(row[1], resource_type.name, version, row[3], row[4], row[5], row[6], members, groups)
 
 
-def others(
-    connection: Connection, sql: str, tenant: int, pk: int, most: int = EVERYTHING
-) -> tuple[Member, ...]:
-    """Members (`MEMBERS`) or groups (`GROUPS`) of one resource, oldest first.
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """How resources are read: of one type, with members, groups or neither, at most so many of each."""
 
-    Raises:
-        TooLong: there are more than `most`.
-    """
-    rows = connection.all(sql, (tenant, pk, min(most + 1, EVERYTHING)))
-    if len(rows) > most:
-        raise TooLong(f"more than {most} memberships")
-    return tuple([Member(value, kind, display) for _, value, kind, display in rows])
+    layout: Layout
+    resource_type: ResourceType
+    members: bool
+    groups: bool
+    most: int = EVERYTHING
+
+    def read(self, connection: Connection, condition: str, parameters: Parameters) -> list[Record]:
+        """The resources of this type for which the condition on `r` holds.
+
+        Raises:
+            TooLong: one has more members or groups than that.
+        """
+        resource_type = self.resource_type
+        members = self.members and resource_type.memberships is not None
+        groups = self.groups and resource_type.derived is not None
+        limit = min(self.most + 1, EVERYTHING)
+        limits = (limit if members else None, limit if groups else None)
+        rows = connection.all(WHOLE[members, groups] + condition, (*limits, *parameters))
+        return [self._record(row) for row in rows if row[7] == resource_type.name]
+
+    def _record(self, row: Row) -> Record:
+        members = None if row[8] is None else self._references(row[8])
+        groups = None if row[9] is None else self._references(row[9])
+        return record(row, self.resource_type, self.layout, members, groups)
+
+    def _references(self, array: str) -> tuple[Member, ...]:
+        if array == "[]":
+            return ()
+        found = orjson.loads(array)
+        if len(found) > self.most:
+            raise TooLong(f"more than {self.most} memberships")
+        return tuple([Member(*parts) for parts in found])
 
 
-def others_of_many(
-    connection: Connection, sql: str, tenant: int, pks: Sequence[int], most: int = EVERYTHING
-) -> Mapping[int, tuple[Member, ...]]:
-    """The same for many resources (`MEMBERS_OF_MANY`, `GROUPS_OF_MANY`), by row key."""
-    rows = connection.all(sql, (tenant, listed(pks), min(most + 1, EVERYTHING)))
-    if len(rows) > most:
-        raise TooLong(f"more than {most} memberships")
-    found: dict[int, list[Member]] = {pk: [] for pk in pks}
-    for pk, value, kind, display in rows:
-        found[pk].append(Member(value, kind, display))
-    return {pk: tuple(members) for pk, members in found.items()}
+def others(connection: Connection, sql: str, tenant: int, pk: int) -> tuple[Member, ...]:
+    """Members (`MEMBERS`) or groups (`GROUPS`) of one resource, oldest first."""
+    return tuple([Member(*row) for row in connection.all(sql, (tenant, pk))])
 
 
 def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> dict[str, Member]:
@@ -114,7 +148,7 @@ def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> di
     if not scope.ids:
         return {}
     rows = connection.all(NAMED_MEMBERS, (pk, tenant, listed(sorted(scope.ids))))
-    return {value: Member(value, kind, display) for _, value, kind, display in rows}
+    return {value: Member(value, kind, display) for value, kind, display in rows}
 
 
 def labels(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, str]:

@@ -29,7 +29,13 @@ def end(
     """Note how a run ended."""
     conn.run(
         "UPDATE run SET ended = ?, counts = ?, error = ? WHERE tenant = ? AND number = ?",
-        (now, orjson.dumps(dict(counts)).decode(), error, tenant, run.number),
+        (
+            now,
+            orjson.dumps({str(name): count for name, count in counts.items()}).decode(),
+            error,
+            tenant,
+            run.number,
+        ),
     )
 
 

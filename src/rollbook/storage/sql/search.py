@@ -1,22 +1,20 @@
 """Runs what `compile` made: pages with exact totals; documents are looked at where no index serves, within limits."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rollbook.protocol.errors import TooMany
 from rollbook.protocol.match import matches
 from rollbook.protocol.query import Query
 from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
-from rollbook.protocol.resource import Member
 from rollbook.storage.base import Found, Record
 from rollbook.storage.documents import mentions, view
 from rollbook.storage.sql import reads
-from rollbook.storage.sql.compile import compile_filter
-from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.compile import Plan, compile_filter
+from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.reads import EVERYTHING, TooLong
-from rollbook.storage.sql.row_sets import Rank, Rows, Scope
+from rollbook.storage.sql.reads import EVERYTHING, TooLong, Whole
+from rollbook.storage.sql.row_sets import Rows, Scope
 
 COUNTED = "SELECT resources FROM counter WHERE tenant = ? AND type = ?"
 HAS_LONG = "SELECT 1 FROM value WHERE tenant = ? AND attribute = ? LIMIT 1"
@@ -37,7 +35,7 @@ NEAR_INDEX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search of one tenant. `near` ones raise `TooLong` rather than hold up the event loop."""
+    """One search of one tenant; `looked_at` is the most documents it may look at for want of an index."""
 
     layout: Layout
     tenant: int
@@ -45,12 +43,19 @@ class Search:
     members: bool
     groups: bool
     looked_at: int
-    near: bool
 
-    @property
-    def most(self) -> int:
-        """Memberships that may be read along."""
-        return FEW if self.near else EVERYTHING
+    def plan(self, connection: Connection) -> Plan:
+        """How to find the matches."""
+
+        def has_long(number: int) -> bool:
+            return connection.one(HAS_LONG, (self.tenant, -number)) is not None
+
+        index = self.layout.index(self.query.resource_type.name)
+        return compile_filter(self.query.filter, Scope(self.tenant, self.layout, index, has_long))
+
+    def whole(self, most: int) -> Whole:
+        """How the page's resources are read."""
+        return Whole(self.layout, self.query.resource_type, self.members, self.groups, most)
 
     @property
     def window(self) -> slice:
@@ -59,30 +64,34 @@ class Search:
         return slice(start, start + self.query.page.count)
 
 
-def find(connection: Connection, search: Search) -> Found:
+def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
+    """The resource found by its key, in one statement.
+
+    Raises:
+        TooLong: it has many members.
+    """
+    rows = plan.rows
+    found = search.whole(FEW).read(connection, f"r.pk IN ({rows.select})", rows.parameters)
+    return Found(len(found), found[search.window])
+
+
+def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> Found:
     """One page of matches, and how many there are.
 
     Raises:
         TooMany: more documents than allowed would have to be looked at.
-        TooLong: `near` was asked for, and it would not be quick.
+        TooLong: it was to be done on the event loop (`near`), and would not be quick.
     """
-    query = search.query
-    index = search.layout.index(query.resource_type.name)
-
-    def has_long(number: int) -> bool:
-        return connection.one(HAS_LONG, (search.tenant, -number)) is not None
-
-    plan = compile_filter(query.filter, Scope(search.tenant, search.layout, index, has_long))
-    for rows in (plan.narrow, plan.rows):
-        if rows is not None and rows.rank <= Rank.FEW:
-            pks = _few(connection, rows)
-            if pks is not None:
-                return _of_candidates(connection, search, pks, exact=rows.exact)
-    if search.near and not _is_near_page(plan.rows, query):
+    whole = search.whole(FEW if near else EVERYTHING)
+    few = None if plan.narrow is None else _few(connection, plan.narrow)
+    if plan.narrow is not None and few is not None:
+        return _of_candidates(connection, search, whole, few, exact=plan.narrow.exact)
+    if near and not _is_near_page(plan.rows, search.query):
         raise TooLong("neither a look-up nor a first page")
     if plan.rows.exact:
-        return _of_exact(connection, search, plan.rows)
-    return _of_candidates(connection, search, _candidates(connection, search, plan.rows), exact=False)
+        return _of_exact(connection, search, whole, plan.rows)
+    candidates = _candidates(connection, search, plan.rows)
+    return _of_candidates(connection, search, whole, candidates, exact=False)
 
 
 def _is_near_page(rows: Rows, query: Query) -> bool:
@@ -108,18 +117,20 @@ def _few(connection: Connection, rows: Rows) -> Sequence[int] | None:
     return [pk for (pk,) in found] if len(found) <= FEW else None
 
 
-def _of_exact(connection: Connection, search: Search, rows: Rows) -> Found:
+def _of_exact(connection: Connection, search: Search, whole: Whole, rows: Rows) -> Found:
     """The page of a set that needs no look at documents."""
     page = search.query.page
     skipped = page.start_index - 1
-    found = connection.all(page_sql(rows), (*rows.parameters, page.count, skipped))
+    found = whole.read(
+        connection, f"r.pk IN ({page_sql(rows)}) ORDER BY r.pk", (*rows.parameters, page.count, skipped)
+    )
     if rows.is_every:
         total = _counted(connection, search)
     elif found and len(found) < page.count:
         total = skipped + len(found)  # the page is the last one
     else:
         (total,) = connection.all(count_sql(rows), rows.parameters)[0]
-    return Found(total, _records(connection, search, _rows(connection, [pk for (pk,) in found])))
+    return Found(total, found)
 
 
 def _counted(connection: Connection, search: Search) -> int:
@@ -141,32 +152,30 @@ def _candidates(connection: Connection, search: Search, rows: Rows) -> Sequence[
     )
 
 
-def _of_candidates(connection: Connection, search: Search, pks: Sequence[int], *, exact: bool) -> Found:
+def _of_candidates(
+    connection: Connection, search: Search, whole: Whole, pks: Sequence[int], *, exact: bool
+) -> Found:
     """The page among candidates, each looked at unless it is known to match."""
-    if exact:
-        rows = _rows(connection, pks[search.window])
-        return Found(len(pks), _records(connection, search, rows))
-    total, page = 0, search.window
-    kept: list[Row] = []
-    for row in _matching(connection, search, pks):
-        if page.start <= total < page.stop:
-            kept.append(row)
-        total += 1
-    return Found(total, _records(connection, search, kept))
+    if not exact:
+        pks = list(_matching(connection, search, pks))
+    return Found(len(pks), _read(connection, whole, pks[search.window]))
 
 
-def _matching(connection: Connection, search: Search, pks: Sequence[int]) -> Iterator[Row]:
+def _matching(connection: Connection, search: Search, pks: Sequence[int]) -> Iterator[int]:
+    """Those of the candidates that match, seen in their documents."""
     condition, resource_type = search.query.filter, search.query.resource_type
     if condition is None:
         return
-    members = _looks_at(condition, resource_type.memberships)
-    groups = _looks_at(condition, resource_type.derived)
-    remaining = iter(pks)
-    while batch := list(islice(remaining, BATCH)):
-        rows = _rows(connection, batch)
-        for row, record in zip(rows, _joined(connection, search, rows, members, groups), strict=True):
+    whole = replace(
+        search.whole(LOOKED_AT),
+        members=_looks_at(condition, resource_type.memberships),
+        groups=_looks_at(condition, resource_type.derived),
+    )
+    for at in range(0, len(pks), BATCH):
+        batch = pks[at : at + BATCH]
+        for pk, record in zip(batch, _read(connection, whole, batch), strict=True):
             if matches(condition, view(record, resource_type)):
-                yield row
+                yield pk
 
 
 def _looks_at(node: ResolvedFilter, name: str | None) -> bool:
@@ -180,33 +189,5 @@ def _looks_at(node: ResolvedFilter, name: str | None) -> bool:
             return any(_looks_at(term, name) for term in terms)
 
 
-def _rows(connection: Connection, pks: Sequence[int]) -> list[Row]:
-    return connection.all(reads.RESOURCES, (reads.listed(pks),)) if pks else []
-
-
-def _records(connection: Connection, search: Search, rows: list[Row]) -> list[Record]:
-    return _joined(connection, search, rows, search.members, search.groups)
-
-
-def _joined(
-    connection: Connection, search: Search, rows: list[Row], members: bool, groups: bool
-) -> list[Record]:
-    """The records of rows, with members and groups if wanted and if the type has them."""
-    resource_type = search.query.resource_type
-    pks = [row[0] for row in rows]
-    found_members = _related(
-        connection, search, reads.MEMBERS_OF_MANY, pks, members and resource_type.memberships
-    )
-    found_groups = _related(connection, search, reads.GROUPS_OF_MANY, pks, groups and resource_type.derived)
-    return [
-        reads.record(row, resource_type, search.layout, found_members.get(row[0]), found_groups.get(row[0]))
-        for row in rows
-    ]
-
-
-def _related(
-    connection: Connection, search: Search, sql: str, pks: Sequence[int], wanted: object
-) -> Mapping[int, tuple[Member, ...]]:
-    if not wanted or not pks:
-        return {}
-    return reads.others_of_many(connection, sql, search.tenant, pks, search.most)
+def _read(connection: Connection, whole: Whole, pks: Sequence[int]) -> list[Record]:
+    return whole.read(connection, reads.BY_KEYS, (reads.listed(pks),)) if pks else []

@@ -89,6 +89,8 @@ class SqliteConnection:
             self._apsw = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
             self._execute = self._apsw.execute
             self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
+            # Without this guarantee SQLite prepares many statements anew each time a parameter changes.
+            self._apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             for pragma in _PRAGMAS:
                 self._apsw.execute(pragma).fetchall()
         except apsw.Error as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import StoreUnavailable
@@ -14,12 +13,9 @@ from rollbook.storage.sql import files, layout, reads, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.reads import EVERYTHING, GROUPS, MEMBERS, TooLong
-from rollbook.storage.sql.search import LOOKED_AT, Search, find
+from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Whole
+from rollbook.storage.sql.search import LOOKED_AT, Search, find, look_up
 from rollbook.storage.sql.sqlite import SqliteDatabase
-
-T = TypeVar("T")
-Answer_co = TypeVar("Answer_co", covariant=True)
 
 NEAR = 256
 """Most memberships that are read along on the event loop."""
@@ -35,12 +31,6 @@ def open_store(url: str, catalog: Catalog | None) -> "SqlStore":
         StoreUnavailable: the URL is of a form not known here.
     """
     return SqlStore(files.database_path(url), catalog)
-
-
-class _Read(Protocol[Answer_co]):
-    """A read that may raise `TooLong` when it is asked to be quick."""
-
-    def __call__(self, connection: Connection, *, near: bool) -> Answer_co: ...
 
 
 class SqlStore:
@@ -78,41 +68,29 @@ class SqlStore:
         self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
     ) -> Record | None:
         """The resource, or None, with its members and groups if asked for."""
-        members = members and resource_type.memberships is not None
-        groups = groups and resource_type.derived is not None
 
         def read(connection: Connection, *, near: bool) -> Record | None:
-            most = NEAR if near else EVERYTHING
-            row = reads.row_of(connection, tenant, resource_type, id)
-            if row is None:
-                return None
-            return reads.record(
-                row,
-                resource_type,
-                self._layout,
-                reads.others(connection, MEMBERS, tenant, row[0], most) if members else None,
-                reads.others(connection, GROUPS, tenant, row[0], most) if groups else None,
-            )
+            whole = Whole(self._layout, resource_type, members, groups, NEAR if near else EVERYTHING)
+            found = whole.read(connection, BY_ID, (tenant, id))
+            return found[0] if found else None
 
-        return await self._soon(read, snapshot=members)  # members belong to the version
+        try:
+            return self.database.read_now(lambda connection: read(connection, near=True))
+        except TooLong:
+            return await self.database.read(lambda connection: read(connection, near=False))
 
     async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
         """One page of matches, in order of creation."""
-
-        def read(connection: Connection, *, near: bool) -> Found:
-            return find(
-                connection, Search(self._layout, tenant, query, members, groups, self._looked_at, near)
-            )
-
-        return await self._soon(read, snapshot=True)
-
-    async def _soon(self, read: _Read[T], *, snapshot: bool) -> T:
-        """Read on the event loop, or in a thread if that turns out to take longer."""
-
+        search = Search(self._layout, tenant, query, members, groups, self._looked_at)
+        plan = self.database.read_now(search.plan)
         try:
-            return self.database.read_now(lambda connection: read(connection, near=True), snapshot=snapshot)
+            if plan.is_look_up:
+                return self.database.read_now(lambda connection: look_up(connection, search, plan))
+            return self.database.read_now(
+                lambda connection: find(connection, search, plan, near=True), snapshot=True
+            )
         except TooLong:
-            return await self.database.read(lambda connection: read(connection, near=False))
+            return await self.database.read(lambda connection: find(connection, search, plan, near=False))
 
     async def insert(
         self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author

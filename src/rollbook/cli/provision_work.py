@@ -1,0 +1,222 @@
+"""What the provisioning commands do, without printing any of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from rollbook.app import now, opened
+from rollbook.operations.context import DEFAULT_TENANT
+from rollbook.provisioning import model
+from rollbook.provisioning.config import load_config
+from rollbook.provisioning.delivery import Engine
+from rollbook.provisioning.directory import pull
+from rollbook.provisioning.hub import Hub
+from rollbook.provisioning.items import Item
+from rollbook.provisioning.line import Report, Watch
+from rollbook.provisioning.names import suggest
+from rollbook.provisioning.preview import Preview, Previewer
+from rollbook.provisioning.report import PersonChange, PullReport
+from rollbook.provisioning.sources import source_of
+from rollbook.provisioning.sources.base import SourceError
+from rollbook.provisioning.status import SourceStatus, TargetStatus, target_status
+from rollbook.provisioning.targets.scim import connect
+from rollbook.provisioning.worker import Worker, first_of
+from rollbook.settings import Settings, SettingsError, choose_database
+from rollbook.storage.ids import new_id
+from rollbook.storage.sql.copies import opened_copy
+from rollbook.storage.sql.links import SqlLinks
+from rollbook.storage.sql.source_records import SqlSourceRecords
+from rollbook.storage.sql.store import SqlStore
+
+Named = TypeVar("Named")
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What a pull did, or why it could not."""
+
+    source: str
+    report: PullReport | None
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was left out."""
+        return self.report is None or bool(self.report.problems)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did at sources and targets."""
+
+    sources: Sequence[SourceReport]
+    targets: Sequence[Report]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is left undone."""
+        return any(source.failed for source in self.sources) or any(target.failed for target in self.targets)
+
+
+@dataclass
+class Planned:
+    """The figures of a plan."""
+
+    sources: list[SourceReport] = field(default_factory=list)
+    targets: list[Preview] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a source or a target could not be looked at."""
+        return any(source.report is None for source in self.sources) or any(
+            preview.stopped for preview in self.targets
+        )
+
+    @property
+    def pending(self) -> bool:
+        """Whether apply would change anything."""
+        return any(source.report and source.report.changes for source in self.sources) or any(
+            preview.pending for preview in self.targets
+        )
+
+
+class PlanWatch(Protocol):
+    """Whoever is told of a plan while it is made."""
+
+    def source(self, source: model.Source) -> None:
+        """A source is looked at."""
+
+    def person(self, change: PersonChange) -> None:
+        """What a pull would do."""
+
+    def target(self, target: model.Target) -> None:
+        """A target is looked at."""
+
+    def item(self, item: Item) -> None:
+        """What a run would do."""
+
+
+class Desk:
+    """The configuration and the open hub."""
+
+    def __init__(self, config: model.Config, store: SqlStore) -> None:
+        self.config = config
+        self._store = store
+
+    async def pull(self, names: Iterable[str], *, dry_run: bool = False) -> list[SourceReport]:
+        """Read sources into the hub; one that fails stops no other."""
+        chosen = _chosen("source", self.config.sources, names)
+        return [await self._pull(self._store, source, lambda _: None, dry_run=dry_run) for source in chosen]
+
+    async def apply(self, names: Iterable[str], watch: Watch, *, read_sources: bool, retry: bool) -> Applied:
+        """Read the sources, then bring targets up to date. A source that fails leaves the hub as it is."""
+        targets = _chosen("target", self.config.targets, names)
+        sources = await self.pull([]) if read_sources else []
+        worker = Worker(self._engine(self._store), connect, watch=watch)
+        return Applied(sources, await worker.run(targets, unpark=retry))
+
+    async def plan(self, names: Iterable[str], watch: PlanWatch, *, read_sources: bool) -> Planned:
+        """What apply would do. Changes of sources are carried out on a copy of the hub, and lost with it."""
+        targets = _chosen("target", self.config.targets, names)
+        planned = Planned()
+        for source in self.config.sources.values() if read_sources else ():
+            watch.source(source)
+            planned.sources.append(await self._pull(self._store, source, watch.person, dry_run=True))
+        if any(source.report and source.report.changes for source in planned.sources):
+            async with opened_copy(self._store, self._store.catalog) as copy:
+                for source in self.config.sources.values():
+                    await self._pull(copy, source, lambda _: None, dry_run=False)
+                await self._preview(copy, targets, planned, watch)
+        else:
+            await self._preview(self._store, targets, planned, watch)
+        return planned
+
+    async def status(self, names: Iterable[str]) -> tuple[list[SourceStatus], list[TargetStatus]]:
+        """How sources and targets stand."""
+        links, catalog = SqlLinks(self._store.database), self._store.catalog
+        sources = [
+            SourceStatus(name, await links.last_run(DEFAULT_TENANT, "pull", name))
+            for name in self.config.sources
+        ]
+        targets = [
+            await target_status(self._store, links, catalog, DEFAULT_TENANT, target.name, now())
+            for target in _chosen("target", self.config.targets, names)
+        ]
+        return sources, targets
+
+    def _engine(self, store: SqlStore) -> Engine:
+        return Engine(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), now, asyncio.sleep)
+
+    async def _pull(
+        self, store: SqlStore, source: model.Source, watch: Callable[[PersonChange], None], *, dry_run: bool
+    ) -> SourceReport:
+        hub = Hub(store, SqlSourceRecords(store.database), store.catalog, DEFAULT_TENANT, now, new_id)
+        links, started = SqlLinks(store.database), now()
+        run = None if dry_run else await links.begin_run(DEFAULT_TENANT, "pull", source.name, started)
+        report: PullReport | None = None
+        error: str | None = None
+        try:
+            report = await pull(source, source_of(source), hub, dry_run=dry_run, observe=watch)
+        except SourceError as failure:
+            error = failure.detail
+        if run is not None:
+            await links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+        return SourceReport(source.name, report, error, (now() - started) / 1000)
+
+    async def _preview(
+        self, store: SqlStore, targets: Sequence[model.Target], planned: Planned, watch: PlanWatch
+    ) -> None:
+        for target in targets:
+            watch.target(target)
+            try:
+                far = connect(target)
+            except ValueError as error:
+                planned.targets.append(Preview(target.name, stopped=str(error)))
+                continue
+            previewer = Previewer(self._engine(store), target, far)
+            try:
+                async for item in previewer.items():
+                    watch.item(item)
+            except BaseExceptionGroup as errors:
+                raise first_of(errors) from None
+            finally:
+                await far.close()
+            planned.targets.append(previewer.preview)
+
+
+@asynccontextmanager
+async def opened_desk(
+    config: Path, database: str | None, schemas: Path | None, environment: Mapping[str, str]
+) -> AsyncIterator[Desk]:
+    """The hub, open, and its configuration.
+
+    Raises:
+        ConfigError: with every mistake in the file.
+    """
+    url, origin = choose_database(database, environment)
+    settings = Settings(database=url, database_origin=origin, schemas=schemas)
+    async with opened(settings) as store:
+        yield Desk(load_config(config, store.catalog, environment), store)
+
+
+def _chosen(kind: str, known: Mapping[str, Named], names: Iterable[str]) -> list[Named]:
+    wanted = list(dict.fromkeys(names)) or list(known)
+    for name in wanted:
+        if name not in known:
+            near = suggest(name, known)
+            advice = f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise SettingsError(f"there is no {kind} {name!r} in the configuration; {advice}")
+    return [known[name] for name in wanted]
+
+
+def _figures(report: PullReport | None) -> dict[str, int]:
+    if report is None:
+        return {}
+    names = ("rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held")
+    return {name: getattr(report, name) for name in names} | {
+        "problems": len(report.problems) + report.unlisted
+    }

@@ -1,0 +1,263 @@
+"""What a run would do at a target, by the same decisions, without writing there or in the links (I-27)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rollbook.client import ScimResource
+from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
+from rollbook.provisioning import model
+from rollbook.provisioning.delivery import (
+    Engine,
+    Work,
+    describe,
+    find_account,
+    read_wish,
+    situation_of,
+    want_of,
+)
+from rollbook.provisioning.items import Action, Item
+from rollbook.provisioning.model import Leave
+from rollbook.provisioning.plan import Create, NoChange, Step, plan
+from rollbook.provisioning.reach import groups_count, reach_digest
+from rollbook.provisioning.retry import explain, hint
+from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.wanted import Kind, Wish, kinds_of, record_label
+from rollbook.storage.links import Link, Progress, State
+
+_PAGE = 200
+_PARKED_TOLD = 200
+
+
+@dataclass
+class Preview:
+    """The figures of a preview. `stopped` says why it ended early, None if it did not."""
+
+    target: str
+    counts: Counter[str] = field(default_factory=Counter)
+    stopped: str | None = None
+    hint: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a run would change anything."""
+        return any(
+            self.counts[action]
+            for action in Action
+            if action not in {Action.NOTHING, Action.KEEP, Action.PARK}
+        )
+
+
+class Previewer:
+    """A preview of one target, to be walked through once."""
+
+    def __init__(self, engine: Engine, target: model.Target, far: Target) -> None:
+        self.preview = Preview(target.name)
+        self._engine = engine
+        self._target = target
+        self._far = far
+        self._kinds = kinds_of(target, engine.catalog)
+        self._progress: Progress | None = None
+        self._parallel = asyncio.Semaphore(target.concurrency)
+        self._created: dict[str, str] = {}
+        """Hub id → stand-in for the account, of everybody who would get one."""
+
+    async def items(self) -> AsyncIterator[Item]:
+        """What would be done, users before groups; nothing for what stays as it is.
+
+        Raises:
+            StoreUnavailable: our own database cannot be read.
+        """
+        self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
+        everything = await self._looks_at_everything()
+        seen: set[str] = set()
+        woken: dict[str, set[str]] = {name: set() for name in self._kinds}
+        for kind in sorted(self._kinds.values(), key=lambda kind: kind.rank):
+            async for page in self._pages(kind, all=everything):
+                for item in await self._look(kind, page):
+                    seen.add(item.id)
+                    if item.action in {Action.CREATE, Action.DELETE}:
+                        await self._wake(item.id, woken)
+                    if self._count(item):
+                        yield item
+            again = sorted(woken[kind.resource_type.name] - seen)
+            for item in await self._look(kind, [(own, await self._link(own)) for own in again]):
+                if self._count(item):
+                    yield item
+        async for item in self._parked(seen):
+            yield item
+
+    async def _looks_at_everything(self) -> bool:
+        progress, engine = self._progress, self._engine
+        if progress is None or progress.walked is not None:
+            return True
+        if progress.digest != reach_digest(self._target, engine.catalog, engine.today):
+            return True
+        behind = await engine.store.last_change(engine.tenant) > progress.position
+        return behind and any(groups_count(kind) for kind in self._kinds.values())
+
+    async def _pages(self, kind: Kind, *, all: bool) -> AsyncIterator[Sequence[tuple[str, Link | None]]]:
+        after = 0
+        while self.preview.stopped is None:
+            page = await self._engine.links.pending(
+                self._engine.tenant, self._progress, kind.resource_type.name, after, _PAGE, all=all
+            )
+            if not page:
+                return
+            after = page[-1][0]
+            yield [(own, link) for _, own, link in page]
+
+    async def _wake(self, id: str, woken: Mapping[str, set[str]]) -> None:
+        if self._progress is not None:
+            for resource_type, other in await self._engine.links.dependents(
+                self._engine.tenant, self._progress.number, id
+            ):
+                woken.get(resource_type, set()).add(other)
+
+    async def _link(self, id: str) -> Link | None:
+        if self._progress is None:
+            return None
+        return await self._engine.links.link(self._engine.tenant, self._progress.number, id)
+
+    async def _look(self, kind: Kind, page: Sequence[tuple[str, Link | None]]) -> list[Item]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._one(kind, own, link)) for own, link in page]
+        return [item for task in tasks if (item := task.result()) is not None]
+
+    def _count(self, item: Item) -> bool:
+        """Count an item; whether people want to see it."""
+        self.preview.counts[item.action] += 1
+        return item.action is not Action.NOTHING
+
+    async def _one(self, kind: Kind, id: str, link: Link | None) -> Item | None:
+        name = kind.resource_type.name
+        link = link or Link(0, id, name, State.READY, 0, 0, 0, 0)
+        async with self._parallel:
+            if self.preview.stopped is not None:
+                return None
+            try:
+                return await self._decide(kind, link)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - told as a line, as a run would (C-8-02)
+                return await self._refused(kind, link, error)
+
+    async def _refused(self, kind: Kind, link: Link, error: Exception) -> Item | None:
+        if isinstance(error, TargetError | Unauthorized):
+            self.preview.stopped, self.preview.hint = explain(error), hint(error)
+            return None
+        record = await self._engine.store.get(self._engine.tenant, kind.resource_type, link.id, members=False)
+        label = None if record is None else record_label(record, kind.resource_type)
+        return Item(
+            self._target.name,
+            link.resource_type,
+            link.id,
+            label or link.id,
+            Action.PARK,
+            failure=explain(error),
+            hint=hint(error),
+        )
+
+    async def _decide(self, kind: Kind, link: Link) -> Item:
+        wish = await read_wish(self._engine, kind, link.id)
+        want = want_of(kind, wish, await self._accounts(kind, wish), self._target.leave)
+        work = Work(link, kind, want)
+        step: Step = NoChange()
+        if link.confirmed != want.digest or link.remote_id is None:
+            work, account = await self._present(work)
+            step = plan(situation_of(work, self._target.leave, None if account is None else account.body))
+        if isinstance(step, Create):
+            self._created[link.id] = f"account of {work.label}"
+        return describe(self._target.name, work, step, await self._moved(work, step))
+
+    async def _accounts(self, kind: Kind, wish: Wish) -> Mapping[str, str]:
+        """Accounts of those referred to; a stand-in for those that a run would make."""
+        found = dict(await self._remote_ids(sorted(wish.references)))
+        for missing in wish.references - found.keys():
+            if missing not in self._created:
+                other = await read_wish(self._engine, kind, missing)
+                if other.left is None:
+                    self._created[missing] = f"account of {other.label or missing}"
+            if missing in self._created:
+                found[missing] = self._created[missing]
+        return found
+
+    async def _remote_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
+        if self._progress is None:
+            return {}
+        return await self._engine.links.remote_ids(self._engine.tenant, self._progress.number, ids)
+
+    async def _present(self, work: Work) -> tuple[Work, ScimResource | None]:
+        """As a delivery finds it, with nothing recorded."""
+        remote_id, left = work.link.remote_id, work.want.wish.left
+        if remote_id is not None:
+            if left is not None and self._target.leave is not Leave.DISABLE:
+                return work, ScimResource(remote_id, None, None, {})
+            account = await self._far.read(work.kind, remote_id)
+            if account is not None:
+                return work, account
+            work = replace(work, link=replace(work.link, remote_id=None, members_read=False))
+        if left is not None:
+            return work, None
+        account = await find_account(self._far, work)
+        if account is None:
+            return work, None
+        link = replace(work.link, remote_id=account.id, members_read=False)
+        return replace(work, link=link, adopted=True), account
+
+    async def _moved(self, work: Work, step: Step) -> tuple[int, int]:
+        """How many members a group would get and lose."""
+        left, leave = work.want.wish.left, self._target.leave
+        unmade = work.link.remote_id is None and not isinstance(step, Create)
+        if not work.kind.members or unmade or (left is not None and leave is not Leave.DISABLE):
+            return 0, 0
+        known = await self._known_members(work, step)
+        inside = set() if left is not None else await self._wanted_members(work)
+        added = len(inside - known)
+        if self._progress is None:
+            return added, 0
+        return added, await self._engine.links.count_accounts(
+            self._engine.tenant, self._progress.number, sorted(known - inside)
+        )
+
+    async def _known_members(self, work: Work, step: Step) -> set[str]:
+        if isinstance(step, Create) or work.link.remote_id is None:
+            return set()
+        if work.link.members_read and self._progress is not None:
+            number = self._progress.number
+            return set(await self._engine.links.known_members(self._engine.tenant, number, work.link))
+        return set(await self._far.read_members(work.kind, work.link.remote_id))
+
+    async def _wanted_members(self, work: Work) -> set[str]:
+        record = await self._engine.store.get(
+            self._engine.tenant, work.kind.resource_type, work.link.id, members=True, groups=False
+        )
+        ids = [member.value for member in (record.members if record else None) or ()]
+        accounts = await self._remote_ids(ids)
+        found = (accounts.get(own) or self._created.get(own) for own in ids)
+        return {account for account in found if account is not None}
+
+    async def _parked(self, seen: set[str]) -> AsyncIterator[Item]:
+        """What earlier runs had to give up, and a run would not touch."""
+        if self._progress is None:
+            return
+        links = self._engine.links
+        for link in await links.parked(self._engine.tenant, self._progress.number, _PARKED_TOLD):
+            kind = self._kinds.get(link.resource_type)
+            if link.id in seen or kind is None:
+                continue
+            record = await self._engine.store.get(
+                self._engine.tenant, kind.resource_type, link.id, members=False
+            )
+            reason, _, advice = (link.error or "").partition("\n")
+            self.preview.counts[Action.PARK] += 1
+            yield Item(
+                self._target.name,
+                link.resource_type,
+                link.id,
+                (record_label(record, kind.resource_type) if record else None) or link.id,
+                Action.PARK,
+                failure=reason,
+                hint=advice or None,
+            )

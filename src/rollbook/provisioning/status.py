@@ -1,0 +1,85 @@
+"""How sources and targets stand: figures for the command line and, later, the console. Reads only."""
+
+from dataclasses import dataclass
+
+from rollbook.protocol.catalog import Catalog
+from rollbook.provisioning.wanted import record_label
+from rollbook.storage.base import Store
+from rollbook.storage.links import LinkStore, Run, State
+
+
+@dataclass(frozen=True)
+class ParkedLink:
+    """Somebody nothing more happens to at a target, why, and what to try."""
+
+    resource_type: str
+    id: str
+    label: str
+    reason: str
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class TargetStatus:
+    """Figures of one target. `behind` is how many rows of the change log it has not looked at."""
+
+    target: str
+    done: int = 0
+    left: int = 0
+    ready: int = 0
+    waiting: int = 0
+    parked: int = 0
+    behind: int = 0
+    paused_until: int | None = None
+    paused_because: str | None = None
+    last_run: Run | None = None
+    problems: tuple[ParkedLink, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """One source and its last pull."""
+
+    source: str
+    last_run: Run | None = None
+
+
+async def target_status(
+    store: Store, links: LinkStore, catalog: Catalog, tenant: int, target: str, now: int, *, limit: int = 20
+) -> TargetStatus:
+    """The figures of a target, with at most `limit` of its parked links; all zero if nothing was done there yet."""
+    last_run = await links.last_run(tenant, "apply", target)
+    progress = await links.target(tenant, target)
+    if progress is None:
+        return TargetStatus(target, behind=await store.last_change(tenant), last_run=last_run)
+    figures = await links.figures(tenant, progress.number)
+    paused = progress.paused_until > now
+    ready = figures.states.get(State.READY, 0) + figures.states.get(State.CLAIMED, 0)
+    return TargetStatus(
+        target,
+        done=figures.states.get(State.DONE, 0),
+        left=figures.states.get(State.LEFT, 0),
+        ready=ready - figures.waiting,
+        waiting=figures.waiting,
+        parked=figures.states.get(State.PARKED, 0),
+        behind=await store.last_change(tenant) - progress.position,
+        paused_until=progress.paused_until if paused else None,
+        paused_because=progress.error if paused else None,
+        last_run=last_run,
+        problems=await _parked(store, links, catalog, tenant, progress.number, limit),
+    )
+
+
+async def _parked(
+    store: Store, links: LinkStore, catalog: Catalog, tenant: int, number: int, limit: int
+) -> tuple[ParkedLink, ...]:
+    found = []
+    for link in await links.parked(tenant, number, limit):
+        resource_type = catalog.resource_type(link.resource_type)
+        record = None
+        if resource_type is not None:
+            record = await store.get(tenant, resource_type, link.id, members=False)
+        label = record_label(record, resource_type) if record and resource_type else None
+        reason, _, hint = (link.error or "").partition("\n")
+        found.append(ParkedLink(link.resource_type, link.id, label or link.id, reason, hint or None))
+    return tuple(found)

@@ -1,0 +1,116 @@
+"""What is recorded of a link when work on it has come to something: account, outcome, references."""
+
+from rollbook.protocol.errors import Uniqueness
+from rollbook.storage.links import Link, Outcome, State
+from rollbook.storage.sql import link_marks, link_members
+from rollbook.storage.sql.connection import Connection
+
+
+def keep_remote_id(
+    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool
+) -> None:
+    """Record which account it is; what was known of the last one is void, and who names it is woken.
+
+    Raises:
+        Uniqueness: the account belongs to another resource (I-11).
+    """
+    own = (tenant, target, link.key)
+    old = conn.one("SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?", own)
+    link_members.forget_group(conn, tenant, target, link.key)
+    if old and old[0] is not None:
+        link_members.forget_account(conn, tenant, target, old[0])
+    if remote_id is not None:
+        _free(conn, tenant, target, link, remote_id, inherit=inherit)
+    conn.run(
+        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = 0, members_read = 0"
+        " WHERE tenant = ? AND target = ? AND pk = ?",
+        (remote_id, *own),
+    )
+    link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
+
+
+def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str, *, inherit: bool) -> None:
+    """Take the account from the link of a resource that is gone, if it may be inherited.
+
+    Raises:
+        Uniqueness: it may not, or the resource is alive.
+    """
+    holder = conn.one(
+        "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
+        " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
+        (tenant, target, link.resource_type, remote_id, link.key),
+    )
+    if holder is None:
+        return
+    key, owner, alive = holder
+    if alive is not None or not inherit:
+        raise Uniqueness(f"account {remote_id} belongs to {link.resource_type} {owner} already")
+    link_members.forget_group(conn, tenant, target, key)
+    conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+    conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+
+
+def drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> None:
+    """Forget the link, or make it new again if it was marked meanwhile."""
+    link_members.forget_group(conn, tenant, target, link.key)
+    _keep_references(conn, tenant, target, link, frozenset())
+    marked = conn.run(
+        "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
+        " disabled = 0, members_read = 0, error = NULL"
+        " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
+        (now, tenant, target, link.key, link.marked),
+    )
+    if not marked:
+        conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, link.key))
+
+
+def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+    """Record what the target holds now; False if another worker has the link."""
+    state = outcome.state
+    if any(_has_account(conn, tenant, target, missed) for missed in outcome.missing):
+        state = State.READY  # what the document lacked came while it was being sent
+    changed = conn.run(
+        "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
+        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?"
+        " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'",
+        (
+            link.marked,
+            state,
+            state,
+            outcome.due,
+            outcome.attempts,
+            outcome.confirmed,
+            int(outcome.disabled),
+            outcome.error,
+            tenant,
+            target,
+            link.key,
+            link.fence,
+        ),
+    )
+    if changed:
+        _keep_references(conn, tenant, target, link, outcome.references)
+    return changed > 0
+
+
+def _has_account(conn: Connection, tenant: int, target: int, id: str) -> bool:
+    sql = "SELECT 1 FROM link WHERE tenant = ? AND target = ? AND id = ? AND remote_id IS NOT NULL"
+    return conn.one(sql, (tenant, target, id)) is not None
+
+
+def _keep_references(
+    conn: Connection, tenant: int, target: int, link: Link, references: frozenset[str]
+) -> None:
+    rows = conn.all(
+        "SELECT refers_to FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?",
+        (tenant, target, link.key),
+    )
+    present = {row[0] for row in rows}
+    conn.many(
+        "INSERT INTO link_reference (tenant, target, refers_to, pk) VALUES (?, ?, ?, ?)",
+        [(tenant, target, other, link.key) for other in references - present],
+    )
+    conn.many(
+        "DELETE FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ? AND pk = ?",
+        [(tenant, target, other, link.key) for other in present - references],
+    )

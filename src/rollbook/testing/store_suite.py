@@ -1,0 +1,24 @@
+"""Conformance tests for any `Store`: contract, transactions, concurrency.
+
+A backend's test file imports the classes, which pytest then finds there, and defines two fixtures: `store`, an
+open, empty store of `core_catalog()`, and `anyio_backend`. `filter_failures` runs a table of filters.
+"""
+
+from rollbook.testing.filter_table import FilterRow, FilterTable, filter_failures, load
+from rollbook.testing.store_concurrency import TestConcurrency, TestTenants, TestTransactions
+from rollbook.testing.store_contract import TestContract
+from rollbook.testing.store_members import TestMemberships
+from rollbook.testing.store_steps import FullStore
+
+__all__ = [
+    "FilterRow",
+    "FilterTable",
+    "FullStore",
+    "TestConcurrency",
+    "TestContract",
+    "TestMemberships",
+    "TestTenants",
+    "TestTransactions",
+    "filter_failures",
+    "load",
+]

@@ -1,0 +1,645 @@
+"""The engine against scripted targets: joiners, movers, leavers, returners; managers and groups; failures."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.provisioning.world import ENTERPRISE, GROUP, USERS, World, target, world
+
+from rollbook.provisioning.items import Action
+from rollbook.provisioning.model import Leave
+from rollbook.provisioning.targets.scim import connect
+from rollbook.provisioning.worker import Worker
+from rollbook.storage.links import State
+from rollbook.testing.scripted_target import Answer, Fault, Profile, Recorded, error, html
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[World]:
+    """A new world."""
+    async with world(tmp_path) as made:
+        yield made
+
+
+async def test_joiner_mover_and_nothing_to_do(hub: World) -> None:
+    """A hire creates, a move changes what moved, and a run with nothing to do makes no call at all."""
+    ada = await hub.hire("ada", {ENTERPRISE: {"department": "R&D"}}, title="Analyst")
+    (report,) = await hub.apply(target())
+    service = hub.service()
+    assert report.counts[Action.CREATE] == 1
+    assert service.named("Users", "ada")[ENTERPRISE] == {"department": "R&D"}
+    await hub.change(ada, {ENTERPRISE: {"department": "Platform"}}, title="Lead")
+    await hub.apply(target())
+    assert service.requests[-1].body["Operations"] == [
+        {"op": "replace", "path": "title", "value": "Lead"},
+        {"op": "replace", "path": f"{ENTERPRISE}:department", "value": "Platform"},
+    ]
+    service.requests.clear()
+    (report,) = await hub.apply(target())
+    assert service.requests == []
+    assert not report.failed
+
+
+async def test_run_is_recorded(hub: World) -> None:
+    """Every run leaves a row with its time and its counts, also one that did nothing."""
+    await hub.hire("ada")
+    await hub.apply(target())
+    run = await hub.links.last_run(1, "apply", "app")
+    assert run is not None
+    assert run.ended == hub.clock.now()
+    assert run.counts["create"] == 1
+    await hub.apply(target())
+    again = await hub.links.last_run(1, "apply", "app")
+    assert again is not None
+    assert (again.number, again.counts.get("create", 0)) == (run.number + 1, 0)
+
+
+async def test_i_12_withheld_attributes_never_leave(hub: World) -> None:
+    """What the mapping does not name is in no URL, header or body, whatever happens to the person."""
+    ada = await hub.hire(
+        "ada", nickName="MARKER-1", profileUrl="https://MARKER-2.example/", userType="MARKER-3"
+    )
+    await hub.group("MARKER-4", ada)
+    only = target(users={"userName": "userName", "active": "active"}, groups='displayName sw "dept-"')
+    await hub.apply(only)
+    await hub.change(ada, nickName="MARKER-5", title="MARKER-6", active=False)
+    await hub.apply(only)
+    await hub.change(ada, active=True)
+    await hub.apply(only)
+    await hub.remove(ada)
+    await hub.apply(only)
+    seen = repr(hub.service().requests)
+    assert len(hub.service().writes) == 4
+    assert "MARKER" not in seen
+    assert "e-ada" not in seen
+
+
+async def test_i_12_whoever_is_out_of_scope_is_not_spoken_of(hub: World) -> None:
+    """After somebody left the scope nothing but the switch is sent about them."""
+    ada = await hub.hire("ada", title="in")
+    scoped = target(scope='title ne "out"')
+    await hub.apply(scoped)
+    await hub.change(ada, title="out", userName="MARKER")
+    await hub.apply(scoped)
+    assert hub.service().requests[-1].body["Operations"] == [
+        {"op": "replace", "path": "active", "value": False}
+    ]
+
+
+@pytest.mark.parametrize("how", ["inactive", "deleted", "out of scope"])
+@pytest.mark.parametrize("leave", list(Leave))
+async def test_leave_policies(hub: World, how: str, leave: Leave) -> None:
+    """Whoever left in any way is disabled, deleted or kept as the target's policy says."""
+    ada = await hub.hire("ada", title="in")
+    configured = target(scope='title eq "in"', leave=leave)
+    await hub.apply(configured)
+    if how == "deleted":
+        await hub.remove(ada)
+    else:
+        await hub.change(ada, {"active": False} if how == "inactive" else {"title": "out"})
+    hub.service().requests.clear()
+    await hub.apply(configured)
+    users = list(hub.service().resources["Users"].values())
+    assert [user["active"] for user in users] == {
+        Leave.DISABLE: [False],
+        Leave.DELETE: [],
+        Leave.KEEP: [True],
+    }[leave]
+    assert len(hub.service().writes) == (0 if leave is Leave.KEEP else 1)
+    assert [item.action for item in hub.items] == [Action(leave.value)]
+    assert hub.items[0].reason == how
+    hub.service().requests.clear()
+    await hub.apply(configured)
+    assert hub.service().requests == []
+
+
+@pytest.mark.parametrize("leave", list(Leave))
+async def test_return(hub: World, leave: Leave) -> None:
+    """Whoever comes back has exactly one account again, switched on and up to date."""
+    ada = await hub.hire("ada")
+    await hub.apply(target(leave=leave))
+    await hub.change(ada, active=False)
+    await hub.apply(target(leave=leave))
+    await hub.change(ada, active=True, title="Back")
+    await hub.apply(target(leave=leave))
+    (account,) = hub.service().resources["Users"].values()
+    assert (account["active"], account["title"]) == (True, "Back")
+
+
+async def test_return_without_a_mapped_switch(hub: World) -> None:
+    """An account that we switched off is switched on again although active is not in the mapping."""
+    ada = await hub.hire("ada")
+    plain = target(users={"userName": "userName"})
+    await hub.apply(plain)
+    await hub.change(ada, active=False)
+    await hub.apply(plain)
+    assert hub.service().named("Users", "ada")["active"] is False
+    await hub.change(ada, active=True)
+    await hub.apply(plain)
+    assert hub.service().named("Users", "ada")["active"] is True
+
+
+async def test_whoever_never_was_there_is_not_created_to_be_disabled(hub: World) -> None:
+    """An inactive person without an account causes no call at all."""
+    await hub.hire("ada", active=False)
+    await hub.apply(target())
+    assert hub.service().requests == []
+    assert (await hub.link("hub-1")) is None
+
+
+async def test_rehire_under_a_new_record_gets_the_old_account(hub: World) -> None:
+    """Deleted at the source and hired anew, a person takes over the disabled account (I-11)."""
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    await hub.remove(ada)
+    await hub.apply(target())
+    again = await hub.hire("ada", title="Back")
+    await hub.apply(target())
+    (account,) = hub.service().resources["Users"].values()
+    assert (account["active"], account["title"]) == (True, "Back")
+    assert await hub.link(ada) is None
+    link = await hub.link(again)
+    assert link is not None
+    assert link.remote_id == account["id"]
+
+
+async def test_a_namesake_does_not_inherit(hub: World) -> None:
+    """A new person with a leaver's user name, but another external id, gets nobody's account (FE-21)."""
+    ada = await hub.hire("ada", externalId="e-1")
+    await hub.apply(target())
+    await hub.remove(ada)
+    await hub.apply(target())
+    await hub.hire("ada", externalId="e-2")
+    (report,) = await hub.apply(target())
+    assert report.counts[Action.PARK] == 1
+    assert "belongs to" in (report.failures[0].failure or "")
+    assert hub.service().named("Users", "ada")["externalId"] == "e-1"
+
+
+async def test_adoption_by_external_id_then_user_name(hub: World) -> None:
+    """Accounts that exist already are taken over and corrected, not made again (client.md 5)."""
+    service = hub.service()
+    by_id = service.add("Users", {"userName": "other", "externalId": "e-ada", "active": True})
+    by_name = service.add("Users", {"userName": "GRACE", "active": False})
+    await hub.hire("ada")
+    await hub.hire("grace")
+    (report,) = await hub.apply(target())
+    assert set(service.resources["Users"]) == {by_id, by_name}
+    assert service.named("Users", "ada")["id"] == by_id
+    assert (service.named("Users", "grace")["externalId"], service.named("Users", "grace")["active"]) == (
+        "e-grace",
+        True,
+    )
+    assert report.counts[Action.CHANGE] == 2
+
+
+async def test_several_matches_are_not_guessed(hub: World) -> None:
+    """Two accounts with the same external id: nothing is written, a person has to look (client.md 5)."""
+    service = hub.service()
+    service.add("Users", {"userName": "a", "externalId": "e-ada"})
+    service.add("Users", {"userName": "b", "externalId": "e-ada"})
+    await hub.hire("ada")
+    await hub.hire("grace")
+    (report,) = await hub.apply(target())
+    assert [request.body["userName"] for request in service.writes] == ["grace"]
+    assert report.counts[Action.PARK] == 1
+    assert report.failures[0].failure == "2 accounts have externalId 'e-ada': remove all but one there"
+
+
+async def test_c_5_03_a_target_that_ignores_filters(hub: World) -> None:
+    """A target that answers every search with everybody gets its accounts made, and nobody else's adopted."""
+    service = hub.service(profile=Profile(ignores_filters=True))
+    service.add("Users", {"userName": "zoe", "externalId": "e-zoe"})
+    await hub.hire("ada")
+    await hub.apply(target())
+    assert service.named("Users", "ada")["externalId"] == "e-ada"
+    assert service.named("Users", "zoe")["externalId"] == "e-zoe"
+
+
+async def test_a_target_that_cannot_look_for_external_ids(hub: World) -> None:
+    """A refused filter is no obstacle: the next joining attribute is asked for."""
+    service = hub.service(profile=Profile(filters=frozenset({"userName"})))
+    service.add("Users", {"userName": "ada"})
+    await hub.hire("ada")
+    await hub.apply(target())
+    assert len(service.resources["Users"]) == 1
+    assert service.named("Users", "ada")["externalId"] == "e-ada"
+
+
+async def test_managers_in_a_second_pass(hub: World) -> None:
+    """A manager who comes later is filled in when the account exists, by its id at the target (C-6-10)."""
+    ada = await hub.hire("ada", {ENTERPRISE: {"manager": {"value": "hub-2", "$ref": "../Users/hub-2"}}})
+    await hub.hire("grace", {ENTERPRISE: {"manager": {"value": "hub-2"}}})
+    await hub.apply(target(concurrency=1))
+    service = hub.service()
+    grace = service.named("Users", "grace")["id"]
+    assert service.named("Users", "ada")[ENTERPRISE] == {"manager": {"value": grace}}
+    assert service.named("Users", "grace")[ENTERPRISE] == {"manager": {"value": grace}}
+    await hub.remove("hub-2")
+    await hub.apply(target(leave=Leave.DELETE, digest="2"))
+    assert "manager" not in service.named("Users", "ada")[ENTERPRISE]
+    assert ada
+
+
+async def test_managers_out_of_scope_are_left_out(hub: World) -> None:
+    """A manager the target does not have is not sent, neither by hub id nor otherwise."""
+    await hub.hire("boss", title="out")
+    await hub.hire("ada", {ENTERPRISE: {"manager": {"value": "hub-1", "displayName": "Boss"}}}, title="in")
+    await hub.apply(target(scope='title eq "in"'))
+    assert ENTERPRISE not in hub.service().named("Users", "ada")
+    assert "hub-1" not in repr(hub.service().requests)
+    await hub.change("hub-1", title="in")
+    await hub.apply(target(scope='title eq "in"'))
+    boss = hub.service().named("Users", "boss")["id"]
+    assert hub.service().named("Users", "ada")[ENTERPRISE] == {"manager": {"value": boss}}
+
+
+async def test_groups_follow_their_users(hub: World) -> None:
+    """Groups are made after users, with members by their ids at the target, and changed by what changed."""
+    ada, grace, alan = [await hub.hire(name) for name in ("ada", "grace", "alan")]
+    team = await hub.group("team", ada, grace)
+    (report,) = await hub.apply(target())
+    service = hub.service()
+    ids = {name: service.named("Users", name)["id"] for name in ("ada", "grace", "alan")}
+    assert members_of(service.named("Groups", "team")) == {ids["ada"], ids["grace"]}
+    assert report.counts["members added"] == 2
+    service.requests.clear()
+    await hub.members(team, add=[alan], remove=[ada])
+    await hub.apply(target())
+    (request,) = service.writes
+    assert request.body["Operations"] == [
+        {"op": "remove", "path": f'members[value eq "{ids["ada"]}"]'},
+        {"op": "add", "path": "members", "value": [{"value": ids["alan"]}]},
+    ]
+    assert members_of(service.named("Groups", "team")) == {ids["grace"], ids["alan"]}
+
+
+async def test_c_6_07_members_in_chunks(hub: World) -> None:
+    """No request names more than a hundred members, and each is added once."""
+    people = [await hub.hire(f"user-{number}") for number in range(250)]
+    await hub.group("all", *people)
+    await hub.apply(target(concurrency=16))
+    changes = [request.body["Operations"] for request in hub.service().writes if request.method == "PATCH"]
+    assert [len(operation[0]["value"]) for operation in changes] == [100, 100, 50]
+    assert len(members_of(hub.service().named("Groups", "all"))) == 250
+
+
+async def test_fe_19_members_go_on_at_the_difference(hub: World) -> None:
+    """A group whose second chunk fails goes on there, and does not begin anew."""
+    people = [await hub.hire(f"user-{number}") for number in range(150)]
+    await hub.group("all", *people)
+    hub.service().before = on_nth(2, "PATCH", ConnectionError("lost"))
+    await hub.apply(target())
+    changes = [request.body["Operations"] for request in hub.service().writes if request.method == "PATCH"]
+    assert [len(operation[0]["value"]) for operation in changes] == [100, 50, 50]
+    assert len(members_of(hub.service().named("Groups", "all"))) == 150
+
+
+async def test_adopted_group_keeps_foreign_members(hub: World) -> None:
+    """Members that we know nothing of stay; those of ours that do not belong there go (I-15)."""
+    ada, grace = [await hub.hire(name) for name in ("ada", "grace")]
+    await hub.apply(target(groups=None))
+    service = hub.service()
+    ids = {name: service.named("Users", name)["id"] for name in ("ada", "grace")}
+    service.add("Groups", {"displayName": "team", "members": [{"value": ids["grace"]}, {"value": "foreign"}]})
+    await hub.group("team", ada)
+    await hub.apply(target(digest="2"))
+    assert members_of(service.named("Groups", "team")) == {ids["ada"], "foreign"}
+    assert len(service.resources["Groups"]) == 1
+    assert grace
+
+
+async def test_nested_groups(hub: World) -> None:
+    """A group in a group is a member by its id at the target, also when it comes later."""
+    inner = await hub.group("b-inner")
+    await hub.group("a-outer", inner)
+    await hub.apply(target(concurrency=1))
+    service = hub.service()
+    assert members_of(service.named("Groups", "a-outer")) == {service.named("Groups", "b-inner")["id"]}
+
+
+@pytest.mark.parametrize(
+    ("leave", "left"), [(Leave.DISABLE, set()), (Leave.KEEP, {"remote-1"}), (Leave.DELETE, None)]
+)
+async def test_groups_that_leave(hub: World, leave: Leave, left: set[str] | None) -> None:
+    """A deleted group is emptied by disable, untouched by keep, gone by delete."""
+    ada = await hub.hire("ada")
+    team = await hub.group("team", ada)
+    await hub.apply(target(leave=leave))
+    await hub.remove(team, GROUP)
+    await hub.apply(target(leave=leave))
+    groups = list(hub.service().resources["Groups"].values())
+    assert [members_of(group) for group in groups] == ([] if left is None else [left])
+
+
+async def test_deleted_user_leaves_groups_and_comes_back(hub: World) -> None:
+    """An account that was deleted and made again is a member again of what it was in (pain 15)."""
+    ada = await hub.hire("ada")
+    await hub.group("team", ada)
+    await hub.apply(target(leave=Leave.DELETE))
+    await hub.change(ada, active=False)
+    await hub.apply(target(leave=Leave.DELETE))
+    assert members_of(hub.service().named("Groups", "team")) == set()
+    await hub.change(ada, active=True)
+    await hub.apply(target(leave=Leave.DELETE))
+    assert members_of(hub.service().named("Groups", "team")) == {hub.service().named("Users", "ada")["id"]}
+
+
+async def test_scope_by_group(hub: World) -> None:
+    """Whoever joins or leaves a group that decides the scope is looked at, though the person did not change."""
+    ada = await hub.hire("ada")
+    team = await hub.group("team")
+    scoped = target(scope='groups.display eq "team"', groups=None)
+    await hub.apply(scoped)
+    assert hub.service().resources["Users"] == {}
+    await hub.members(team, add=[ada])
+    await hub.apply(scoped)
+    assert hub.service().named("Users", "ada")["active"] is True
+    await hub.remove(team, GROUP)
+    await hub.apply(scoped)
+    assert hub.service().named("Users", "ada")["active"] is False
+
+
+async def test_c_5_01_commits_then_no_answer(hub: World) -> None:
+    """A POST whose outcome is unknown is looked up before anything else: one account in the end (FE-02)."""
+    hub.service().faults.append(Fault("POST", "/Users", commits=True))
+    await hub.hire("ada")
+    (report,) = await hub.apply(target())
+    assert len(hub.service().resources["Users"]) == 1
+    assert [request.method for request in hub.service().writes] == ["POST"]
+    assert not report.failed
+
+
+async def test_409_is_looked_up_again(hub: World) -> None:
+    """Somebody else made the account between look-up and POST: it is taken over."""
+    service = hub.service()
+    made: list[str] = []
+
+    def race(request: object) -> None:
+        if getattr(request, "method", "") == "POST" and not made:
+            made.append(service.add("Users", {"userName": "ada"}))
+
+    service.before = race
+    await hub.hire("ada")
+    await hub.apply(target())
+    assert list(service.resources["Users"]) == made
+    assert service.named("Users", "ada")["externalId"] == "e-ada"
+
+
+async def test_409_that_is_not_shown_is_parked(hub: World) -> None:
+    """A target that says it exists and does not show it: one POST, then a person has to look."""
+    hub.service().faults.append(
+        Fault("POST", "/Users", error(409, "taken by a deleted user", "uniqueness"), times=9)
+    )
+    await hub.hire("ada")
+    (report,) = await hub.apply(target())
+    assert len(hub.service().writes) == 1
+    (failure,) = report.failures
+    assert (failure.label, failure.action) == ("ada", Action.PARK)
+    assert failure.failure == "409 uniqueness: taken by a deleted user"
+    assert failure.hint
+
+
+async def test_404_on_a_linked_account_makes_it_again(hub: World) -> None:
+    """An account that was removed at the target by hand is made again at the next change."""
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    hub.service().resources["Users"].clear()
+    await hub.change(ada, title="Dr")
+    await hub.apply(target())
+    assert hub.service().named("Users", "ada")["title"] == "Dr"
+
+
+async def test_fe_06_html_404_makes_nothing_again(hub: World) -> None:
+    """An HTML 404 teaches nothing: the link stays, and nobody is created (pain 11)."""
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    before = await hub.link(ada)
+    hub.service().faults.append(Fault("GET", "/Users/", html(404), times=99))
+    await hub.change(ada, title="Dr")
+    (report,) = await hub.apply(target(), patience=0)
+    after = await hub.link(ada)
+    assert before is not None
+    assert after is not None
+    assert after.remote_id == before.remote_id
+    assert len(hub.service().resources["Users"]) == 1
+    assert report.counts[Action.WAIT] == 1
+
+
+async def test_delete_of_what_is_gone_is_fine(hub: World) -> None:
+    """404 as the answer to a DELETE is success."""
+    ada = await hub.hire("ada")
+    await hub.apply(target(leave=Leave.DELETE))
+    hub.service().resources["Users"].clear()
+    await hub.remove(ada)
+    (report,) = await hub.apply(target(leave=Leave.DELETE))
+    assert not report.failed
+    assert await hub.link(ada) is None
+
+
+async def test_fe_17_one_bad_person_stops_nobody(hub: World) -> None:
+    """A person the target refuses is parked with its words; the others pass; a later change tries again."""
+    refusal = error(400, "title is too long", "invalidValue")
+    bad = await hub.hire("bad")
+    hub.service().faults.append(Fault("POST", "/Users", refusal))
+    people = [await hub.hire(f"user-{number}") for number in range(20)]
+    (report,) = await hub.apply(target(concurrency=1))
+    assert report.counts[Action.CREATE] == len(people)
+    (failure,) = report.failures
+    assert (failure.label, failure.failure) == ("bad", "400 invalidValue: title is too long")
+    hub.service().requests.clear()
+    (report,) = await hub.apply(target())
+    assert hub.service().requests == []
+    assert report.failures[0].failure == "400 invalidValue: title is too long"
+    await hub.change(bad, title="short")
+    (report,) = await hub.apply(target())
+    assert not report.failed
+
+
+async def test_unpark_tries_again(hub: World) -> None:
+    """What was given up is tried again when asked for, without any change in the hub."""
+    hub.service().faults.append(Fault("POST", "/Users", error(400, "no", "invalidValue")))
+    await hub.hire("ada")
+    await hub.apply(target())
+    (report,) = await hub.apply(target(), unpark=True)
+    assert report.counts[Action.CREATE] == 1
+    assert not report.failed
+
+
+async def test_fe_05_429_pauses_the_whole_target(hub: World) -> None:
+    """After a 429 nothing is sent before Retry-After is over; then everything goes through."""
+    hub.service().faults.append(Fault("POST", "/Users", Answer(429, headers={"retry-after": "30"})))
+    for number in range(5):
+        await hub.hire(f"user-{number}")
+    start = hub.clock.now()
+    times: list[int] = []
+    hub.service().before = lambda request: times.append(hub.clock.now() - start)
+    (report,) = await hub.apply(target(concurrency=1))
+    assert not report.failed
+    assert len(hub.service().resources["Users"]) == 5
+    assert all(time == 0 or time >= 30_000 for time in times)
+
+
+async def test_429_beyond_patience_ends_the_run(hub: World) -> None:
+    """A wait longer than the run's patience ends it, says until when, and the next run keeps the pause."""
+    hub.service().faults.append(Fault("POST", "/Users", Answer(429, headers={"retry-after": "600"})))
+    await hub.hire("ada")
+    (report,) = await hub.apply(target())
+    assert "left alone until" in (report.stopped or "")
+    hub.service().requests.clear()
+    (report,) = await hub.apply(target())
+    assert hub.service().requests == []
+    hub.clock.milliseconds += 3_600_000
+    (report,) = await hub.apply(target())
+    assert report.counts[Action.CREATE] == 1
+
+
+async def test_5xx_is_tried_again_with_growing_waits(hub: World) -> None:
+    """A server error passes within one run if it passes soon."""
+    hub.service().faults.append(Fault("POST", "/Users", html(500), times=2))
+    await hub.hire("ada")
+    (report,) = await hub.apply(target())
+    assert report.counts[Action.CREATE] == 1
+    assert not report.failed
+    assert 1 <= hub.clock.waits[0] < hub.clock.waits[1] <= 5
+
+
+async def test_i_20_a_dead_target_delays_no_other(hub: World) -> None:
+    """With one target down, the others are brought up to date, and the dead one gets few calls (C-8-01)."""
+    hub.service("dead").faults.append(Fault("GET", "", times=10_000))
+    for number in range(50):
+        await hub.hire(f"user-{number}")
+    dead, alive = await hub.apply(target("dead"), target("alive"))
+    assert dead.stopped
+    assert dead.counts[Action.CREATE] == 0
+    assert alive.counts[Action.CREATE] == 50
+    assert len(hub.service("dead").requests) <= 20
+
+
+async def test_401_stops_the_target_and_counts_against_nobody(hub: World) -> None:
+    """A refused token ends the run; with the right one everything goes on as if nothing had been."""
+    hub.service().profile = Profile(token="other")
+    for number in range(20):
+        await hub.hire(f"user-{number}")
+    (report,) = await hub.apply(target(concurrency=2))
+    assert "401" in (report.stopped or "")
+    assert report.hint
+    assert len(hub.service().requests) <= 8
+    hub.service().profile = Profile(token="secret")
+    (report,) = await hub.apply(target())
+    assert report.counts[Action.CREATE] == 20
+    assert not report.failed
+
+
+async def test_bad_url_is_told(hub: World) -> None:
+    """A URL that credentials must not go to stops that target only, with the reason."""
+    (report,) = await Worker(hub.engine, connect).run([replace(target(), url="http://example.com/v2")])
+    assert "https" in (report.stopped or "")
+
+
+async def test_put_where_there_is_no_patch(hub: World) -> None:
+    """A target without PATCH is written by read, change, write, keeping what is not ours (C-6-01, C-6-02)."""
+    service = hub.service(profile=Profile(patch=False))
+    ada = await hub.hire("ada", title="Analyst")
+    team = await hub.group("team", ada)
+    await hub.apply(target())
+    service.named("Users", "ada")["nickName"] = "the countess"
+    await hub.change(ada, title="Lead")
+    grace = await hub.hire("grace")
+    await hub.members(team, add=[grace], remove=[ada])
+    await hub.apply(target())
+    assert (service.named("Users", "ada")["title"], service.named("Users", "ada")["nickName"]) == (
+        "Lead",
+        "the countess",
+    )
+    assert members_of(service.named("Groups", "team")) == {service.named("Users", "grace")["id"]}
+    assert not [request for request in service.requests if request.method == "PATCH"]
+
+
+async def test_wrong_announcement_of_patch_is_remembered(hub: World) -> None:
+    """A target that does not say it has no PATCH is asked once, then written by PUT (C-2-05)."""
+    service = hub.service(profile=Profile(patch=False, tells_patch=False))
+    people = [await hub.hire(f"user-{number}") for number in range(5)]
+    await hub.apply(target())
+    for person in people:
+        await hub.change(person, title="new")
+    (report,) = await hub.apply(target(concurrency=1))
+    assert report.counts[Action.CHANGE] == 5
+    assert len([request for request in service.requests if request.method == "PATCH"]) == 1
+
+
+async def test_t_66_an_account_is_nobody_elses(hub: World) -> None:
+    """A target that answers a POST with the id of another person's account gets nobody linked to it (I-11)."""
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    link = await hub.link(ada)
+    assert link is not None
+    hub.service().faults.append(
+        Fault("POST", "/Users", Answer(201, {"id": link.remote_id, "userName": "grace"}))
+    )
+    grace = await hub.hire("grace")
+    (report,) = await hub.apply(target())
+    other = await hub.link(grace)
+    assert other is not None
+    assert (other.state, other.remote_id) == (State.PARKED, None)
+    assert "belongs to" in (report.failures[0].failure or "")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 13))
+async def test_fe_01_killed_at_each_request(hub: World, nth: int, moment: str) -> None:
+    """A worker that dies before its nth request, or before it saw the answer, costs nothing but time."""
+    ada = await hub.hire("ada", {ENTERPRISE: {"manager": {"value": "hub-2"}}})
+    grace = await hub.hire("grace")
+    await hub.group("team", ada, grace)
+    service = hub.service()
+    setattr(service, moment, on_nth(nth, "", Killed()))
+    with pytest.raises(Killed):
+        await hub.apply(target(concurrency=1))
+    setattr(service, moment, lambda _: None)
+    hub.clock.milliseconds += 6 * 60_000  # the lease of the dead worker runs out
+    (report,) = await hub.apply(target(concurrency=1))
+    assert not report.failed
+    assert sorted(user["userName"] for user in service.resources["Users"].values()) == ["ada", "grace"]
+    manager = service.named("Users", "ada")[ENTERPRISE]["manager"]["value"]
+    assert manager == service.named("Users", "grace")["id"]
+    assert len(members_of(service.named("Groups", "team"))) == 2
+
+
+async def test_config_change_looks_at_everybody_and_writes_what_differs(hub: World) -> None:
+    """Another digest has every link looked at again; where the document stays, no call is made."""
+    for number in range(30):
+        await hub.hire(f"user-{number}", title="x" if number % 3 == 0 else None)
+    await hub.apply(target())
+    hub.service().requests.clear()
+    await hub.apply(target(digest="2"))
+    assert hub.service().requests == []
+    await hub.apply(target(digest="3", users={**USERS, "title": "userType"}))
+    assert len(hub.service().writes) == 10
+
+
+def on_nth(number: int, method: str, failure: BaseException) -> Callable[[Recorded], None]:
+    """Something that raises at the nth request of that method, "" for any."""
+    seen: list[Recorded] = []
+
+    def raise_at(request: Recorded) -> None:
+        if method in {"", request.method}:
+            seen.append(request)
+            if len(seen) == number:
+                raise failure
+
+    return raise_at
+
+
+def members_of(group: dict[str, object]) -> set[str]:
+    """The remote ids of a group's members."""
+    members = group.get("members") or []
+    assert isinstance(members, list)
+    return {member["value"] for member in members}
