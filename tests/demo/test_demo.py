@@ -19,7 +19,7 @@ from rollbook.demo.scim import Service
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "rollbook", "demo"]
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/(?:scim/)?v2")
+ADDRESS = re.compile(r"127\.0\.0\.1:\d+/(?:scim/)?v2")
 
 
 def environment(directory: Path) -> dict[str, str]:
@@ -49,7 +49,7 @@ class Story:
     @property
     def services(self) -> list[Service]:
         """The services it says it left running."""
-        rows = re.findall(rf"│ ([a-z-]+) +│ ({ADDRESS.pattern}) +│ (\S+) +│", self.done.stdout)
+        rows = re.findall(rf"│ ([a-z-]+) +│ (http://{ADDRESS.pattern}) +│ (\S+) +│", self.done.stdout)
         return [Service(*row) for row in rows if len(row[2]) == 32]
 
 
@@ -121,6 +121,6 @@ def test_an_interrupted_demo_leaves_nothing(number: signal.Signals, code: int, t
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code, errors
     assert len(addresses) == len(SYSTEMS)
-    assert [url for url in addresses if is_up(url)] == []
+    assert [url for url in addresses if is_up(f"http://{url}")] == []
     assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in errors

@@ -229,19 +229,43 @@ async def test_a_target_that_cannot_look_for_external_ids(hub: World) -> None:
     assert service.named("Users", "ada")["externalId"] == "e-ada"
 
 
-async def test_managers_in_a_second_pass(hub: World) -> None:
-    """A manager who comes later is filled in when the account exists, by its id at the target (C-6-10)."""
-    ada = await hub.hire("ada", {ENTERPRISE: {"manager": {"value": "hub-2", "$ref": "../Users/hub-2"}}})
-    await hub.hire("grace", {ENTERPRISE: {"manager": {"value": "hub-2"}}})
-    await hub.apply(target(concurrency=1))
+@pytest.mark.parametrize("concurrency", [1, 3, 20])
+async def test_c_6_10_managers_go_first(hub: World, concurrency: int) -> None:
+    """Whoever is named as a manager is made before those who name them, in whatever order they were hired."""
+    for number in range(40):
+        boss = f"hub-{number * 2 + 2}" if number < 19 else "hub-40"
+        await hub.hire(f"user-{number}", {ENTERPRISE: {"manager": {"value": boss, "$ref": f"../{boss}"}}})
+    (report,) = await hub.apply(target(concurrency=concurrency))
+    users = hub.service().resources["Users"]
+    ids = {user["userName"]: remote_id for remote_id, user in users.items()}
+    assert users[ids["user-0"]][ENTERPRISE] == {"manager": {"value": ids["user-1"]}}
+    assert all("manager" in user[ENTERPRISE] for user in users.values())
+    assert report.counts[Action.COMPLETE] == 1  # user-39 is their own manager
+    assert len(hub.service().writes) == 41
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_fe_22_manager_rings_are_closed_in_a_second_pass(hub: World, concurrency: int) -> None:
+    """Three people who manage each other all get their manager, by the target's ids."""
+    for number in range(3):
+        manager = {"value": f"hub-{(number + 1) % 3 + 1}"}
+        await hub.hire(f"user-{number}", {ENTERPRISE: {"manager": manager}})
+    await hub.apply(target(concurrency=concurrency))
     service = hub.service()
-    grace = service.named("Users", "grace")["id"]
-    assert service.named("Users", "ada")[ENTERPRISE] == {"manager": {"value": grace}}
-    assert service.named("Users", "grace")[ENTERPRISE] == {"manager": {"value": grace}}
-    await hub.remove("hub-2")
-    await hub.apply(target(leave=Leave.DELETE, digest="2"))
-    assert "manager" not in service.named("Users", "ada")[ENTERPRISE]
-    assert ada
+    ids = [service.named("Users", f"user-{number}")["id"] for number in range(3)]
+    for number in range(3):
+        manager = {"value": ids[(number + 1) % 3]}
+        assert service.named("Users", f"user-{number}")[ENTERPRISE] == {"manager": manager}
+
+
+async def test_fe_22_deleted_managers_are_taken_away(hub: World) -> None:
+    """When a manager's account is gone, nobody at the target names it any more."""
+    await hub.hire("boss")
+    await hub.hire("ada", {ENTERPRISE: {"manager": {"value": "hub-1"}}})
+    await hub.apply(target(leave=Leave.DELETE))
+    await hub.remove("hub-1")
+    await hub.apply(target(leave=Leave.DELETE))
+    assert "manager" not in hub.service().named("Users", "ada")[ENTERPRISE]
 
 
 async def test_managers_out_of_scope_are_left_out(hub: World) -> None:

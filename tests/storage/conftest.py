@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.protocol.filter_rows import CATALOG, DOCUMENTS, ROWS
 
 if TYPE_CHECKING:

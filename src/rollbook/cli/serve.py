@@ -47,7 +47,7 @@ def serve(
     import asyncio
 
     from rollbook.cli.logs import configure_logs
-    from rollbook.settings import BOOTSTRAP_TOKEN, Settings, check_exposure, choose_database
+    from rollbook.settings import BOOTSTRAP_TOKEN, Settings, SettingsError, check_exposure, choose_database
 
     configure_logs()
     url, origin = choose_database(database, os.environ)
@@ -63,6 +63,8 @@ def serve(
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
     check_exposure(settings)
+    if config is not None and not config.is_file():
+        raise SettingsError(f"--config {config}: there is no such file")
     asyncio.run(_serve(settings))
 
 

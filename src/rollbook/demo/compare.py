@@ -63,7 +63,7 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
 def movement(before: Snapshot | None, after: Snapshot) -> Movement:
     """Which accounts came, changed and went between two readings."""
     old = dict(before.accounts) if before else {}
-    new = after.accounts
+    new = dict(sorted(after.accounts.items()))
     both = [key for key in new if key in old]
     was = {key: old[key].attributes.get("active", True) for key in both}
     now = {key: new[key].attributes.get("active", True) for key in both}
@@ -72,7 +72,7 @@ def movement(before: Snapshot | None, after: Snapshot) -> Movement:
         changed=tuple(k for k in both if was[k] == now[k] and old[k].attributes != new[k].attributes),
         disabled=tuple(key for key in both if was[key] and not now[key]),
         enabled=tuple(key for key in both if now[key] and not was[key]),
-        deleted=tuple(key for key in old if key not in new),
+        deleted=tuple(key for key in sorted(old) if key not in new),
     )
 
 

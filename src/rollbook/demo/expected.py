@@ -47,6 +47,13 @@ def read_export(path: Path) -> dict[str, Row]:
         return {row["employee_id"]: row for row in csv.DictReader(file) if row["employee_id"]}
 
 
+def stray_lines(path: Path) -> list[int]:
+    """The lines of an HR export that do not say whose they are."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return [rows.line_num for row in rows if not row["employee_id"]]
+
+
 def works(row: Row, today: date) -> bool:
     """Whether the person's time with the company has not ended."""
     return not row["end_date"] or date.fromisoformat(row["end_date"]) > today
@@ -110,6 +117,7 @@ def _accounting(row: Row) -> Json:
     return {
         "userName": row["employee_id"],
         "displayName": f"{row['last_name']}, {row['first_name']}",
+        "active": True,
         ENTERPRISE: {"employeeNumber": row["employee_id"], "costCenter": row["cost_center"]},
     }
 
@@ -124,7 +132,7 @@ _DEPARTMENTS = ("Engineering", "Sales", "Support", "Operations", "Finance", "Peo
 SYSTEMS: tuple[System, ...] = (
     System(
         name="cloud",
-        purpose="everybody; leavers are disabled",
+        purpose="everybody; leavers disabled",
         wants=lambda row: True,  # noqa: ARG005 - everybody, whoever it is
         attributes=_cloud,
         leave="disable",
@@ -132,7 +140,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="ping-pong",
-        purpose="who has joined the tournament; leavers are deleted",
+        purpose="who plays; leavers deleted",
         wants=lambda row: row["ping_pong"] == "yes",
         attributes=_ping_pong,
         leave="delete",
@@ -140,7 +148,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="support-desk",
-        purpose="Support and Sales; leavers are disabled",
+        purpose="Support, Sales; leavers disabled",
         wants=lambda row: row["department"] in {"Support", "Sales"},
         attributes=_support_desk,
         leave="disable",
@@ -148,7 +156,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="accounting",
-        purpose="Finance and heads of departments; leavers are kept",
+        purpose="Finance, all heads; leavers kept",
         wants=lambda row: row["department"] == "Finance" or row["title"].startswith("Head of"),
         attributes=_accounting,
         leave="keep",
@@ -156,7 +164,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="source-control",
-        purpose="Engineering; leavers are disabled",
+        purpose="Engineering; leavers disabled",
         wants=lambda row: row["department"] == "Engineering",
         attributes=_source_control,
         leave="disable",

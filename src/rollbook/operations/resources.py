@@ -8,7 +8,7 @@ from rollbook.operations.context import Context
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
 from rollbook.protocol.errors import NotFound
-from rollbook.protocol.resource import Resource, Scope
+from rollbook.protocol.resource import Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.storage.base import Record, Updated
@@ -19,10 +19,11 @@ Precondition = Callable[[str], bool] | None
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The outcome of a write: the record as it is now, and whether anything changed."""
+    """The outcome of a write: the record as it is now, whether anything changed, and the paths it wrote."""
 
     record: Record
-    changed: bool = True
+    changed: bool
+    paths: frozenset[str]
 
 
 async def create(context: Context, resource_type: ResourceType, body: JsonValue) -> Written:
@@ -37,7 +38,7 @@ async def create(context: Context, resource_type: ResourceType, body: JsonValue)
     record = await services.store.insert(
         context.tenant, resource_type, services.new_id(), validate.create(resource), context.author()
     )
-    return Written(record)
+    return Written(record, changed=True, paths=asserted_paths(resource))
 
 
 async def read(
@@ -69,7 +70,7 @@ async def replace(
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), if_match=if_match
     )
-    return _written(updated, resource_type, id)
+    return _written(updated, resource_type, id, asserted_paths(resource))
 
 
 async def patch(
@@ -91,7 +92,7 @@ async def patch(
         context.author(),
         if_match=if_match,
     )
-    return _written(updated, resource_type, id)
+    return _written(updated, resource_type, id, patching.written_paths(message))
 
 
 async def delete(context: Context, resource_type: ResourceType, id: str, if_match: Precondition) -> None:
@@ -136,10 +137,10 @@ async def _with_patch_hashes(context: Context, message: patching.Patch) -> patch
     return patching.map_secrets(message, hashes.__getitem__)
 
 
-def _written(updated: Updated | None, resource_type: ResourceType, id: str) -> Written:
+def _written(updated: Updated | None, resource_type: ResourceType, id: str, paths: frozenset[str]) -> Written:
     if updated is None:
         _missing(resource_type, id)
-    return Written(updated.record, updated.changed)
+    return Written(updated.record, updated.changed, paths)
 
 
 def _missing(resource_type: ResourceType, id: str) -> NoReturn:

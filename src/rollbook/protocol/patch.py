@@ -22,7 +22,16 @@ from rollbook.protocol.resource import Change, Present, Scope
 from rollbook.protocol.validate import missing
 from rollbook.protocol.values import JsonObject, JsonValue
 
-__all__ = ["MAX_WORK", "Patch", "apply", "has_secrets", "map_secrets", "parse_patch", "scope"]
+__all__ = [
+    "MAX_WORK",
+    "Patch",
+    "apply",
+    "has_secrets",
+    "map_secrets",
+    "parse_patch",
+    "scope",
+    "written_paths",
+]
 
 MAX_WORK = 250_000
 """Values looked at by all steps of a patch, times tests on each: about a second of work (T-53)."""
@@ -47,6 +56,11 @@ def scope(patch: Patch) -> Scope:
                 return Scope(all=True)
             ids |= seen
     return Scope(frozenset(ids))
+
+
+def written_paths(patch: Patch) -> frozenset[str]:
+    """The attributes and parts the patch names, as `AttributePath.text` has them (A-78)."""
+    return frozenset(step.target.path.text for step in patch.steps)
 
 
 def has_secrets(patch: Patch) -> bool:

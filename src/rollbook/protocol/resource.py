@@ -32,6 +32,14 @@ class Resource:
     cleared: frozenset[str] = frozenset()
 
 
+def asserted_paths(resource: Resource) -> frozenset[str]:
+    """The attributes a client gave values, as `AttributePath.text` has them: top-level ones and extensions'."""
+    paths: set[str] = set()
+    for name, value in resource.document.items():
+        paths |= {f"{name}:{inner}" for inner in value} if ":" in name else {name}
+    return frozenset(paths)
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
     """What a change is applied to: the stored document, and those members the change names.

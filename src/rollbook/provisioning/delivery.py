@@ -4,7 +4,7 @@ Whatever interrupts it, starting again is safe: a remote id is recorded as soon 
 created before having been looked for (client.md 5).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -37,6 +37,10 @@ LEASE_MILLISECONDS = 5 * 60_000
 """How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
 
 _ATTEMPTS = 3  # an account that comes or goes between two calls is looked at again this often
+
+
+BringFirst = Callable[[str, Sequence[str]], Awaitable[bool]]
+"""Deliver some resources, if they are due, before the one that names them; whether any was."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,14 @@ def may_inherit(work: Work, account: ScimResource) -> bool:
 class Delivery:
     """Deliveries to one target under one number."""
 
-    def __init__(self, engine: Engine, target: model.Target, far: Target, number: int) -> None:
+    def __init__(
+        self, engine: Engine, target: model.Target, far: Target, number: int, bring_first: BringFirst
+    ) -> None:
         self._engine = engine
         self._target = target
         self._far = far
         self._number = number
+        self._bring_first = bring_first
         self._kinds = kinds_of(target, engine.catalog)
 
     async def deliver(self, link: Link) -> Item:
@@ -161,10 +168,7 @@ class Delivery:
                 link, Item(self._target.name, link.resource_type, link.id, link.id, Action.NOTHING)
             )
         wish = await read_wish(self._engine, kind, link.id)
-        accounts = await self._engine.links.remote_ids(
-            self._engine.tenant, self._number, sorted(wish.references)
-        )
-        want = want_of(kind, wish, accounts, self._target.leave)
+        want = want_of(kind, wish, await self._accounts(link, wish), self._target.leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
         if link.confirmed != want.digest or link.remote_id is None:
@@ -187,6 +191,15 @@ class Delivery:
         except Exception:  # noqa: BLE001 - it has been judged already; here only the name matters
             return label_of(document), False
         return label_of(document), wish.left is not None and link.remote_id is not None
+
+    async def _accounts(self, link: Link, wish: Wish) -> Mapping[str, str]:
+        """The accounts of those referred to; who has none yet, and is due for one, comes first (C-6-10)."""
+        tenant, ids = self._engine.tenant, sorted(wish.references)
+        accounts = await self._engine.links.remote_ids(tenant, self._number, ids)
+        missing = [other for other in ids if other not in accounts]
+        if not missing or not await self._bring_first(link.id, missing):
+            return accounts
+        return await self._engine.links.remote_ids(tenant, self._number, ids)
 
     async def _settle(self, work: Work) -> tuple[Work, Step]:
         """Look at the account, and take the step. What vanished or appeared meanwhile is looked at again."""

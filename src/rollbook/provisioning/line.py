@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -75,12 +75,18 @@ class Line:
         self._far = far
         self._patience = patience
         self._watch = watch
-        self._delivery = Delivery(engine, target, far, progress.number)
+        self._delivery = Delivery(engine, target, far, progress.number, self._bring_first)
         kinds = kinds_of(target, engine.catalog)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
         self._paused_until = progress.paused_until
         self._parallel = asyncio.Semaphore(target.concurrency)
+        self._group = asyncio.TaskGroup()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """What is claimed, by resource."""
+        self._claiming = asyncio.Lock()
+        self._awaits: dict[str, str] = {}
+        """Who waits for whom to be delivered first."""
         self._in_a_row = 0
         self._waited = 0.0
         self._failures: dict[str, Item] = {}
@@ -131,10 +137,51 @@ class Line:
             if not claimed:
                 break
             busy = True
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as self._group:
                 for link in claimed:
-                    group.create_task(self._one(link))
+                    self._start(link)
         return busy
+
+    def _start(self, link: Link) -> asyncio.Task[None]:
+        task = self._group.create_task(self._one(link))
+        self._running[link.id] = task
+        task.add_done_callback(lambda _: self._running.pop(link.id, None))
+        return task
+
+    async def _bring_first(self, id: str, others: Sequence[str]) -> bool:
+        """Wait for those of the others that are under way or due. A ring is not waited for: it is closed later."""
+        brought = False
+        for other in others:
+            task = await self._task_of(other)
+            if task is None or self._waits_for(other, id):
+                continue
+            self._awaits[id] = other
+            self._parallel.release()  # whoever waits makes room for what it waits for
+            try:
+                await asyncio.wait([task])
+            finally:
+                await self._parallel.acquire()
+                del self._awaits[id]
+            brought = True
+        return brought
+
+    async def _task_of(self, id: str) -> asyncio.Task[None] | None:
+        """Who delivers that resource, claimed for it if it is due; None if nobody does."""
+        async with self._claiming:  # or two who miss the same one would both look, and one find it taken
+            if id in self._running:
+                return self._running[id]
+            now = self._engine.now()
+            link = await self._engine.links.claim_one(
+                self._engine.tenant, self._number, id, now, now + LEASE_MILLISECONDS
+            )
+            return None if link is None else self._start(link)
+
+    def _waits_for(self, id: str, other: str) -> bool:
+        """Whether the first waits for the second, directly or not, or is it."""
+        last = id
+        while last != other and last in self._awaits:
+            last = self._awaits[last]
+        return last == other
 
     async def _one(self, link: Link) -> None:
         async with self._parallel:

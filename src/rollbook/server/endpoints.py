@@ -96,7 +96,7 @@ class Resources:
         body = await read_json(exchange.request, exchange.context.services.limits)
         projection = self._projection(exchange)
         written = await resources.create(exchange.context, self.resource_type, body)
-        return self._answer(exchange, 201, written.record, projection)
+        return self._answer(exchange, 201, written.record, projection, written.paths)
 
     async def read(self, exchange: Exchange) -> Answer:
         """GET one (RFC 7644 §3.4.1)."""
@@ -136,7 +136,7 @@ class Resources:
             exchange.context, self.resource_type, exchange.request.id, body, self._if_match(exchange)
         )
         record = await self._whole(exchange, written.record, projection)
-        return self._answer(exchange, 200, record, projection)
+        return self._answer(exchange, 200, record, projection, written.paths)
 
     async def patch(self, exchange: Exchange) -> Answer:
         """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 where that would mean all members (A-21)."""
@@ -148,7 +148,7 @@ class Resources:
         if self.resource_type.memberships is not None and projection.is_default:
             return Answer(204, headers=resource_headers(written.record, exchange.site))
         record = await self._whole(exchange, written.record, projection)
-        return self._answer(exchange, 200, record, projection)
+        return self._answer(exchange, 200, record, projection, written.paths)
 
     async def delete(self, exchange: Exchange) -> Answer:
         """DELETE (RFC 7644 §3.6)."""
@@ -185,8 +185,15 @@ class Resources:
         if condition is not None and not matches(condition, document):
             raise NotFound("the resource does not match the filter (A-42)")
 
-    def _answer(self, exchange: Exchange, status: int, record: Record, projection: Projection) -> Answer:
-        body = projected_bytes(record, self.resource_type, exchange.site, projection)
+    def _answer(
+        self,
+        exchange: Exchange,
+        status: int,
+        record: Record,
+        projection: Projection,
+        written: frozenset[str] = frozenset(),
+    ) -> Answer:
+        body = projected_bytes(record, self.resource_type, exchange.site, projection, written)
         return Answer(status, body, resource_headers(record, exchange.site))
 
     @staticmethod

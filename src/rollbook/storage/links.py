@@ -151,6 +151,9 @@ class LinkStore(Protocol):
     ) -> Sequence[Link]:
         """Take up links of that rank that are due, oldest first."""
 
+    async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
+        """Take up the link of one resource if it is due, None if it is not."""
+
     async def next_due(self, tenant: int, target: int, ranks: Ranks) -> int | None:
         """When the next link of these types is due, None if none ever is."""
 

@@ -22,6 +22,8 @@ Place = tuple[str | int, ...]
 _MOST_NODES = 100_000
 _DEEPEST = 20
 _TAG = "tag:yaml.org,2002:"
+_KINDS = frozenset({"null", "bool", "int", "float", "str", "timestamp", "map", "seq"})
+"""What a value may be; dates stay text. Whatever else a tag asks for is not made."""
 _SECRET_KEYS = frozenset({"token", "secret", "password"})
 _SECRET_LINE = re.compile(r"\b(?:token|secret|password)[\"']?\s*:\s*(.+)", re.IGNORECASE)
 SECRET_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z|file:(.+)\Z", re.DOTALL)
@@ -128,7 +130,7 @@ class _Reader:
         self._nodes += 1
         if self._nodes > _MOST_NODES or len(place) > _DEEPEST:
             raise _TooLarge(node)
-        if not node.tag.startswith(_TAG):
+        if node.tag.removeprefix(_TAG) not in _KINDS:
             self._report(node, f"the tag {node.tag} is not read", "leave the tag out")
             return None
         match node:

@@ -231,7 +231,7 @@ class CsvReading:
     def _check_kind(self) -> None:
         start = self._file.read(512)
         plain = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-        if b"\0" in start and not self._encoding.startswith(("utf-16", "utf-32")):
+        if b"\0" in start[:4] and not self._encoding.startswith(("utf-16", "utf-32")):
             raise SourceError(
                 f"{self._label} holds zero bytes; if it is text, name its encoding, such as utf-16"
             )

@@ -19,6 +19,11 @@ _CLAIM = f"""
     )
     RETURNING {_COLUMNS}
 """
+_CLAIM_ONE = f"""
+    UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
+    WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ?
+    RETURNING {_COLUMNS}
+"""
 # What was marked meanwhile is not parked: the change may be what it lacked.
 _FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?
@@ -106,6 +111,13 @@ class SqlLinks:
             return sorted(map(_link, rows), key=lambda link: link.key)
 
         return await self._database.write(work)
+
+    async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
+        """Take up the link of one resource if it is due, None if it is not."""
+        rows = await self._database.write(
+            lambda conn: conn.all(_CLAIM_ONE, (lease_until, tenant, target, id, now))
+        )
+        return _link(rows[0]) if rows else None
 
     async def next_due(self, tenant: int, target: int, ranks: Ranks) -> int | None:
         """When the next link of these types is due, None if none ever is."""

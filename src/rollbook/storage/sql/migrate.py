@@ -67,8 +67,8 @@ def _is_current(present: str) -> bool:
     return present == head()
 
 
-def migration_sql(dialect: Dialect, start: str | None) -> str:
-    """The SQL that leads from a revision, None for an empty database, to the newest one."""
+def migration_sql(dialect: Dialect, start: str | None, end: str = "head") -> str:
+    """The SQL that leads from a revision, None for an empty database, to a later one."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
@@ -78,10 +78,10 @@ def migration_sql(dialect: Dialect, start: str | None) -> str:
     with EnvironmentContext(
         Config(),
         scripts,
-        fn=lambda present, _: scripts._upgrade_revs("head", present),  # noqa: SLF001 - as alembic.command does
+        fn=lambda present, _: scripts._upgrade_revs(end, present),  # noqa: SLF001 - as alembic.command does
         as_sql=True,
         starting_rev=start,
-        destination_rev="head",
+        destination_rev=end,
     ) as environment:
         environment.configure(
             dialect_name=dialect.name, output_buffer=printed, transactional_ddl=False, literal_binds=True

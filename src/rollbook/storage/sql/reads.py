@@ -61,6 +61,14 @@ NAMED_MEMBERS = f"""
 """
 LABELS = f"SELECT id, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
+SIZE = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM resource r CROSS JOIN membership m ON m.tenant = r.tenant AND m.{near} = r.pk
+        WHERE r.tenant = ? AND r.id = ? LIMIT ?
+    )
+"""
+NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS = SIZE.format(near="container"), SIZE.format(near="member")
+
 CHANGES = """
     SELECT sequence, type, id, operation, version, author, at, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
@@ -149,6 +157,13 @@ def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> di
         return {}
     rows = connection.all(NAMED_MEMBERS, (pk, tenant, listed(sorted(scope.ids))))
     return {value: Member(value, kind, display) for value, kind, display in rows}
+
+
+def is_large(connection: Connection, tenant: int, id: str, most: int) -> bool:
+    """Whether a resource has more members, or is in more groups, than that."""
+    parameters = (tenant, id, most + 1)
+    counts = (connection.one(sql, parameters) for sql in (NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS))
+    return any(row is not None and row[0] > most for row in counts)
 
 
 def labels(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, str]:

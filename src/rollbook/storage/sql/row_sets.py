@@ -75,7 +75,7 @@ def every(scope: Scope, *unserved: str) -> Rows:
 
 def nothing() -> Rows:
     """No resource."""
-    select = "SELECT pk FROM resource WHERE FALSE"
+    select = "SELECT pk FROM resource WHERE pk = -1"
     return Rows(select, (), "FALSE", (), Rank.ONE, ordered=True, quick=True)
 
 

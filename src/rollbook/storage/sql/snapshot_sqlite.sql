@@ -191,8 +191,6 @@ CREATE TABLE source_record (
 
 CREATE UNIQUE INDEX source_record_by_id ON source_record (tenant, source, id);
 
-CREATE INDEX source_record_present ON source_record (tenant, source, key) WHERE missing IS NULL;
-
 CREATE TABLE source_group (
         tenant INTEGER NOT NULL,
         source TEXT NOT NULL,

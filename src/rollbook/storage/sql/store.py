@@ -21,7 +21,7 @@ NEAR = 256
 """Most memberships that are read along on the event loop."""
 
 LONG = 200
-"""A write that names more members than this runs in a thread."""
+"""A write that touches more memberships than this runs in a thread."""
 
 
 def open_store(url: str, catalog: Catalog | None) -> "SqlStore":
@@ -117,7 +117,7 @@ class SqlStore:
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self.database.write(
             lambda connection: writes.update(connection, self._layout, what, decide, scope, author),
-            long=scope.all or len(scope.ids) > LONG,
+            long=len(scope.ids) > LONG or (scope.all and self._is_large(tenant, id)),
         )
 
     async def delete(
@@ -133,8 +133,11 @@ class SqlStore:
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self.database.write(
             lambda connection: writes.delete(connection, self._layout, what, author),
-            long=resource_type.memberships is not None,
+            long=self._is_large(tenant, id),
         )
+
+    def _is_large(self, tenant: int, id: str) -> bool:
+        return self.database.read_now(lambda connection: reads.is_large(connection, tenant, id, LONG))
 
     async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
         """Log entries with a sequence number above `after`, in order, at most `limit`."""

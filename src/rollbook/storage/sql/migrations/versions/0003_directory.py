@@ -22,7 +22,6 @@ TABLES = (
     ){clustered}
     """,
     "CREATE UNIQUE INDEX source_record_by_id ON source_record (tenant, source, id)",
-    "CREATE INDEX source_record_present ON source_record (tenant, source, key) WHERE missing IS NULL",
     """
     CREATE TABLE source_group (
         tenant {integer} NOT NULL,

@@ -1,0 +1,550 @@
+"""rollbook.yaml: what it becomes, and how every mistake in it is told."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbook.protocol.catalog import build_catalog, core_catalog
+from rollbook.protocol.match import matches
+from rollbook.provisioning.config import ConfigError, Problem, check_config, load_config
+from rollbook.provisioning.config.document import read_document
+from rollbook.provisioning.config.problems import CODES
+from rollbook.provisioning.config.shape import json_schema
+from rollbook.provisioning.expressions import Subject
+from rollbook.provisioning.mapping import apply_mapping, mapped_paths, record_inputs, resource_inputs
+from rollbook.provisioning.model import Config, Leave
+from rollbook.provisioning.names import Names
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+CATALOG = core_catalog()
+TODAY = datetime(2026, 11, 23, tzinfo=UTC)
+
+EXAMPLE = """\
+version: 1
+sources:
+  hr:
+    type: csv
+    path: hr/employees.csv
+    key: employee_id                     # identity of a record
+    users:                               # record → User in our store
+      externalId: {from: employee_id}    # a rule is one of from, value, expr
+      userName: {expr: 'lower(record.email)'}
+      name.givenName: {from: first_name}
+      name.familyName: {from: last_name}
+      emails: [{type: {value: work}, primary: {value: true}, value: {from: email}}]
+      active: {expr: 'record.end_date == "" || date(record.end_date) > today'}
+      enterprise.department: {from: department}
+      enterprise.manager: {from: manager_id}      # by the source's key
+    groups:
+      - {from: department, displayName: {expr: '"dept-" + record.department'}}
+targets:
+  source-control:
+    type: scim
+    url: http://127.0.0.1:9003/v2
+    token: ${SOURCE_CONTROL_TOKEN}       # environment or file: only, never a literal
+    scope: 'enterprise.department eq "Engineering"'   # a SCIM filter; short names as above
+    leave: disable                       # disable, delete or keep
+    users:                               # what is named goes out; nothing else ever does
+      userName: {from: userName}
+      displayName: {expr: 'user.name.givenName + " " + user.name.familyName'}
+      emails: {from: emails}
+      active: {from: active}
+    groups: {scope: 'displayName sw "dept-"', displayName: {from: displayName}, members: true}
+"""
+SECRETS = {"SOURCE_CONTROL_TOKEN": "s3cret"}
+
+SOURCE = """\
+version: 1
+sources:
+  hr:
+    type: csv
+    path: people.csv
+    key: id
+    users:
+      userName: {from: email}
+"""
+TARGET = """\
+version: 1
+targets:
+  t:
+    type: scim
+    url: https://example.com/scim
+    token: ${TOKEN}
+    users:
+      userName: {from: userName}
+"""
+
+
+def load(folder: Path, text: str, **secrets: str) -> Config:
+    """The configuration in a text."""
+    path = folder / "rollbook.yaml"
+    path.write_text(text, "utf-8")
+    return load_config(path, CATALOG, secrets or {**SECRETS, "TOKEN": "t0ken"})
+
+
+def mistakes(folder: Path, text: str, **secrets: str) -> tuple[Problem, ...]:
+    """The problems of a text."""
+    with pytest.raises(ConfigError) as refused:
+        load(folder, text, **secrets)
+    return refused.value.problems
+
+
+def test_the_example_is_read(tmp_path: Path) -> None:
+    """Issue 2, section 4: the example as printed, sources with their defaults."""
+    config = load(tmp_path, EXAMPLE)
+    hr = config.sources["hr"]
+    assert (hr.type, hr.key, hr.missing, hr.shrink_limit) == ("csv", "employee_id", Leave.DISABLE, 0.2)
+    assert (hr.encoding, hr.delimiter) == (None, ",")
+    assert hr.path == str(tmp_path / "hr/employees.csv")
+    assert hr.columns == (
+        "employee_id", "email", "first_name", "last_name", "end_date", "department", "manager_id",
+    )  # fmt: skip
+    assert [one.path.text for one in hr.references] == [f"{ENTERPRISE}:manager.value"]
+    target = config.targets["source-control"]
+    assert (target.url, target.token, target.leave) == ("http://127.0.0.1:9003/v2", "s3cret", Leave.DISABLE)
+    assert (target.concurrency, target.timeout) == (8, 30.0)
+    assert target.groups is not None
+    assert target.groups.members
+
+
+RECORD = {
+    "employee_id": "7", "email": "Ann@Example.com", "first_name": "Ann", "last_name": "Müller", "end_date": "",
+    "department": "Engineering", "manager_id": "1",
+}  # fmt: skip
+
+
+def test_the_examples_source_maps(tmp_path: Path) -> None:
+    """Its rules make the user of a record; the manager is a reference and not among them."""
+    hr = load(tmp_path, EXAMPLE).sources["hr"]
+    inputs = record_inputs(RECORD, TODAY)
+    assert apply_mapping(hr.users, inputs) == {
+        "externalId": "7",
+        "userName": "ann@example.com",
+        "name": {"givenName": "Ann", "familyName": "Müller"},
+        "emails": [{"type": "work", "primary": True, "value": "Ann@Example.com"}],
+        "active": True,
+        ENTERPRISE: {"department": "Engineering"},
+    }
+    assert [one.rule.evaluate(inputs) for one in hr.references] == ["1"]
+    assert [one.display_name.evaluate(inputs) for one in hr.groups] == ["dept-Engineering"]
+
+
+def test_the_examples_target_maps(tmp_path: Path) -> None:
+    """Scope and rules by short names; what is not named never goes out."""
+    target = load(tmp_path, EXAMPLE).targets["source-control"]
+    user = {
+        "userName": "ann",
+        "name": {"givenName": "Ann", "familyName": "Müller"},
+        "active": True,
+        "title": "Dr.",
+        ENTERPRISE: {"department": "engineering"},
+    }
+    assert target.scope is not None
+    assert matches(target.scope, user)
+    assert not matches(target.scope, {**user, ENTERPRISE: {"department": "Sales"}})
+    names = Names(CATALOG.resource_types[0])
+    assert apply_mapping(target.users, resource_inputs(names, Subject.USER, user, TODAY)) == {
+        "userName": "ann",
+        "displayName": "Ann Müller",
+        "active": True,
+    }
+    assert mapped_paths(target.users) == {"userName", "displayName", "emails", "active"}
+    assert target.groups is not None
+    assert target.groups.scope is not None
+    assert matches(target.groups.scope, {"displayName": "Dept-Sales"})
+
+
+def test_groups_have_defaults(tmp_path: Path) -> None:
+    """Without displayName a group is called as its column or hub group is; members go along."""
+    config = load(
+        tmp_path, SOURCE + "    groups: [{from: team}]\n" + TARGET.partition("\n")[2] + "    groups: {}\n"
+    )
+    (rule,) = config.sources["hr"].groups
+    assert rule.display_name.evaluate(record_inputs({"team": "A"}, TODAY)) == "A"
+    groups = config.targets["t"].groups
+    assert groups is not None
+    assert groups.members
+    assert groups.scope is None
+    assert mapped_paths(groups.mapping) == {"displayName"}
+
+
+def test_everything_may_be_said(tmp_path: Path) -> None:
+    """All settings of a source and a target."""
+    text = SOURCE + "    encoding: cp1252\n    delimiter: ';'\n    missing: delete\n    shrink_limit: 0.5\n"
+    text += TARGET.partition("\n")[2] + "    leave: keep\n    concurrency: 2\n    timeout: 2.5\n"
+    config = load(tmp_path, text)
+    hr, target = config.sources["hr"], config.targets["t"]
+    assert (hr.encoding, hr.delimiter, hr.missing, hr.shrink_limit) == ("cp1252", ";", Leave.DELETE, 0.5)
+    assert (target.leave, target.concurrency, target.timeout) == (Leave.KEEP, 2, 2.5)
+
+
+def test_an_empty_configuration_is_one() -> None:
+    """Nothing to do is no mistake."""
+    assert read_document("f", "version: 1\n").data == {"version": 1}
+
+
+def test_extensions_of_the_catalog_have_short_names(tmp_path: Path) -> None:
+    """A schema of one's own is mapped like the enterprise extension."""
+    urn = "urn:example:schemas:extension:university:1.0:User"
+    schema = {"id": urn, "name": "University", "attributes": [{"name": "faculty", "type": "string"}]}
+    path = tmp_path / "rollbook.yaml"
+    path.write_text(SOURCE + "      university.faculty: {from: faculty}\n")
+    config = load_config(path, build_catalog([schema]), {})
+    assert mapped_paths(config.sources["hr"].users) == {"userName", f"{urn}:faculty"}
+
+
+def test_secrets_come_from_files_too(tmp_path: Path) -> None:
+    """A path is relative to the configuration; line ends are not part of the secret; repr never shows it."""
+    (tmp_path / "token").write_text("from-a-file\n")
+    target = load(tmp_path, TARGET.replace("${TOKEN}", "file:token")).targets["t"]
+    assert target.token == "from-a-file"
+    assert "from-a-file" not in repr(target)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("userName: {from: userName}", "userName: {from: displayName}"),
+        ("userName: {from: userName}", "userName: {from: userName}\n      title: {value: x}"),
+        ("scim\n    url: https://example.com/scim", "scim\n    url: https://example.com/other"),
+        ("    users:", "    leave: delete\n    users:"),
+        ("    users:", "    scope: 'active eq true'\n    users:"),
+        ("    users:", "    groups: {}\n    users:"),
+        ("    users:", "    groups: {members: false}\n    users:"),
+    ],
+)
+def test_a_digest_changes_with_what_is_sent(tmp_path: Path, change: tuple[str, str]) -> None:
+    """Anything that decides what a target gets makes all its links be looked at again."""
+    changed = TARGET.replace(*change)
+    assert changed != TARGET
+    assert load(tmp_path, changed).targets["t"].digest != load(tmp_path, TARGET).targets["t"].digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("${TOKEN}", "${TOKEN} # rotated"),
+        ("    users:", "    concurrency: 3\n    timeout: 5.0\n    users:"),
+        ("userName: {from: userName}", "userName:\n        from: userName"),
+    ],
+)
+def test_a_digest_stays_with_everything_else(tmp_path: Path, change: tuple[str, str]) -> None:
+    """Layout, token and speed decide nothing about what is sent."""
+    changed = TARGET.replace(*change)
+    assert changed != TARGET
+    assert load(tmp_path, changed).targets["t"].digest == load(tmp_path, TARGET).targets["t"].digest
+
+
+@dataclass(frozen=True)
+class Case:
+    """A mistake in the rules of a source or target: `^` marks where the caret has to stand."""
+
+    rules: str
+    code: str
+    title: str
+    note: str = ""
+
+
+SOURCE_CASES = [
+    Case("^userNmae: {from: a}", "RB107", "User has no attribute userNmae", "did you mean: userName"),
+    Case("^name.giveName: {from: a}", "RB107", "no attribute name.giveName", "did you mean: name.givenName"),
+    Case("^enterprise.departmnt: {from: a}", "RB107", "departmnt", "did you mean: enterprise.department"),
+    Case(
+        "emails: [{^typ: {value: work}}]",
+        "RB107",
+        "emails has no part typ",
+        "it has: value, display, type, primary",
+    ),
+    Case("^id: {from: a}", "RB108", "id cannot be mapped"),
+    Case("^groups: {from: a}", "RB108", "groups cannot be mapped"),
+    Case("^password: {from: a}", "RB108", "password cannot be mapped"),
+    Case("name: {from: ^a}", "RB109", "does not fit name", "try: fill its parts: name.formatted: …"),
+    Case("active: {from: ^a}", "RB109", "does not fit active", "try: expr: 'record.a == \"yes\"'"),
+    Case("active: {value: ^'yes'}", "RB109", "does not fit active"),
+    Case(
+        "emails: {from: ^a}",
+        "RB109",
+        "does not fit emails",
+        "try: write a list: emails: [{value: {from: a}}]",
+    ),
+    Case("^emails.value: {from: a}", "RB109", "does not fit emails.value"),
+    Case("^title: [{from: a}]", "RB109", "does not fit title"),
+    Case("title: {expr: ^'record.a == \"\"'}", "RB109", "does not fit title", "string(…) makes text of it"),
+    Case("title: {expr: 'lower(^recrod.a)'}", "RB110", "cannot be compiled", "did you mean: record"),
+    Case("title: {expr: 'record.a ^+ 1'}", "RB110", "cannot be compiled"),
+    Case("title: {expr: \"'\\u00e4\\x41' ^+ 1\"}", "RB110", "cannot be compiled"),
+    Case("title: {expr: '''ä'' ^+ 1'}", "RB110", "cannot be compiled"),
+    Case(
+        "title:\n        expr: |\n          record.a +\n            record.b ^+ 1",
+        "RB110",
+        "cannot be compiled",
+    ),
+    Case("title: {expr: ^user.title}", "RB110", "cannot be compiled", "here the variable is called record"),
+    Case("name.givenName: {from: a}\n      ^name: {expr: '{}'}", "RB109", "name has two rules"),
+    Case("title: {from: a}\n      ^TITLE: {from: b}", "RB109", "title has two rules"),
+    Case("title: {from: a}\n      ^title: {from: b}", "RB102", "title stands twice"),
+    Case("^title: {from: a, value: b}", "RB109", "is not one rule"),
+    Case("^title: {}", "RB109", "is not one rule"),
+    Case("title: {^frm: a}", "RB103", "no key frm", "did you mean: from"),
+    Case("title: {from: ^3}", "RB105", "must be text"),
+    Case("title: ^a", "RB105", "must be a mapping"),
+]
+TARGET_CASES = [
+    Case("title: {from: ^titel}", "RB107", "User has no attribute titel", "did you mean: title"),
+    Case("title: {from: ^password}", "RB108", "password cannot be read"),
+    Case("title: {from: ^groups}", "RB108", "groups cannot be read"),
+    Case("title: {from: ^meta.version}", "RB108", "meta.version cannot be read"),
+    Case("title: {from: ^emails}", "RB109", "does not fit title", "use expr to make the one of the other"),
+    Case("active: {from: ^title}", "RB109", "does not fit active"),
+    Case("emails: {from: ^title}", "RB109", "does not fit emails"),
+    Case("title: {expr: 'user.^titel'}", "RB107", "User has no attribute titel", "did you mean: title"),
+    Case("title: {expr: 'user.name.givenName + user.^enterprise.departmant'}", "RB107", "departmant", "did you mean"),
+    Case("title: {expr: 'user.^emails.value'}", "RB108", "emails.value cannot be read like this"),
+    Case("title: {expr: 'string(user.^groups)'}", "RB108", "groups cannot be read like this"),
+    Case("title: {expr: ^record.title}", "RB110", "cannot be compiled", "here the variable is called user"),
+]  # fmt: skip
+
+
+def check(folder: Path, head: str, case: Case) -> None:
+    """The case's rules behind a head give its problem, there and nowhere else."""
+    text = f"{head}      {case.rules}\n"
+    at = text.index("^")
+    text = text.replace("^", "", 1)
+    (problem,) = mistakes(folder, text)
+    before = text[:at]
+    place = (before.count("\n") + 1, at - before.rfind("\n"))
+    assert (problem.code, problem.mark.line, problem.mark.column) == (case.code, *place)
+    assert case.title in problem.title
+    assert case.note in " ".join((problem.label, *problem.notes))
+
+
+@pytest.mark.parametrize("case", SOURCE_CASES, ids=lambda case: case.rules)
+def test_mistakes_in_rules_of_sources(tmp_path: Path, case: Case) -> None:
+    """FE-18: each is found when the file is read, at its line and column, with what to write instead."""
+    check(tmp_path, SOURCE, case)
+
+
+@pytest.mark.parametrize("case", TARGET_CASES, ids=lambda case: case.rules)
+def test_mistakes_in_rules_of_targets(tmp_path: Path, case: Case) -> None:
+    """The same for targets, against the hub's schema."""
+    check(tmp_path, TARGET, case)
+
+
+OTHER_CASES = [
+    Case("version: ^2\n", "RB106", "this Rollbook knows version 1"),
+    Case("version: 1\n^sorces: {}\n", "RB103", "no key sorces", "did you mean: sources"),
+    Case("^sources: {}\n", "RB104", "the file needs version", "write: version: 1"),
+    Case("version: 1\nsources:\n  ^h r: {type: csv, path: a, key: b, users: {userName: {from: c}}}\n", "RB105", "h r cannot be a name"),
+    Case("version: 1\nsources:\n  ^hr:\n", "RB105", "source hr must be a mapping"),
+    Case(SOURCE.replace("csv", "^cvs"), "RB105", "type of source hr is not one of the choices", "write 'csv'"),
+    Case(SOURCE + "    missing: ^no\n", "RB105", "missing of source hr", "'disable', 'delete' or 'keep'"),
+    Case(SOURCE + "    shrink_limit: ^2\n", "RB105", "shrink_limit of source hr is out of range"),
+    Case(SOURCE + "    delimiter: ^';;'\n", "RB105", "delimiter of source hr is too long"),
+    Case(SOURCE + "    encoding: ^utf-99\n", "RB105", "utf-99 is no encoding"),
+    Case(SOURCE + "    groups: [^{}]\n", "RB104", "groups[0] of source hr needs from"),
+    Case(SOURCE.replace("    users:\n      userName", "    ^users:\n      title"), "RB104", "userName is required and has no rule"),
+    Case(TARGET.replace("https://example", "^ftp://example"), "RB105", "url of target t is not a base URL"),
+    Case(TARGET.replace("https://example", "^https://me:pw@example"), "RB105", "url of target t is not a base URL"),
+    Case(TARGET.replace("    token: ${TOKEN}\n", "").replace("  t:", "  ^t:"), "RB104", "target t needs token"),
+    Case(TARGET.replace("${TOKEN}", "^${NOT_SET}"), "RB113", "the variable NOT_SET is not set", "export NOT_SET="),
+    Case(TARGET.replace("${TOKEN}", "^file:nothing"), "RB113", "nothing cannot be read"),
+    Case(TARGET.replace("${TOKEN}", "^hunter2"), "RB112", "a secret must not stand in the file", "${T_TOKEN}"),
+    Case(TARGET + "    scope: 'title ^is \"x\"'\n", "RB111", "the scope is not a filter", "expected an operator"),
+    Case(TARGET + "    scope: 'title pr and ^enterprise.departmnt pr'\n", "RB111", "not a filter", "did you mean enterprise.department?"),
+    Case(TARGET + "    scope: 'enterprise.department pr and ^titel pr'\n", "RB111", "not a filter", "did you mean title?"),
+    Case(TARGET + "    groups: {scope: '^userName pr'}\n", "RB111", "not a filter", "Group has no attribute userName"),
+    Case(TARGET + "    groups: {displayName: {from: ^displayNam}}\n", "RB107", "Group has no attribute", "did you mean: displayName"),
+    Case(TARGET + "    groups: {members: ^yes}\n", "RB105", "members of target t must be true or false"),
+    Case(TARGET + "    concurrency: ^'8'\n", "RB105", "concurrency of target t must be a number"),
+    Case(TARGET + "    ^leaves: keep\n", "RB103", "no key leaves", "did you mean: leave"),
+    Case("version: 1\nsources: {a: b^: c}\n", "RB101", "the file is not YAML"),
+    Case("version: 1\nsources: ^!!python/name:os.system {}\n", "RB101", "is not read", "leave the tag out"),
+    Case("version: 1\n^<<: {sources: {}}\n", "RB101", "a key must be plain text", "write out what is merged"),
+    Case("^- 1\n", "RB105", "the file must be a mapping"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHER_CASES, ids=lambda case: case.title)
+def test_mistakes_elsewhere(tmp_path: Path, case: Case) -> None:
+    """Structure, secrets, scopes, YAML: one problem each, in its place."""
+    text = case.rules.replace("^", "", 1)
+    at = case.rules.index("^")
+    (problem,) = mistakes(tmp_path, text)
+    place = (text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+    assert (problem.code, problem.mark.line, problem.mark.column) == (case.code, *place)
+    assert case.title in problem.title
+    assert case.note in " ".join((problem.label, *problem.notes))
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    """One run shows them all, in the order of the file, whatever stage finds them."""
+    text = (
+        SOURCE.replace("key: id", "kee: id").replace("{from: email}", "{expr: 'lowr(record.email)'}")
+        + "      titel: {from: a}\n"
+        + TARGET.partition("\n")[2].replace("${TOKEN}", "literal").replace("userName}", "usrName}")
+        + "    scope: 'x'\n    scope: 'y'\n"
+    )
+    found = mistakes(tmp_path, text)
+    codes = [problem.code for problem in found]
+    assert codes == ["RB104", "RB103", "RB110", "RB107", "RB112", "RB107", "RB111", "RB102"]
+    assert [problem.mark.line for problem in found] == sorted(problem.mark.line for problem in found)
+
+
+def test_the_form_of_a_problem(tmp_path: Path) -> None:
+    """Code, title, place, the line with a caret, why, what to write (dependencies, form of an error)."""
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, SOURCE + "      titel: {from: job}\n")
+    assert refused.value.render() == "\n".join((
+        "error[RB107]: User has no attribute titel",
+        f"  ┌─ {tmp_path / 'rollbook.yaml'}:9:7",
+        "  │",
+        "9 │       titel: {from: job}",
+        "  │       ^^^^^",
+        "  = did you mean: title",
+        "",
+        "1 mistake; nothing was done.",
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TARGET.replace("${TOKEN}", "hunter2"),
+        TARGET.replace("${TOKEN}", "'hunter2'").replace("users:", "usrs:"),
+        TARGET.replace("    token: ${TOKEN}\n", '    {token: "hunter2"}\n'),
+        TARGET.replace("${TOKEN}", "hunter2: x"),
+        TARGET.replace("    type: scim\n    url: https://example.com/scim\n    token: ${TOKEN}\n", "    {type: x, token: hunter2, url: y}\n"),
+        TARGET.replace("${TOKEN}", "|\n      hunter2\n      hunter2"),
+    ],
+)  # fmt: skip
+def test_a_secret_in_the_file_is_never_shown(tmp_path: Path, text: str) -> None:
+    """I-13: not in the line of any problem, be it about the secret or about something else."""
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text)
+    assert refused.value.problems
+    assert "hunter2" not in refused.value.render()
+
+
+@pytest.mark.parametrize("content", ["two words", "with\ttab", "ümlaut", "line\nline"])
+def test_a_secret_that_no_header_can_carry(tmp_path: Path, content: str) -> None:
+    """Refused here rather than in the first call; never shown."""
+    (problem,) = mistakes(tmp_path, TARGET, TOKEN=content)
+    assert problem.code == "RB113"
+    assert content not in problem.render()
+
+
+def test_text_that_is_not_utf_8(tmp_path: Path) -> None:
+    """The line is named."""
+    path = tmp_path / "rollbook.yaml"
+    path.write_bytes("version: 1\n# Jürgen\n".encode("cp1252"))
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, CATALOG, {})
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.mark.line, problem.title) == ("RB101", 2, "the file is not UTF-8")
+
+
+def bomb() -> str:
+    """Nine levels of ten aliases each."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "make", [bomb, lambda: "a: &a [*a]\n", lambda: "[" * 30 + "]" * 30], ids=["wide", "ring", "deep"]
+)
+def test_aliases_and_depth_are_limited(tmp_path: Path, make: Callable[[], str]) -> None:
+    """T-69: a small file does not become a large one."""
+    problems = mistakes(tmp_path, make())
+    assert problems[0].code == "RB101"
+
+
+def test_aliases_are_read(tmp_path: Path) -> None:
+    """One mapping for two targets is written once."""
+    second = TARGET.partition("targets:\n")[2].replace("  t:", "  u:").partition("    users:")[0]
+    text = TARGET.replace("    users:", "    users: &both") + second + "    users: *both\n"
+    config = load(tmp_path, text)
+    assert config.targets["t"].users == config.targets["u"].users
+
+
+def test_yaml_1_2_is_what_is_read(tmp_path: Path) -> None:
+    """No is a word, a leading zero is no octal, a date stays text."""
+    data = read_document("f", "a: no\nb: 012\nc: 2026-01-01\nd: 1:30\ne: ~\nf: 0x1f\ng: 1_000\nh: .5\n").data
+    assert data == {
+        "a": "no", "b": 12, "c": "2026-01-01", "d": "1:30", "e": None, "f": 31, "g": 1000, "h": 0.5,
+    }  # fmt: skip
+
+
+@given(st.text(alphabet=st.sampled_from("version: 1\n{}[]-'\"|>&*!#,\t süser\\"), max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """No text raises anything but problems with a place in the file."""
+    document = read_document("f", text)
+    lines = text.count("\n") + 1
+    assert all(1 <= problem.mark.line <= lines for problem in document.problems)
+    assert all(problem.render() for problem in document.problems)
+
+
+def test_columns_are_checked_against_the_file(tmp_path: Path) -> None:
+    """config check looks into sources that are there: every use of a missing column is marked."""
+    (tmp_path / "people.csv").write_text("id,mail,first_name\n")
+    path = tmp_path / "rollbook.yaml"
+    path.write_text(
+        SOURCE + "      name.givenName: {from: frist_name}\n"
+        "      title: {expr: 'record.?titel.orValue(record.job)'}\n    groups: [{from: team}]\n"
+    )
+    found = check_config(path, CATALOG, {})
+    assert [(problem.code, problem.mark.line, problem.mark.column) for problem in found] == [
+        ("RB114", 8, 24),
+        ("RB114", 9, 30),
+        ("RB114", 10, 51),
+        ("RB114", 11, 21),
+    ]
+    assert found[1].notes == ("did you mean: first_name",)
+    assert found[1].label == 'not in source "hr" (csv, 3 columns)'
+
+
+def test_a_source_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A login page instead of the file is found before the first pull."""
+    (tmp_path / "people.csv").write_text("<html></html>")
+    path = tmp_path / "rollbook.yaml"
+    path.write_text(SOURCE)
+    (problem,) = check_config(path, CATALOG, {})
+    assert (problem.code, problem.mark.line) == ("RB115", 5)
+    assert "web page" in problem.label
+
+
+def test_a_source_that_is_not_there_yet_is_no_mistake(tmp_path: Path) -> None:
+    """The export may come later."""
+    path = tmp_path / "rollbook.yaml"
+    path.write_text(SOURCE)
+    assert check_config(path, CATALOG, {}) == ()
+
+
+def test_codes_are_told_and_known() -> None:
+    """Every code in the package's text is in the table, and every code of the table is used."""
+    folder = Path(str(__import__("rollbook.provisioning.config").__path__[0])) / "provisioning" / "config"
+    used = set(
+        re.findall(
+            r'"(RB\d+)"',
+            "".join(f.read_text("utf-8") for f in folder.glob("*.py") if f.name != "problems.py"),
+        )
+    )
+    assert used == set(CODES)
+
+
+def test_the_json_schema_describes_the_shape() -> None:
+    """For editors: keys, choices and descriptions, no unknown keys."""
+    schema = json_schema()
+    text = json.dumps(schema)
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == {"version", "sources", "targets"}
+    assert set(schema["$defs"]["RuleShape"]["properties"]) == {"from", "value", "expr"}
+    assert '"enum": ["disable", "delete", "keep"]' in text
+    assert all("description" in part for part in schema["$defs"]["TargetShape"]["properties"].values())

@@ -1,0 +1,66 @@
+"""The check of a database sees every kind of damage it is there for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rollbook.protocol.catalog import core_catalog
+from rollbook.storage.sql.check import version_number
+from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    """Two users, a group of both, and a user that is gone."""
+    opened = open_store(f"sqlite:///{tmp_path}/rollbook.db", core_catalog())
+    await opened.open()
+    for name in ("ann", "bob", "gone"):
+        await add_user(opened, name, emails=[{"value": f"{name}@x.org"}])
+    await add_group(opened, "g", "ann", "gone")
+    await join(opened, "g", "bob")
+    await opened.delete(TENANT, USER, "gone", LATER)
+    yield opened
+    await opened.close()
+
+
+async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
+    """Nothing is said of a database that nobody damaged."""
+    assert await store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DELETE FROM value WHERE key = x'616e6e40782e6f7267'", "User ann: no index row"),
+        ("UPDATE value SET element = 1 WHERE key = x'616e6e40782e6f7267'", "User ann: no index row"),
+        ("INSERT INTO value VALUES (1, 1, x'00', 1, 0)", "table value has"),
+        ("DELETE FROM unique_value WHERE key = x'616e6e'", "User ann: no unique value"),
+        ("INSERT INTO unique_value VALUES (1, 1, x'00', 1)", "table unique_value has"),
+        ("UPDATE resource SET display = 'x' WHERE id = 'ann'", "User ann: its label"),
+        ("UPDATE resource SET version = 0 WHERE id = 'ann'", "User ann: version 0"),
+        ("UPDATE counter SET resources = 3 WHERE type = 'User'", "2 resources of type User, counted as 3"),
+        ("DELETE FROM counter WHERE type = 'Group'", "1 resources of type Group, counted as 0"),
+        ("INSERT INTO counter VALUES (1, 'Device', 1)", "0 resources of type Device, counted as 1"),
+        ("UPDATE sequence SET resource = 1", "a sequence is behind"),
+        ("UPDATE sequence SET change = 1", "a sequence is behind"),
+        ("INSERT INTO membership VALUES (1, 1, 1)", "one does not exist"),
+        ("UPDATE membership SET tenant = 2", "one does not exist"),
+        ("UPDATE resource SET version = 7 WHERE id = 'g'", "g is at version 7, its last log entry says"),
+        ("DELETE FROM change WHERE id = 'bob'", "bob has no log entry"),
+        ("DELETE FROM change WHERE id = 'gone' AND operation = 'delete'", "gone is gone without a log entry"),
+        ("UPDATE change SET operation = 'delete' WHERE id = 'bob'", "bob is there, although"),
+    ],
+)  # fmt: skip
+async def test_damage_is_seen(store: SqlStore, damage: str, words: str) -> None:
+    """I-02, I-03, I-06, I-07: each broken invariant is named."""
+    assert await store.database.write(lambda connection: connection.run(damage)) > 0
+    assert any(words in fault for fault in await store.check())
+
+
+def test_version_numbers_are_read_from_their_text() -> None:
+    """The epoch may hold anything but does not count."""
+    assert version_number('W/"ab-c-12"') == 12

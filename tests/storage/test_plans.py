@@ -1,0 +1,186 @@
+"""Every statement of the store, and every kind of filter, is served by an index (architecture §5)."""
+
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from tests.protocol.filter_rows import CATALOG, ENTERPRISE, ROWS, Row
+
+from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.resolve import resolve
+from rollbook.storage.sql import layout, memberships, migrate, reads, search, tokens, writes
+from rollbook.storage.sql.compile import Plan, compile_filter
+from rollbook.storage.sql.index import Layout, dictionary_names, type_index
+from rollbook.storage.sql.row_sets import Rank, Scope
+from rollbook.storage.sql.search import count_sql, page_sql
+from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
+
+_STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+_MODULES = (layout, memberships, reads, search, tokens, writes)
+
+_WALKS_LISTS = ("json_each", "(subquery", "above", "CONSTANT ROW")
+"""What may be scanned: values in a parameter, and what was found so far."""
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[SqliteConnection]:
+    """An empty database."""
+    opened = memory_connection()
+    opened.all(migrate.snapshot())
+    yield opened
+    opened.close()
+
+
+def _statements(module: ModuleType) -> Iterator[tuple[str, str]]:
+    for name, value in vars(module).items():
+        texts = {"": value} if isinstance(value, str) else value if name.isupper() else ()
+        for key in texts if isinstance(texts, dict | tuple) else ():
+            text = texts[key] if isinstance(texts, dict) else key
+            if name.isupper() and isinstance(text, str) and _STATEMENT.match(text) and "{" not in text:
+                yield f"{module.__name__.rpartition('.')[2]}.{name}{key or ''}"[:60], text
+
+
+_ALL = [
+    (name, text + (reads.BY_ID if text.rstrip().endswith("WHERE") else ""))
+    for module in _MODULES
+    for name, text in _statements(module)
+]
+
+
+def _plan(connection: SqliteConnection, sql: str) -> list[str]:
+    return [row[3] for row in connection.all(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
+
+
+def _scans(plan: list[str]) -> list[str]:
+    return [
+        line
+        for line in plan
+        if "TEMP B-TREE" in line
+        or (line.startswith("SCAN") and not any(part in line for part in _WALKS_LISTS))
+    ]
+
+
+def test_there_are_statements_to_look_at() -> None:
+    """The store's modules keep their statements where this test finds them."""
+    names = [name for name, _ in _ALL]
+    assert len(names) > 40
+    assert {"writes.INSERT", "reads.MEMBERS", "tokens.TOKEN", "memberships.ADD"} <= set(names)
+
+
+_SMALL = {"layout.NUMBERS": "a few hundred attribute names"}
+_ONCE = {"layout.TENANTS": "when the schema changes"}
+
+
+@pytest.mark.parametrize(("name", "sql"), _ALL, ids=[name for name, _ in _ALL])
+def test_statement_uses_an_index(connection: SqliteConnection, name: str, sql: str) -> None:
+    """No statement scans a table or sorts what an index has in order, but for tables that stay small."""
+    scans = _scans(_plan(connection, sql))
+    assert bool(scans) == (name in _SMALL or name in _ONCE), scans
+
+
+def _layout() -> Layout:
+    names = [name for kind in CATALOG.resource_types for name in dictionary_names(kind)]
+    numbers = {name: number for number, name in enumerate(names, 1)}
+    return Layout(CATALOG, {kind.name: type_index(kind, numbers) for kind in CATALOG.resource_types}, "e")
+
+
+def _compiled(text: str, type_name: str = "User") -> Plan:
+    resource_type = CATALOG.resource_type(type_name)
+    assert resource_type is not None
+    known = _layout()
+    scope = Scope(1, known, known.index(type_name), lambda _: True)
+    leniency = Leniency()
+    return compile_filter(resolve(parse_filter(text, leniency), resource_type, leniency), scope)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_filter_scans_no_table(connection: SqliteConnection, row: Row) -> None:
+    """Pages and counts of every filter of the table walk indexes bounded to one tenant, in their order."""
+    plan = _compiled(row.text, row.type)
+    for rows in (plan.rows, plan.narrow):
+        if rows is not None:
+            assert _scans(_plan(connection, page_sql(rows))) == []
+            counted = _scans(_plan(connection, count_sql(rows)))
+            assert [line for line in counted if "count(DISTINCT)" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ('userName eq "a"', "SEARCH unique_value USING PRIMARY KEY (tenant=? AND attribute=? AND key=?)"),
+        ('externalId eq "a"', "SEARCH value USING PRIMARY KEY (tenant=? AND attribute=? AND key=?)"),
+        ('emails.value eq "a"', "SEARCH value USING PRIMARY KEY (tenant=? AND attribute=? AND key=?)"),
+        (
+            f'{ENTERPRISE}:department eq "a"',
+            "SEARCH value USING PRIMARY KEY (tenant=? AND attribute=? AND key=?)",
+        ),
+        ('userName sw "a"', "(tenant=? AND attribute=? AND key>? AND key<?)"),
+        ('userName gt "a"', "(tenant=? AND attribute=? AND key>?)"),
+        ('userName co "a"', "(tenant=? AND attribute=?)"),
+        ('id eq "a"', "SEARCH resource USING INDEX resource_by_id (tenant=? AND id=?)"),
+        (
+            'meta.lastModified gt "2024-01-01T00:00:00Z"',
+            "resource_by_modified (tenant=? AND type=? AND modified>?)",
+        ),
+        ('meta.created lt "2024-01-01T00:00:00Z"', "resource_by_created (tenant=? AND type=? AND created<?)"),
+        ('groups.value eq "a"', "SEARCH m USING PRIMARY KEY (tenant=? AND container=?)"),
+        ('emails[type eq "work" and value eq "a"]', "(tenant=? AND attribute=? AND key=?)"),
+        ('not (userName eq "a")', "SEARCH r USING COVERING INDEX resource_by_type (tenant=? AND type=?)"),
+        ('title eq "a"', "SEARCH resource USING COVERING INDEX resource_by_type (tenant=? AND type=?)"),
+    ],
+)
+def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str) -> None:
+    """Each kind of condition walks the index made for it."""
+    assert any(index in line for line in _plan(connection, page_sql(_compiled(text).rows)))
+
+
+@pytest.mark.parametrize(
+    ("text", "rank", "exact"),
+    [
+        ('userName eq "a"', Rank.ONE, True),
+        ('userName eq "a" and active eq true', Rank.ONE, False),
+        ('active eq true and userName eq "a"', Rank.ONE, False),
+        ('userName eq "a" or userName eq "b"', Rank.FEW, True),
+        ('userName sw "a" and externalId eq "b"', Rank.FEW, True),
+        ('userName sw "a" and not (externalId eq "b")', Rank.SOME, True),
+        ('userName co "a"', Rank.MANY, False),
+        ('not (userName co "a")', Rank.ALL, False),
+        ('not (externalId eq "b")', Rank.ALL, True),
+        ('userName eq "a" or title pr', Rank.ALL, False),
+        ('userName pr and not (meta.resourceType eq "User")', Rank.ONE, True),
+        ('schemas co "core"', Rank.ALL, True),
+    ],
+)
+def test_filter_begins_with_the_smallest_set(text: str, rank: Rank, exact: bool) -> None:
+    """An AND walks its most selective condition; what no index serves makes the set inexact."""
+    rows = _compiled(text).rows
+    assert (rows.rank, rows.exact) == (rank, exact)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " or ".join(f'userName sw "{number}"' for number in range(500)),
+        " and ".join(f'not (emails[value sw "{number}" or value ew "x"])' for number in range(200)),
+        "not (" * 16 + '(userName eq "a" and externalId co "b")' + ")" * 16,
+        '(userName sw "a" and ' * 30 + 'externalId sw "b"' + ")" * 30,
+        '(userName sw "a" or not (externalId sw "c" and ' * 15 + 'externalId sw "b"' + "))" * 15,
+        " or ".join(f'userName eq "{number}"' for number in range(1000)),
+    ],
+    ids=["500 or", "200 and not", "16 not", "30 deep", "15 mixed", "1000 equal"],
+)
+def test_large_filters_fit_sqlite(connection: SqliteConnection, text: str) -> None:
+    """T-42: filters at their limits stay below SQLite's for depth, parts and parameters."""
+    from rollbook.protocol.filter_parser import Limits
+
+    resource_type = CATALOG.resource_type("User")
+    assert resource_type is not None
+    leniency = Leniency()
+    tree = parse_filter(text, leniency, Limits(length=10**6, depth=64, terms=2000))
+    known = _layout()
+    scope = Scope(1, known, known.index("User"), lambda _: True)
+    rows = compile_filter(resolve(tree, resource_type, leniency), scope).rows
+    for sql, limits in ((page_sql(rows), (1, 0)), (count_sql(rows), ())):
+        connection.all(sql, (*rows.parameters, *limits))
