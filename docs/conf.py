@@ -60,7 +60,7 @@ def keys(model: type[BaseModel]) -> str:
         (
             f"`{field.alias or name}`",
             "yes" if field.is_required() else "",
-            "" if field.is_required() or field.default in {None, ()} else f"`{field.default}`",
+            "" if field.is_required() or field.default in (None, (), {}) else f"`{field.default}`",
             field.description or "",
         )
         for name, field in model.model_fields.items()

@@ -149,7 +149,7 @@ def test_schemas_directory(tmp_path: Path) -> None:
     with serving(tmp_path, "--schemas", "schemas") as server:
         assert server.request("POST", "/Devices", {"serial": "A1"})[0] == 201
         assert server.request("POST", "/Devices", {"serial": "A1"})[0] == 409
-        assert server.request("GET", '/Devices?filter=serial%20eq%20%22A1%22')[1]["totalResults"] == 1
+        assert server.request("GET", "/Devices?filter=serial%20eq%20%22A1%22")[1]["totalResults"] == 1
         born = {"userName": "ann", "urn:example:hr:2.0:User": {"birthDate": "1990-01-01"}}
         status, user = server.request("POST", "/Users", born)
         assert (status, user["urn:example:hr:2.0:User"]) == (201, {"birthDate": "1990-01-01"})
@@ -211,7 +211,9 @@ def test_kill_under_load(tmp_path: Path) -> None:
             assert (status, user.get("title")) == (200, title)
         total = server.request("GET", "/Users?count=0")[1]["totalResults"]
         assert total >= len(kept)
-        assert server.request("GET", '/Users?filter=userName%20sw%20%22r%22&count=0')[1]["totalResults"] == total
+        assert (
+            server.request("GET", "/Users?filter=userName%20sw%20%22r%22&count=0")[1]["totalResults"] == total
+        )
 
 
 def _write(server: Server, name: str, kept: dict[str, str]) -> None:

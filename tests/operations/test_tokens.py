@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
-from rollbook.storage.memory import MemoryStore
 
 from rollbook.operations import tokens
 from rollbook.operations.context import Tenant
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.errors import Unauthorized
+from rollbook.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

@@ -20,6 +20,7 @@ from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report
 from rollbook.provisioning.mapping import Constant, CopyAttribute
 from rollbook.provisioning.model import Assignment, Leave, ObjectMapping, Rule, TargetGroups
+from rollbook.provisioning.preview import Preview, Previewer
 from rollbook.provisioning.targets.scim import ScimTarget
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.base import Author
@@ -172,6 +173,11 @@ class World:
         self.items = []
         worker = Worker(self.engine, self.connect, patience=patience, watch=self.items.append)
         return await worker.run(targets, unpark=unpark)
+
+    async def preview(self, configured: model.Target) -> tuple[list[Item], Preview]:
+        """What a run would do."""
+        previewer = Previewer(self.engine, configured, self.connect(configured))
+        return [item async for item in previewer.items()], previewer.preview
 
     async def progress(self, name: str = "app") -> Progress:
         """The progress of a target that has been worked on."""

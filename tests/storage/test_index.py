@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from tests.protocol.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
@@ -20,7 +21,6 @@ from rollbook.storage.sql.index import (
     schema_key,
     type_index,
 )
-from tests.protocol.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 
 def _type(name: str) -> ResourceType:

@@ -55,6 +55,10 @@ class TextPlan:
         rows += [f"leaves {printable(group)}" for group in change.leaves]
         self._entry(SYMBOLS[action], change.name or change.key, rows)
 
+    def source_end(self, report: SourceReport) -> None:
+        """The figures of a source."""
+        _source_end(self._console, report, "to ")
+
     def target(self, target: model.Target) -> None:
         """Begin a target."""
         _line(self._console, "")
@@ -78,8 +82,6 @@ class TextPlan:
 
     def end(self, planned: Planned) -> None:
         """The last lines."""
-        for source in planned.sources:
-            _source_end(self._console, source, "to ")
         for preview in planned.targets:
             if preview.stopped:
                 _line(self._console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
@@ -119,6 +121,9 @@ class JsonPlan:
                 "leaves": list(change.leaves),
             }
         )
+
+    def source_end(self, report: SourceReport) -> None:
+        """The figures are printed with all others."""
 
     def target(self, target: model.Target) -> None:
         """Begin a target."""

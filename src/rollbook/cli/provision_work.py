@@ -93,6 +93,9 @@ class PlanWatch(Protocol):
     def person(self, change: PersonChange) -> None:
         """What a pull would do."""
 
+    def source_end(self, report: SourceReport) -> None:
+        """That was the source."""
+
     def target(self, target: model.Target) -> None:
         """A target is looked at."""
 
@@ -126,6 +129,7 @@ class Desk:
         for source in self.config.sources.values() if read_sources else ():
             watch.source(source)
             planned.sources.append(await self._pull(self._store, source, watch.person, dry_run=True))
+            watch.source_end(planned.sources[-1])
         if any(source.report and source.report.changes for source in planned.sources):
             async with opened_copy(self._store, self._store.catalog) as copy:
                 for source in self.config.sources.values():

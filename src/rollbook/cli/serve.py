@@ -119,7 +119,7 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(asked.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]  # granian has no types for it
     # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
     await asyncio.wait({serving}, timeout=GRACE_SECONDS)
     stopping.cancel()

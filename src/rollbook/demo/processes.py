@@ -122,11 +122,18 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         _signal(process, signal.SIGKILL)
         process.wait()
+    until = time.monotonic() + STOP_TIMEOUT
+    while any(_signal(process, 0) for process in processes) and time.monotonic() < until:
+        time.sleep(_POLL)  # children that a killed process left are being cleared away by the system
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # the group is gone
+def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Signal a process group; False if there is nobody in it."""
+    try:
         os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -153,7 +154,17 @@ def _start_foreign(processes: Processes, name: str, port: int, token: str) -> No
 
 def _write_stop(directory: Path, processes: Processes) -> Path:
     """A script that ends what was left running, and removes its files."""
-    groups = " ".join(f"-{process.pid}" for process in processes.running.values())
+    groups = " ".join(str(process.pid) for process in processes.running.values())
     stop = directory / "stop"
-    stop.write_text(f"kill -TERM -- {groups}\nsleep 1\nrm -r '{directory}'\n", "utf-8")
+    stop.write_text(_STOP.format(groups=groups, directory=shlex.quote(str(directory))), "utf-8")
     return stop
+
+
+_STOP = """\
+for group in {groups}; do kill -TERM "-$group" 2>/dev/null; done
+tries=50
+for group in {groups}; do
+    while kill -0 "-$group" 2>/dev/null && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+done
+rm -r {directory}
+"""

@@ -19,7 +19,7 @@ from rollbook.provisioning.delivery import (
 )
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.model import Leave
-from rollbook.provisioning.plan import Create, NoChange, Step, plan
+from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
 from rollbook.provisioning.reach import groups_count, reach_digest
 from rollbook.provisioning.retry import explain, hint
 from rollbook.provisioning.targets.base import Target
@@ -62,6 +62,8 @@ class Previewer:
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._created: dict[str, str] = {}
         """Hub id → stand-in for the account, of everybody who would get one."""
+        self._deleted: set[str] = set()
+        """Remote ids of accounts that would be deleted."""
 
     async def items(self) -> AsyncIterator[Item]:
         """What would be done, users before groups; nothing for what stays as it is.
@@ -169,18 +171,24 @@ class Previewer:
             step = plan(situation_of(work, self._target.leave, None if account is None else account.body))
         if isinstance(step, Create):
             self._created[link.id] = f"account of {work.label}"
+        if isinstance(step, Delete) and work.link.remote_id is not None:
+            self._deleted.add(work.link.remote_id)
         return describe(self._target.name, work, step, await self._moved(work, step))
 
     async def _accounts(self, kind: Kind, wish: Wish) -> Mapping[str, str]:
-        """Accounts of those referred to; a stand-in for those that a run would make."""
-        found = dict(await self._remote_ids(sorted(wish.references)))
-        for missing in wish.references - found.keys():
-            if missing not in self._created:
-                other = await read_wish(self._engine, kind, missing)
-                if other.left is None:
-                    self._created[missing] = f"account of {other.label or missing}"
-            if missing in self._created:
-                found[missing] = self._created[missing]
+        """Accounts of those referred to as they will be: with stand-ins for new ones, without deleted ones."""
+        present = await self._remote_ids(sorted(wish.references))
+        found: dict[str, str] = {}
+        for other_id in wish.references:
+            account = present.get(other_id) or self._created.get(other_id)
+            if account is None or self._target.leave is Leave.DELETE:
+                other = await read_wish(self._engine, kind, other_id)
+                if other.left is not None:
+                    continue
+                account = account or self._created.setdefault(
+                    other_id, f"account of {other.label or other_id}"
+                )
+            found[other_id] = account
         return found
 
     async def _remote_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
@@ -212,7 +220,7 @@ class Previewer:
         unmade = work.link.remote_id is None and not isinstance(step, Create)
         if not work.kind.members or unmade or (left is not None and leave is not Leave.DISABLE):
             return 0, 0
-        known = await self._known_members(work, step)
+        known = await self._known_members(work, step) - self._deleted
         inside = set() if left is not None else await self._wanted_members(work)
         added = len(inside - known)
         if self._progress is None:
@@ -236,7 +244,7 @@ class Previewer:
         ids = [member.value for member in (record.members if record else None) or ()]
         accounts = await self._remote_ids(ids)
         found = (accounts.get(own) or self._created.get(own) for own in ids)
-        return {account for account in found if account is not None}
+        return {account for account in found if account is not None} - self._deleted
 
     async def _parked(self, seen: set[str]) -> AsyncIterator[Item]:
         """What earlier runs had to give up, and a run would not touch."""

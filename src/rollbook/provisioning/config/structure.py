@@ -15,8 +15,10 @@ def check_structure(document: Document) -> ConfigShape | None:
     try:
         return ConfigShape.model_validate(document.data)
     except ValidationError as error:
+        unread = {problem.mark for problem in document.problems}
         for found in error.errors(include_url=False):
-            _report(document, found)
+            if document.value(_place(document, found["loc"])) not in unread:
+                _report(document, found)
         return None
 
 

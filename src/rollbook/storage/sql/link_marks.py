@@ -28,11 +28,11 @@ _MARK_RESOURCES = f"""
 """
 _MARK_RANGE = _MARK_RESOURCES.format(which="pk > ? AND pk <= ?")
 _MARK_ONE = _MARK_RESOURCES.format(which="id = ?")
-_CHANGES = """
+CHANGES = """
     SELECT sequence, type, id, operation, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
 """
-_RANGE_END = """
+RANGE_END = """
     SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some
 """
 
@@ -73,7 +73,7 @@ def follow(
 ) -> bool:
     """Mark what the next rows of the change log name, and move the position behind them."""
     row = conn.one("SELECT position FROM target WHERE tenant = ? AND number = ?", (tenant, target))
-    entries = conn.all(_CHANGES, (tenant, _number(row), limit))
+    entries = conn.all(CHANGES, (tenant, _number(row), limit))
     if not entries:
         return False
     for resource_type, changed in dict.fromkeys((entry[1], entry[2]) for entry in entries):
@@ -110,7 +110,7 @@ def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, lim
     if row is None or row[0] is None:
         return False
     low, end = max(row[0], tenant << _TENANT_BITS), (tenant + 1) << _TENANT_BITS
-    highest, count = conn.all(_RANGE_END, (low, end, limit))[0]
+    highest, count = conn.all(RANGE_END, (low, end, limit))[0]
     high = highest if count == limit else end
     for resource_type, rank in ranks.items():
         conn.run(_MARK_RANGE, (target, rank, now, tenant, resource_type, low, high, now))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from rollbook.storage.links import MemberChanges
 from rollbook.storage.sql.connection import Connection
 
-_TO_ADD = """
+TO_ADD = """
     SELECT own.remote_id FROM membership
     JOIN link AS own ON own.tenant = membership.tenant AND own.target = ? AND own.pk = membership.member
     WHERE membership.tenant = ? AND membership.container = ? AND own.remote_id IS NOT NULL
@@ -20,7 +20,7 @@ _TO_ADD = """
     ORDER BY membership.member LIMIT ?
 """
 # Only accounts of our own are taken out; members that somebody else put there stay (I-15).
-_TO_REMOVE = """
+TO_REMOVE = """
     SELECT known.remote_id FROM link_member AS known
     WHERE known.tenant = ? AND known.target = ? AND known.pk = ?
     AND EXISTS (
@@ -46,8 +46,8 @@ def changes(
 ) -> MemberChanges:
     """Members to add to and to remove from the group of that key, as if the hub had nobody in it if so told."""
     container = _NO_GROUP if nobody else key
-    add = conn.all(_TO_ADD, (target, tenant, container, tenant, target, key, limit))
-    remove = conn.all(_TO_REMOVE, (tenant, target, key, tenant, target, container, tenant, target, limit))
+    add = conn.all(TO_ADD, (target, tenant, container, tenant, target, key, limit))
+    remove = conn.all(TO_REMOVE, (tenant, target, key, tenant, target, container, tenant, target, limit))
     return MemberChanges(tuple(row[0] for row in add), tuple(row[0] for row in remove))
 
 

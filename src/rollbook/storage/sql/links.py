@@ -10,7 +10,7 @@ _COLUMNS = (
     "pk, id, type, state, due, marked, fence, attempts, remote_id, confirmed, disabled, members_read, error"
 )
 
-_CLAIM = f"""
+CLAIM = f"""
     UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
     WHERE tenant = ? AND target = ? AND pk IN (
         SELECT pk FROM link
@@ -19,7 +19,7 @@ _CLAIM = f"""
     )
     RETURNING {_COLUMNS}
 """
-_CLAIM_ONE = f"""
+CLAIM_ONE = f"""
     UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
     WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ?
     RETURNING {_COLUMNS}
@@ -29,7 +29,7 @@ _FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?
     WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
 """
-_DEPENDENTS = """
+DEPENDENTS = """
     SELECT type, id FROM link WHERE tenant = ? AND target = ? AND (
         pk IN (SELECT pk FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ?)
         OR pk IN (
@@ -107,7 +107,7 @@ class SqlLinks:
         """Take up links of that rank that are due, oldest first."""
 
         def work(conn: Connection) -> list[Link]:
-            rows = conn.all(_CLAIM, (lease_until, tenant, target, tenant, target, rank, now, limit))
+            rows = conn.all(CLAIM, (lease_until, tenant, target, tenant, target, rank, now, limit))
             return sorted(map(_link, rows), key=lambda link: link.key)
 
         return await self._database.write(work)
@@ -115,7 +115,7 @@ class SqlLinks:
     async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
         """Take up the link of one resource if it is due, None if it is not."""
         rows = await self._database.write(
-            lambda conn: conn.all(_CLAIM_ONE, (lease_until, tenant, target, id, now))
+            lambda conn: conn.all(CLAIM_ONE, (lease_until, tenant, target, id, now))
         )
         return _link(rows[0]) if rows else None
 
@@ -257,7 +257,7 @@ class SqlLinks:
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
         """The (resource type, id) of resources with links whose documents name this one."""
         rows = await self._database.read(
-            lambda conn: conn.all(_DEPENDENTS, (tenant, target, tenant, target, id, tenant, tenant, id))
+            lambda conn: conn.all(DEPENDENTS, (tenant, target, tenant, target, id, tenant, tenant, id))
         )
         return [(row[0], row[1]) for row in rows]
 

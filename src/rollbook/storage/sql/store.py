@@ -46,8 +46,12 @@ class SqlStore:
     async def open(self) -> None:
         """Make or update the database, connect, and index what has to be."""
         files.prepare(self.path)
-        await self.database.open()
-        self._known = await layout.fit(self.database, self._wanted)
+        try:
+            await self.database.open()
+            self._known = await layout.fit(self.database, self._wanted)
+        except BaseException:
+            await self.database.close()
+            raise
 
     async def close(self) -> None:
         """Finish writes under way and let go of every connection."""

@@ -1,0 +1,307 @@
+"""Searches agree with the reference store on any filter, cost what they may, and run where they should."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.protocol.filter_rows import CATALOG, DOCUMENTS
+
+from rollbook.protocol import compare
+from rollbook.protocol.attributes import Returned, Type
+from rollbook.protocol.catalog import core_catalog
+from rollbook.protocol.errors import InvalidValue, TooMany
+from rollbook.protocol.filters import Operator
+from rollbook.protocol.match import values
+from rollbook.protocol.query import Page, Query
+from rollbook.protocol.resolve import OPERATORS
+from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.resource import Change, Member, Scope
+from rollbook.protocol.schema import AttributePath, ResourceType
+from rollbook.storage.memory import MemoryStore
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.testing.filter_table import FilterTable, load
+from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, find, ids, user
+
+_SUBSTRING = (Operator.CO, Operator.SW, Operator.EW)
+
+
+class Stores:
+    """The table's documents in a store of each kind, and a loop to ask them in."""
+
+    def __init__(self, directory: Path) -> None:
+        self._runner = asyncio.Runner()
+        self.reference = MemoryStore(CATALOG)
+        self.sqlite = open_store(f"sqlite:///{directory}/rollbook.db", CATALOG)
+        self._runner.run(self._fill())
+
+    async def _fill(self) -> None:
+        await self.sqlite.open()
+        table = FilterTable(CATALOG, DOCUMENTS, ())
+        for store in (self.reference, self.sqlite):
+            await load(store, table)
+
+    def find(self, query: Query) -> tuple[list[str], int, list[str], int]:
+        """What each finds, and the totals."""
+        found = [self._runner.run(store.search(TENANT, query)) for store in (self.reference, self.sqlite)]
+        return ids(found[0]), found[0].total, ids(found[1]), found[1].total
+
+    def close(self) -> None:
+        self._runner.run(self.sqlite.close())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    """Both stores, filled."""
+    made = Stores(tmp_path_factory.mktemp("search"))
+    yield made
+    made.close()
+
+
+def _paths(resource_type: ResourceType) -> list[AttributePath]:
+    """Everything a filter may name, but for what only a server knows the full form of."""
+    top = [path for path in resource_type.paths() if path.attribute.returned is not Returned.NEVER]
+    subs = [path._replace(sub=sub) for path in top for sub in path.attribute.sub_attributes]
+    server = {"$ref", "location", "version"}
+    return [
+        path
+        for path in (*top, *subs)
+        if path.leaf.returned is not Returned.NEVER and path.leaf.name not in server
+    ]
+
+
+def _operands(path: AttributePath, resource_type: ResourceType) -> list[bytes]:
+    """Keys of the values that the documents have, and pieces of them."""
+    found = {b"", b"~"} if path.leaf.type in {Type.STRING, Type.REFERENCE} else set()
+    for name, document in DOCUMENTS:
+        if name == resource_type.name:
+            for _, value in values(path, document):
+                try:
+                    found.add(compare.key(path.leaf, value))
+                except InvalidValue:
+                    continue
+    return sorted(found)
+
+
+class Filters:
+    """Draws filters on one resource type, of conditions that its documents may or may not meet."""
+
+    def __init__(self, draw: st.DrawFn, resource_type: ResourceType) -> None:
+        self._draw = draw
+        self._type = resource_type
+        self._paths = _paths(resource_type)
+
+    def any(self, depth: int = 3) -> ResolvedFilter:
+        """A filter of at most that depth."""
+        return self._tree(self._paths, depth, elements=True)
+
+    def _tree(self, paths: list[AttributePath], depth: int, *, elements: bool) -> ResolvedFilter:
+        kind = self._number(6) if depth else 0
+        if kind == 1:
+            return NotAny(self._tree(paths, depth - 1, elements=elements))
+        if kind in {2, 3}:
+            count = 2 + self._number(1)
+            terms = tuple(self._tree(paths, depth - 1, elements=elements) for _ in range(count))
+            return AllOf(terms) if kind == 2 else AnyOf(terms)
+        path = paths[self._number(len(paths) - 1)]
+        if path.sub is None and path.attribute.is_complex:
+            parts = [each for each in paths if each.sub and each._replace(sub=None) == path]
+            if elements and parts and self._number(3):
+                return Element(path, self._tree(parts, depth - 1 if depth else 0, elements=False))
+            return HasValue(path)
+        return self._test(path)
+
+    def _test(self, path: AttributePath) -> ResolvedFilter:
+        keys = _operands(path, self._type)
+        operators = sorted(OPERATORS[path.leaf.type] - {Operator.NE})
+        if not keys or not self._number(4):
+            return HasValue(path)
+        operator = operators[self._number(len(operators) - 1)]
+        key = keys[self._number(len(keys) - 1)]
+        if operator not in _SUBSTRING:
+            return Test(path, operator, key)
+        if not compare.searches_key(path.leaf):
+            return Test(path, Operator.EQ, key)
+        start = self._number(3)
+        piece = key.decode()[start : start + 1 + self._number(5)]
+        return Test(path, operator, piece.encode() or b"a")
+
+    def _number(self, most: int) -> int:
+        return self._draw(st.integers(0, most))
+
+
+@st.composite
+def filters(draw: st.DrawFn, name: str) -> ResolvedFilter:
+    """Any filter on a resource type."""
+    resource_type = CATALOG.resource_type(name)
+    assert resource_type is not None
+    return Filters(draw, resource_type).any()
+
+
+_PAGES = st.builds(Page, st.integers(1, 4), st.integers(0, 4)) | st.just(Page(1, 100))
+
+
+@pytest.mark.parametrize("name", ["User", "Group", "Device"])
+@settings(max_examples=8000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_filter_finds_what_the_matcher_finds(stores: Stores, name: str, data: st.DataObject) -> None:
+    """I-06: for any filter the index finds what looking at every document finds, page by page."""
+    resource_type = CATALOG.resource_type(name)
+    assert resource_type is not None
+    condition, page = data.draw(filters(name)), data.draw(_PAGES)
+    names, total, found, counted = stores.find(Query(resource_type, condition, page))
+    assert (found, counted) == (names, total)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    """An empty store that looks at no more than five documents."""
+    opened = SqlStore(tmp_path / "rollbook.db", core_catalog(), looked_at=5)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('title eq "x"', "title"),
+        ('not (title eq "x")', "title"),
+        ('title eq "x" or userName eq "u1"', "title"),
+        ('emails[type eq "work"]', "emails"),
+        ('groups.display eq "g"', "groups"),
+        ("name.formatted pr and title pr", r"name\.formatted, title"),
+        ('userName sw "u" and title pr', "title"),
+    ],
+)
+async def test_a_costly_filter_is_refused(store: SqlStore, text: str, names: str) -> None:
+    """T-43: with more documents to look at than allowed the answer is tooMany, and names what is not indexed."""
+    for number in range(6):
+        await add_user(store, f"u{number}")
+    await add_group(store, "g", *(f"u{number}" for number in range(6)))
+    with pytest.raises(TooMany, match=f"no index serves {names}"):
+        await find(store, text)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('userName eq "u3" and title pr', ["u3"]),
+        ('userName co "u" and not (userName ew "3")', ["u0", "u1", "u2", "u4", "u5"]),
+        ('(userName eq "u1" or userName eq "u2") and title eq "boss"', ["u1", "u2"]),
+        ('emails[type eq "work" and value eq "u4@x.org"]', ["u4"]),
+        ('groups.value eq "g" and title pr', ["u0", "u1"]),
+    ],
+)
+async def test_an_indexed_condition_makes_a_filter_cheap(
+    store: SqlStore, text: str, expected: list[str]
+) -> None:
+    """Of an AND only what the index leaves is looked at, so that the limit does not matter."""
+    for number in range(6):
+        mail = {"value": f"u{number}@x.org", "type": "work"}
+        await add_user(store, f"u{number}", title="Boss", emails=[mail])
+    await add_group(store, "g", "u0", "u1")
+    assert ids(await find(store, text)) == expected
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        (None, True),
+        ('userName eq "u3"', True),
+        ('id eq "u3"', True),
+        ('externalId eq "x"', True),
+        ('userName eq "u3" and title pr', True),
+        ('emails[type eq "work" and value eq "x"]', True),
+        ('userName co "u"', False),
+        ('userName sw "u"', False),
+        ("userName pr", False),
+        ('not (userName eq "u3")', False),
+        ('userName eq "u3" and userName co "u"', True),
+    ],
+)
+async def test_look_ups_stay_on_the_event_loop(store: SqlStore, text: str | None, near: bool) -> None:
+    """Look-ups and first pages cost less than a change of threads; everything longer leaves the loop."""
+    for number in range(4):
+        await add_user(store, f"u{number}")
+    await find(store, text)
+    assert (_reading_threads(store) == 0) == near
+
+
+def _reading_threads(store: SqlStore) -> int:
+    """How many threads for reading were needed so far."""
+    return len(store.database._reads._threads)
+
+
+@pytest.mark.anyio
+async def test_everything_beyond_the_first_pages_leaves_the_loop(store: SqlStore) -> None:
+    """A page far into everything is skipped to in a thread."""
+    await add_user(store, "u")
+    await find(store, None, start=1000, count=100)
+    assert _reading_threads(store) == 0
+    await find(store, None, start=1001, count=100)
+    assert _reading_threads(store) == 1
+
+
+_FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "ROLLBACK")
+
+
+async def _statements(store: SqlStore, work: Awaitable[object]) -> int:
+    """How many statements a call runs on the event loop, those around a transaction aside."""
+    seen: list[str] = []
+
+    def note(_: object, sql: str, __: object) -> bool:
+        seen.append(sql)
+        return True
+
+    connections = [connection for connection in (store.database._near, store.database._writer) if connection]
+    for connection in connections:
+        connection._apsw.set_exec_trace(note)
+    await work
+    for connection in connections:
+        connection._apsw.set_exec_trace(None)
+    return len([sql for sql in seen if not sql.startswith(_FRAME)])
+
+
+@pytest.mark.anyio
+async def test_the_number_of_statements_does_not_grow(store: SqlStore) -> None:
+    """Reads and member changes take a constant number of statements, whatever the size (architecture 3)."""
+    names = [f"u{number:02}" for number in range(60)]
+    for name in names:
+        await add_user(store, name)
+    await add_group(store, "small", "u00")
+    await add_group(store, "large", *names[:50])
+    change, scope = Change(None, (Member("u55"),)), Scope(frozenset({"u55"}))
+    assert await _statements(store, store.get(TENANT, USER, "u00")) == 1
+    assert await _statements(store, find(store, 'userName eq "u00"')) == 1
+    assert await _statements(store, find(store, None, count=50)) == 2
+    for group in ("small", "large"):
+        joining = store.update(TENANT, GROUP, group, lambda _: change, scope, AUTHOR)
+        assert await _statements(store, joining) == 7
+
+
+@pytest.mark.anyio
+async def test_a_point_read_with_many_members_leaves_the_loop(store: SqlStore) -> None:
+    """A group of more than a page read's worth of members is read in a thread."""
+    names = [f"u{number:03}" for number in range(300)]
+    for name in names:
+        await store.insert(TENANT, USER, name, Change(user(name)), AUTHOR)
+    await add_group(store, "g", *names)
+    record = await store.get(TENANT, GROUP, "g")
+    assert record is not None
+    assert record.members is not None
+    assert len(record.members) == 300
+    assert _reading_threads(store) == 1
+    assert await store.database.read(_identity) != threading.get_ident()
+
+
+def _identity(_: Connection) -> int:
+    return threading.get_ident()
