@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,53 +48,49 @@ def _options() -> argparse.Namespace:
 
 
 async def _run(options: argparse.Namespace, directory: Path) -> report.Results:
-    cases = [case for case in CASES if not options.only or case.name in options.only]
-    sizes: dict[Case, Call] = {}
-    results = {BARE.name: {}, ROLLBOOK.name: await _bench(ROLLBOOK, cases, options, directory, sizes)}
-    results[BARE.name] = await _bench_bare(sizes, options.seconds, directory)
+    bare: dict[str, Figure] = {}
+    results = {BARE.name: bare, ROLLBOOK.name: await _bench(ROLLBOOK, options, directory, bare)}
     for kind, install in () if options.no_peers else ((SCIM2, install_scim2), (SCIMMY, install_scimmy)):
         reason = install(directory)
         if reason:
             print(f"{kind.name}: left out, {reason}")
         else:
-            results[kind.name] = await _bench(kind, cases, options, directory, {})
+            results[kind.name] = await _bench(kind, options, directory, None)
     return results
 
 
 async def _bench(
-    kind: Kind, cases: Sequence[Case], options: argparse.Namespace, directory: Path, sizes: dict[Case, Call]
+    kind: Kind, options: argparse.Namespace, directory: Path, bare: dict[str, Figure] | None
 ) -> dict[str, Figure]:
-    """Load a server and measure every case; `sizes` gets, for each, a call to a bare route of equal answer."""
+    """Load a server and measure every case; straight after each, a bare route of equal answer into `bare`."""
     figures = {}
     async with started(kind, directory) as service:
         print(f"{kind.name}: loading {options.users:,} users", flush=True)
         population = Population(users=await load_users(service, "u", options.users))
-        for case in cases:
+        for case in CASES:
+            if options.only and case.name not in options.only:
+                continue
             if case.needs_groups and not population.large_group:
                 population.candidates = await load_users(service, "c", kind.candidates)
                 await load_groups(service, population)
             requests = calls(case, service, population)
-            sizes[case] = await _bare_call(service, requests[-1])
             figures[case.name] = await measure(service, requests, options.seconds)
             report.say(kind.name, case, figures[case.name])
+            if bare is not None:
+                bare[case.name] = await _bench_bare(service, case, requests[-1], options.seconds, directory)
     return figures
 
 
-async def _bare_call(service: Service, call: Call) -> Call:
+async def _bench_bare(service: Service, case: Case, call: Call, seconds: float, directory: Path) -> Figure:
     async with pyqwest.HTTPTransport() as transport:
         status, answer = await send(pyqwest.Client(transport), service, call)
     if status >= 400:
         raise RuntimeError(f"{service.name} refused {call}: {answer!r}")
-    return Call(call.method, f"/{len(answer)}", call.body)
-
-
-async def _bench_bare(sizes: dict[Case, Call], seconds: float, directory: Path) -> dict[str, Figure]:
-    figures = {}
-    async with started(BARE, directory, sorted({call.path[1:] for call in sizes.values()})) as service:
-        for case, call in sizes.items():
-            figures[case.name] = await measure(service, [call], seconds)
-            report.say(BARE.name, case, figures[case.name])
-    return figures
+    size = str(len(answer))
+    async with started(BARE, directory, [size]) as bare:
+        figure = await measure(bare, [Call(call.method, f"/{size}", call.body)], seconds)
+    report.say(BARE.name, case, figure)
+    return figure
 
 
 if __name__ == "__main__":

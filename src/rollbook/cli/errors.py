@@ -16,7 +16,13 @@ MISCONFIGURED = 3
 
 def exit_code(error: Exception) -> int | None:
     """Say what went wrong and return the exit code; None for what must be seen by a developer."""
+    # Imported only now that something is wrong: the YAML and schema libraries would slow every start.
+    from rollbook.provisioning.config import ConfigError
+
     match error:
+        case ConfigError():
+            print(error.render(), file=sys.stderr)
+            return MISCONFIGURED
         case SettingsError():
             _say(str(error))
             return MISCONFIGURED

@@ -8,6 +8,7 @@ from rollbook.protocol.attributes import Returned
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.items import Action
+from rollbook.provisioning.model import ObjectMapping
 
 SYMBOLS = {
     Action.CREATE: "+",
@@ -45,6 +46,11 @@ def difference_rows(differences: Iterable[Difference]) -> list[str]:
         old, new = (_text(shown(item, value)) for value in (item.old, item.new))
         rows.append(f"{name:<20} {new}" if item.old is None else f"{name:<20} {old} → {new}")
     return rows
+
+
+def mapped_names(mapping: ObjectMapping) -> list[str]:
+    """The attributes that a mapping fills, each once, without the URNs of extensions."""
+    return list(dict.fromkeys(item.path._replace(urn=None).text for item in mapping.assignments))
 
 
 def moment(milliseconds: int) -> str:

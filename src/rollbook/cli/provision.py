@@ -121,9 +121,7 @@ plan.__doc__ = (
 def _run(work: Any, config: Path, database: str | None, schemas: Path | None) -> None:
     import asyncio
 
-    from rollbook.cli.errors import MISCONFIGURED
     from rollbook.cli.provision_work import opened_desk
-    from rollbook.provisioning.config import ConfigError
     from rollbook.settings import SettingsError
 
     if not config.is_file():
@@ -134,10 +132,6 @@ def _run(work: Any, config: Path, database: str | None, schemas: Path | None) ->
             code: int = await work(desk)
             return code
 
-    try:
-        code = asyncio.run(main())
-    except ConfigError as error:
-        typer.echo(error.render(), err=True)
-        code = MISCONFIGURED
+    code = asyncio.run(main())
     if code:
         raise typer.Exit(code)

@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from rollbook.cli.plan_text import SYMBOLS, difference_rows, moment, printable, shown
+from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, moment, printable, shown
 from rollbook.cli.provision_work import Applied, Planned, SourceReport
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
@@ -27,7 +27,10 @@ _STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold red", "=": "dim"}
 
 
 def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal:
+        console.width = 200  # nobody's screen: tables need not fold
+    return console
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
@@ -63,6 +66,7 @@ class TextPlan:
         """Begin a target."""
         _line(self._console, "")
         _line(self._console, f"{target.name} ({target.url})", "bold")
+        _line(self._console, f"  gets {', '.join(mapped_names(target.users))}; all else is withheld", "dim")
         if self._changes:
             _line(self._console, "  as it would be after the changes of the sources above", "dim")
 
@@ -280,7 +284,9 @@ def _apply_table(reports: Sequence[Report]) -> Table:
 
 
 def _status_table(targets: Sequence[TargetStatus]) -> Table:
-    table = Table("target", "in step", "left", "to do", "waiting", "parked", "log behind", "last run")
+    table = Table(
+        "target", "in step", "left", "to do", "waiting", "parked", "log behind", "last run", box=None
+    )
     for target in targets:
         run = target.last_run
         figures = (target.done, target.left, target.ready, target.waiting, target.parked, target.behind)

@@ -1,7 +1,7 @@
 """People who have a record: found in the hub or adopted, changed or created, moved between groups.
 
-Two rounds. What cannot be done in the first because of somebody else (a manager without account yet, a name
-that is not free yet) waits for the second; what cannot be done then is reported.
+In rounds. What cannot be done because of somebody else (a manager without account yet, a name that is not
+free yet) waits for the next one; when a round has moved nobody, what is left is reported.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rollbook.protocol.errors import Conflict, RequestError, Uniqueness
+from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.hub import Hub, Writer
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.people import Person, UserRules, Watched, differences
-from rollbook.provisioning.report import Action, Observe, PersonChange, PullProblem, PullReport
+from rollbook.provisioning.report import MOST_PROBLEMS, Action, Observe, PersonChange, PullProblem, PullReport
 from rollbook.provisioning.source_groups import SourceGroups, moves_of
 from rollbook.provisioning.survey import Keys, Survey
 from rollbook.storage.source_records import SourceRecord
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 _JOIN_BY = ("externalId", "userName")
 """What finds a hub user that nobody feeds yet, best first."""
+
+MOST_ROUNDS = 10
+"""More are of no use: each moves at least one link of a chain of names, and the next pull goes on."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,26 @@ class _Done:
 
 
 @dataclass
+class _Round:
+    """One walk over those who have something to be done."""
+
+    waiting: Keys = field(default_factory=Keys)
+    batch: set[str] = field(default_factory=set)
+    """Those of the batch under way who wait."""
+    reasons: list[PullProblem] = field(default_factory=list)
+    """Why, for those who will be reported if nothing moves any more."""
+    idle: int = 0
+    """Those who wait and are otherwise as they should be."""
+    progress: bool = False
+
+    def wait(self, problem: PullProblem) -> None:
+        """Note that a person waits, and for what."""
+        self.batch.add(problem.person or "")
+        if len(self.reasons) < MOST_PROBLEMS:
+            self.reasons.append(problem)
+
+
+@dataclass
 class Arrivals:
     """Those a source has."""
 
@@ -74,35 +98,43 @@ class Arrivals:
     _groups: SourceGroups = field(init=False)
     _claimed: set[str] = field(init=False, default_factory=set)
     """Users taken over and not yet remembered: two records must not take the same one."""
-    _waiting: Keys = field(init=False, default_factory=Keys)
     _counted: Keys = field(init=False, default_factory=Keys)
     """Those who wait and are in the figures already."""
-    _now_waiting: set[str] = field(init=False, default_factory=set)
-    """Those of the batch under way who wait."""
-    _last: bool = field(init=False, default=False)
+    _before: Keys = field(init=False, default_factory=Keys)
+    """Those who waited in the round before."""
+    _round: _Round = field(init=False, default_factory=_Round)
+    _rounds: int = field(init=False, default=1)
 
     def __post_init__(self) -> None:
         self._groups = SourceGroups(self.hub, self.rules.source.name, self.writer)
 
-    def begin_last_round(self) -> bool:
-        """From now on nobody is told to wait; whether anybody does."""
-        self._waiting.seal()
-        self._counted.seal()
-        self._last = True
-        return len(self._waiting) > 0
+    def note_progress(self) -> None:
+        """Something else has changed that people may have waited for."""
+        self._round.progress = True
 
     def is_waiting(self, key: str) -> bool:
-        """Whether the person is to be looked at in the last round."""
-        return key in self._waiting
+        """Whether the person is to be looked at in this round."""
+        return key in self._before
 
-    def finish(self) -> None:
-        """Report the groups that could not be had."""
+    def next_round(self) -> bool:
+        """Whether it is worth looking at those who wait once more; if not, they are reported."""
+        ended = self._round
+        ended.waiting.seal()
+        if ended.progress and len(ended.waiting) and self._rounds < MOST_ROUNDS:
+            self._counted.seal()
+            self._before, self._round = ended.waiting, _Round()
+            self._rounds += 1
+            return True
+        self.report.unchanged += ended.idle
+        for problem in ended.reasons:
+            self.report.report(problem)
         for name, reason in self._groups.refused.items():
             self.report.report(PullProblem(None, None, f"group {name}: {reason}"))
+        return False
 
     async def take(self, people: Sequence[Person]) -> None:
         """Do what a batch of records asks for."""
-        self._now_waiting.clear()
+        self._round.batch.clear()
         joined: list[_Wish] = []
         for wish in await self._wishes(people):
             if wish.is_met:
@@ -127,8 +159,8 @@ class Arrivals:
             self._count(one.action, one.wish)
             if one.action is not None:
                 self._show(one, one.action, failed)
-        for key in self._now_waiting:
-            self._waiting.add(key)
+        for key in self._round.batch:
+            self._round.waiting.add(key)
 
     async def _wishes(self, people: Sequence[Person]) -> list[_Wish]:
         keys = {person.key for person in people} | {key for one in people for _, key in one.references}
@@ -145,16 +177,14 @@ class Arrivals:
         """Key → id of the people a record names, as far as they have accounts."""
         ids: dict[str, str] = {}
         for path, key in person.references:
-            comes = key in self.survey.keys
             if key in known:
                 ids[key] = known[key].id
-            elif comes and self.rehearsing:
+            elif key not in self.survey.keys:
+                self.report.report(_left_empty(person, path, f"{key} is no record of this source"))
+            elif self.rehearsing:
                 ids[key] = f"(record {key})"
-            elif comes and not self._last:
-                self._now_waiting.add(person.key)
             else:
-                reason = "has a record that cannot be used" if comes else "is no record of this source"
-                self._problem(person, f"{path._replace(sub=None).text}: {key} {reason}; left empty")
+                self._round.wait(_left_empty(person, path, f"the record of {key} cannot be used"))
         return ids
 
     async def _attempt(self, person: Person, work: Awaitable[T]) -> T | None:
@@ -162,12 +192,9 @@ class Arrivals:
         try:
             return await work
         except Uniqueness as error:
-            if self._last:
-                self._problem(person, error.detail)
-            else:
-                self._now_waiting.add(person.key)
+            self._round.wait(PullProblem(person.line, person.key, error.detail))
         except RequestError as error:
-            self._problem(person, error.detail)
+            self.report.report(PullProblem(person.line, person.key, error.detail))
         return None
 
     async def _join(self, wish: _Wish) -> _Wish:
@@ -219,8 +246,12 @@ class Arrivals:
     def _count(self, action: Action | None, wish: _Wish) -> None:
         """Count a person once: at once if something was done, else when nobody is waited for any more."""
         key = wish.person.key
-        waits = key in self._now_waiting
-        if (self._last and key in self._counted) or (waits and action is None):
+        waits = key in self._round.batch
+        self._round.progress |= action is not None
+        if key in self._counted:
+            return
+        if waits and action is None:
+            self._round.idle += 1
             return
         counter = _COUNTERS[action]
         setattr(self.report, counter, getattr(self.report, counter) + 1)
@@ -239,8 +270,9 @@ class Arrivals:
         )
         self.observe(change)
 
-    def _problem(self, person: Person, reason: str) -> None:
-        self.report.report(PullProblem(person.line, person.key, reason))
+
+def _left_empty(person: Person, path: AttributePath, reason: str) -> PullProblem:
+    return PullProblem(person.line, person.key, f"{path._replace(sub=None).text}: {reason}; left empty")
 
 
 _COUNTERS: Mapping[Action | None, str] = {

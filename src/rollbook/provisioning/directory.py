@@ -2,8 +2,8 @@
 
 A pull reads the source twice. The first time nothing is written: only a reading that is whole and has not
 shrunk beyond the limit is acted on (T-71, FE-11). The second time people are taken in batches; one who cannot
-be taken is reported and stops nobody else. Who waited for somebody (a manager further down, a name that is
-not free yet) is looked at once more at the end.
+be taken is reported and stops nobody else. Who waits for somebody (a manager further down, a name that is not
+free yet) is looked at again, as long as that moves anybody.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ async def pull(
         source: its rules.
         place: where to read it.
         hub: where its people go.
-        dry_run: decide everything, write nothing.
+        dry_run: decide everything, write nothing; a name that becomes free on the way still counts as taken.
         accept: keys of records that may become another person's.
         observe: told of each person who changes, with old and new values.
 
@@ -53,26 +53,31 @@ async def pull(
     reading = await asyncio.to_thread(place.open)
     try:
         found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
-        writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name)
         report = PullReport(source.name, rows=found.rows)
         for bad in found.bad:
             report.report(PullProblem(bad.line, bad.key, bad.reason))
         rules = UserRules(source, hub.type_named("User"))
+        writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name)
         departures = Departures(rules, hub, writer, report, observe, found)
-        missing = await departures.check(place.label)
         arrivals = Arrivals(rules, hub, writer, report, observe, found, accept, rehearsing=dry_run)
         walk = _Walk(rules, reading, found, report, _today(hub.now()))
-        async for people in walk.batches():
-            await arrivals.take(people)
-        if missing:
-            await departures.apply()
-        if arrivals.begin_last_round():
-            async for people in walk.batches(arrivals.is_waiting):
-                await arrivals.take(people)
-        arrivals.finish()
+        await _apply(walk, arrivals, departures, place.label)
+        return report
     finally:
         reading.close()
-    return report
+
+
+async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, label: str) -> None:
+    """Guard, people, missing people, those who waited."""
+    missing = await departures.check(label)
+    async for people in walk.batches():
+        await arrivals.take(people)
+    if missing:
+        await departures.apply()
+        arrivals.note_progress()
+    while arrivals.next_round():
+        async for people in walk.batches(arrivals.is_waiting):
+            await arrivals.take(people)
 
 
 def _today(milliseconds: int) -> datetime:

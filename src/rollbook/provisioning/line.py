@@ -15,14 +15,15 @@ from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.targets.governed import Governed, LeftAlone
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.storage.links import Link, Outcome, Progress, State
 
 MARKED_AT_ONCE = 1000
 """Resources that one transaction marks."""
 
-CLAIMED_AT_ONCE = 4
-"""Links that are claimed for each of a target's parallel calls: one transaction for several deliveries."""
+CLAIMED_AT_ONCE = 100
+"""Links that are claimed together: most need no call, and their outcomes share a transaction."""
 
 FAILURES_IN_A_ROW = 5
 """After so many the target is taken to be out of order, and left alone until the next run (C-8-01)."""
@@ -75,12 +76,12 @@ class Line:
         self._far = far
         self._patience = patience
         self._watch = watch
-        self._delivery = Delivery(engine, target, far, progress.number, self._bring_first)
+        governed = Governed(far, target.concurrency, self._may_call)
+        self._delivery = Delivery(engine, target, governed, progress.number, self._bring_first)
         kinds = kinds_of(target, engine.catalog)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
         self._paused_until = progress.paused_until
-        self._parallel = asyncio.Semaphore(target.concurrency)
         self._group = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
         """What is claimed, by resource."""
@@ -128,11 +129,10 @@ class Line:
     async def _work_off(self, rank: int) -> bool:
         """Work while anything of that rank is due; whether there was anything."""
         busy = False
-        most = self._target.concurrency * CLAIMED_AT_ONCE
-        while self._report.stopped is None and self._engine.now() >= self._paused_until:
+        while self._may_call():
             now = self._engine.now()
             claimed = await self._engine.links.claim(
-                self._engine.tenant, self._number, rank, now, now + LEASE_MILLISECONDS, most
+                self._engine.tenant, self._number, rank, now, now + LEASE_MILLISECONDS, CLAIMED_AT_ONCE
             )
             if not claimed:
                 break
@@ -156,12 +156,8 @@ class Line:
             if task is None or self._waits_for(other, id):
                 continue
             self._awaits[id] = other
-            self._parallel.release()  # whoever waits makes room for what it waits for
-            try:
-                await asyncio.wait([task])
-            finally:
-                await self._parallel.acquire()
-                del self._awaits[id]
+            await asyncio.wait([task])
+            del self._awaits[id]
             brought = True
         return brought
 
@@ -183,22 +179,23 @@ class Line:
             last = self._awaits[last]
         return last == other
 
+    def _may_call(self) -> bool:
+        return self._report.stopped is None and self._engine.now() >= self._paused_until
+
     async def _one(self, link: Link) -> None:
-        async with self._parallel:
-            if self._report.stopped is not None or self._engine.now() < self._paused_until:
-                due = max(self._engine.now(), self._paused_until)
-                await self._engine.links.release(self._engine.tenant, self._number, link, due)
-                return
-            try:
-                item = await self._delivery.deliver(link)
-            except Overtaken:
-                return
-            except StoreUnavailable:
-                raise
-            except Exception as error:  # noqa: BLE001 - one bad resource blocks no other (C-8-02); judged below
-                await self._failed(link, error)
-            else:
-                self._succeeded(item)
+        try:
+            item = await self._delivery.deliver(link)
+        except Overtaken:
+            return
+        except LeftAlone:
+            due = max(self._engine.now(), self._paused_until)
+            await self._engine.links.release(self._engine.tenant, self._number, link, due)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad resource blocks no other (C-8-02); judged below
+            await self._failed(link, error)
+        else:
+            self._succeeded(item)
 
     def _succeeded(self, item: Item) -> None:
         self._in_a_row = 0

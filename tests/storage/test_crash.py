@@ -1,0 +1,100 @@
+"""A process killed at any moment loses nothing it acknowledged, and leaves nothing half (I-01, I-02, FS-01)."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from tests.storage.crash_writer import GROUP_ID
+
+from rollbook.protocol.catalog import core_catalog
+from rollbook.storage.documents import decode
+from rollbook.storage.sql.files import prepare
+from rollbook.storage.sql.sqlite import SqliteConnection
+from rollbook.storage.sql.store import SqlStore
+from rollbook.testing.store_steps import GROUP, TENANT, USER
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+ROUNDS = 6
+_ROOT = Path(__file__).parents[2]
+
+
+def _kill_after(lines: int, *arguments: str) -> list[str]:
+    """What a program of this folder told before it was killed, after that many lines of it were read."""
+    command = [sys.executable, "-m", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
+        assert process.stdout is not None
+        told = list(islice(process.stdout, lines))
+        process.kill()
+        told += process.stdout.readlines()
+    assert len(told) >= lines, "the writer ended by itself"
+    return told
+
+
+def _states(lines: Iterable[str]) -> dict[str, set[str]]:
+    """The states each user may be in: the last acknowledged one, or one that was asked for after it."""
+    possible: dict[str, set[str]] = {}
+    for line in lines:
+        verb, name, state = line.rstrip("\n").split(" ", 2)
+        if verb == "ok":
+            possible[name] = {state}
+        else:
+            possible.setdefault(name, {"gone"}).add(state)
+    return possible
+
+
+async def _actual(store: SqlStore, name: str) -> str:
+    record = await store.get(TENANT, USER, name)
+    if record is None:
+        return "gone"
+    title = decode(record.body, record.extra)["title"]
+    return f"{title} {'in' if record.groups else 'out'}"
+
+
+async def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
+    """After every kill each resource is as last acknowledged, or as the write under way would have it."""
+    path = tmp_path / "rollbook.db"
+    chance = random.Random(20261123)
+    for number in range(ROUNDS):
+        told = _kill_after(chance.randrange(1, 600), "tests.storage.crash_writer", str(path), str(number))
+        connection = SqliteConnection(path)
+        assert connection.all("PRAGMA integrity_check") == [("ok",)]
+        connection.close()
+        store = SqlStore(path, core_catalog())
+        await store.open()
+        assert await store.check() == []
+        possible = _states(told)
+        actual = {name: await _actual(store, name) for name in possible}
+        assert {name: state for name, state in actual.items() if state not in possible[name]} == {}
+        group = await store.get(TENANT, GROUP, GROUP_ID)
+        assert group is not None
+        mirrored = {member.value for member in group.members or ()}
+        assert {name for name, state in actual.items() if state.endswith(" in")} <= mirrored
+        await store.close()
+
+
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    """FS-10: killed while it makes databases, a process leaves none that cannot be opened."""
+    program = (
+        "import itertools, os, pathlib, sys\n"
+        "from rollbook.storage.sql.files import prepare\n"
+        "for number in itertools.count():\n"
+        "    prepare(pathlib.Path(sys.argv[1]) / f'{number}.db')\n"
+        "    os.write(1, b'made\\n')\n"
+    )
+    script = tmp_path / "maker.py"
+    script.write_text(program)
+    command = [sys.executable, str(script), str(tmp_path)]
+    for lines in (1, 7, 30):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert len(list(islice(process.stdout, lines))) == lines
+            process.kill()
+    made = sorted(tmp_path.glob("*.db"))
+    assert len(made) >= 30
+    for path in made:
+        assert not prepare(path)
