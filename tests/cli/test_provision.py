@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from rollbook.cli.errors import exit_code
 from rollbook.cli.main import app
+from rollbook.provisioning.config import ConfigError
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Fault, Profile, ScriptedTarget, error, html
 
@@ -234,8 +236,9 @@ def test_a_wrong_configuration(office: Office) -> None:
         file.read_text("utf-8").replace("userName: {from: userName}", "userNam: {from: userName}"), "utf-8"
     )
     done = office.run("apply")
-    assert done.exit_code == 3
-    assert "rollbook.yaml:" in done.stderr
+    assert isinstance(done.exception, ConfigError)
+    assert "rollbook.yaml:" in done.exception.render()
+    assert exit_code(done.exception) == 3
     assert office.target.requests == []
 
 

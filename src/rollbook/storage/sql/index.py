@@ -2,7 +2,8 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -47,6 +48,11 @@ class Indexed:
     path: AttributePath
     unique: bool
     listed: bool
+
+    @cached_property
+    def name(self) -> str:
+        """The top-level attribute it is, or is a part of."""
+        return self.path._replace(sub=None).text
 
     @cached_property
     def is_single(self) -> bool:
@@ -96,8 +102,8 @@ class TypeIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The index rows of one document: (attribute, key, element), and unique values (attribute, key)."""
+class IndexRows:
+    """Rows of one document in the index: (attribute, key, element), and unique values (attribute, key)."""
 
     values: frozenset[tuple[int, bytes, int]] = frozenset()
     uniques: frozenset[tuple[int, bytes]] = frozenset()
@@ -108,33 +114,42 @@ def cut(key: bytes) -> bytes:
     return key if len(key) < CUT else key[:KEPT] + hashlib.sha256(key).digest()
 
 
-def index_rows(index: TypeIndex, document: JsonObject) -> Rows:
-    """Every row the document has in the index.
+def index_rows(index: TypeIndex, document: JsonObject, attributes: Container[str] | None = None) -> IndexRows:
+    """The rows that the document has in the index; only those of some top-level attributes, if these are named.
 
     A long key has a second one under the negative number: what looks into texts must look at those whole.
     """
     listed: set[tuple[int, bytes, int]] = set()
     uniques: set[tuple[int, bytes]] = set()
     for indexed in index.attributes:
-        path, leaf = indexed.path, indexed.path.leaf
-        holder = document.get(path.urn) if path.urn else document
-        if not holder or path.attribute.name not in holder:
+        if attributes is not None and indexed.name not in attributes:
             continue
-        for element, value in values(path, document):
-            try:
-                key = cut(compare.key(leaf, value))
-            except InvalidValue:  # stored before its attribute changed type: equal to nothing
-                continue
+        number = indexed.number
+        for element, key in _keys(indexed, document):
             if indexed.unique:
-                uniques.add((indexed.number, key))
+                uniques.add((number, key))
             if indexed.listed:
-                listed.add((indexed.number, key, element))
+                listed.add((number, key, element))
             if len(key) == CUT:
-                listed.add((-indexed.number, key, element))
+                listed.add((-number, key, element))
     for extension in index.resource_type.extensions:
         if document.get(extension.schema.id):
             listed.add((index.schemas, schema_key(extension.schema.id), 0))
-    return Rows(frozenset(listed), frozenset(uniques))
+    return IndexRows(frozenset(listed), frozenset(uniques))
+
+
+def _keys(indexed: Indexed, document: JsonObject) -> Iterator[tuple[int, bytes]]:
+    """The keys of an attribute's values with their element numbers.
+
+    A value stored before its attribute changed type has no key: it is equal to nothing.
+    """
+    path = indexed.path
+    holder = document.get(path.urn) if path.urn else document
+    if not holder or path.attribute.name not in holder:  # most attributes have no value
+        return
+    for element, value in values(path, document):
+        with suppress(InvalidValue):
+            yield element, cut(compare.key(path.leaf, value))
 
 
 def schema_key(urn: str) -> bytes:

@@ -9,7 +9,7 @@ from rollbook.storage.documents import decode
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.index import (
     Layout,
-    Rows,
+    IndexRows,
     TypeIndex,
     dictionary_names,
     fingerprint,
@@ -113,7 +113,7 @@ def _index_anew(connection: Connection, layout: Layout, resource_type: ResourceT
 def _index_one(connection: Connection, index: TypeIndex, tenant: int, row: Row) -> None:
     pk, identifier, body, extra = row
     try:
-        write_index(connection, index, tenant, pk, Rows(), index_rows(index, decode(body, extra)))
+        write_index(connection, index, tenant, pk, IndexRows(), index_rows(index, decode(body, extra)))
     except Uniqueness as error:
         raise StoreUnavailable(
             f"{index.resource_type.name} {identifier}: {error.detail}, since the schema or the Unicode tables "

@@ -18,7 +18,7 @@ from rollbook.storage.base import Author, Decide, Record, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
 from rollbook.storage.sql import memberships
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.index import Layout, Rows, TypeIndex, index_rows
+from rollbook.storage.sql.index import Layout, IndexRows, TypeIndex, index_rows
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import GROUPS, MEMBERS, members_in, others, record, row_of
 
@@ -76,7 +76,7 @@ class New:
     id: str
     change: Change
     stored: Stored
-    rows: Rows
+    rows: IndexRows
 
 
 def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) -> New:
@@ -104,7 +104,7 @@ def insert(connection: Connection, layout: Layout, tenant: int, new: New, author
     )
     if connection.run(INSERT, row) == 0:
         raise refusals.id_in_use(new.id)
-    write_index(connection, layout.index(resource_type.name), tenant, pk, Rows(), new.rows)
+    write_index(connection, layout.index(resource_type.name), tenant, pk, IndexRows(), new.rows)
     connection.run(COUNT, (tenant, resource_type.name))
     container = Container(tenant, pk, resource_type)
     added = memberships.add(connection, layout, container, new.change.add_members)
@@ -170,9 +170,11 @@ def _apply(connection: Connection, layout: Layout, old: Old, change: Change, aut
     if document is None:
         connection.run(TOUCH, (version, modified, row[0]))
     else:
-        stored = _replace(connection, layout, old, document, version, modified)
-        body, extra = stored.body, stored.extra
         detail["attributes"] = changed_attributes(old.document, document)
+        _reindex(connection, layout, old, document, frozenset(detail["attributes"]))
+        stored = encode(document, container.resource_type)
+        body, extra = stored.body, stored.extra
+        connection.run(UPDATE, (version, modified, stored.display, body, extra, row[0]))
     if added or removed:
         detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
     entry = (container.resource_type.name, row[1], "update", layout.version(version), detail)
@@ -181,16 +183,13 @@ def _apply(connection: Connection, layout: Layout, old: Old, change: Change, aut
     return (row[0], row[1], version, row[3], modified, body, extra)
 
 
-def _replace(
-    connection: Connection, layout: Layout, old: Old, document: JsonObject, version: int, modified: int
-) -> Stored:
+def _reindex(
+    connection: Connection, layout: Layout, old: Old, document: JsonObject, changed: frozenset[str]
+) -> None:
     container = old.container
     index = layout.index(container.resource_type.name)
-    stored = encode(document, container.resource_type)
-    before, after = index_rows(index, old.document), index_rows(index, document)
+    before, after = (index_rows(index, each, changed) for each in (old.document, document))
     write_index(connection, index, container.tenant, container.pk, before, after)
-    connection.run(UPDATE, (version, modified, stored.display, stored.body, stored.extra, container.pk))
-    return stored
 
 
 def delete(connection: Connection, layout: Layout, target: Target, author: Author) -> bool:
@@ -205,7 +204,7 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     if resource_type.memberships:
         connection.run(EMPTY, (tenant, pk))
     index = layout.index(resource_type.name)
-    write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), Rows())
+    write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), IndexRows())
     connection.run(DELETE, (pk,))
     connection.run(DISCOUNT, (tenant, resource_type.name))
     entries = [(resource_type.name, target.id, "delete", layout.version(row[2]), JsonObject())]
@@ -225,7 +224,7 @@ def _present(connection: Connection, layout: Layout, target: Target) -> Row | No
 
 
 def write_index(
-    connection: Connection, index: TypeIndex, tenant: int, pk: int, before: Rows, after: Rows
+    connection: Connection, index: TypeIndex, tenant: int, pk: int, before: IndexRows, after: IndexRows
 ) -> None:
     """Turn one set of index rows into another, touching only what differs.
 
