@@ -124,7 +124,10 @@ def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _command(name: str, command: Any) -> str:
     options = [parameter for parameter in command.params if getattr(parameter, "help", None)]
-    rows = ((f"`{', '.join(option.opts)}`", option.help) for option in options if "--help" not in option.opts)
+    names = {option: [*option.opts, *option.secondary_opts] for option in options}
+    rows = (
+        (f"`{', '.join(names[option])}`", option.help) for option in options if "--help" not in option.opts
+    )
     described = table(("option", "meaning"), rows)
     return f"## `{name}`\n\n{' '.join((command.help or '').split())}\n\n{described}"
 

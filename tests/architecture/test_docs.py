@@ -57,7 +57,15 @@ def commands() -> list[tuple[str, set[str]]]:
 
     found = conf().walk(typer.main.get_command(app), "rollbook")
     return [
-        (name, {opt for param in cmd.params for opt in param.opts if opt.startswith("--")})
+        (
+            name,
+            {
+                opt
+                for param in cmd.params
+                for opt in (*param.opts, *param.secondary_opts)
+                if opt.startswith("--")
+            },
+        )
         for name, cmd in found
     ]
 
@@ -85,6 +93,13 @@ def test_every_option_is_in_the_reference() -> None:
         if option not in sections[name]
     ]
     assert missing == []
+
+
+def test_no_option_is_invented() -> None:
+    """Each option that a page or the README speaks of is one of ours, or of the tools beside it."""
+    foreign = {"--data-urlencode", "--users", "--only", "--write", "--no-peers", "--help"}
+    known = foreign.union(*(options for _, options in commands()))
+    assert sorted(set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", written_by_hand())) - known) == []
 
 
 def test_every_setting_is_written_about() -> None:

@@ -346,3 +346,11 @@ def test_import_loads_no_more_than_it_needs() -> None:
         "importlib_metadata",
     }
     assert {name.split(".")[1] for name in modules} == {"client", "protocol"}
+
+
+def test_public_names() -> None:
+    """What the package lists is there, and nothing else is meant for use."""
+    import rollbook.client as package
+
+    assert all(hasattr(package, name) for name in package.__all__)
+    assert sorted(package.__all__) == package.__all__

@@ -2,7 +2,8 @@
 
 A comment `<!-- test: … -->` before a block says what to do with it: `file NAME` writes it, `serve` starts it as the
 page's server, `start` starts each of its lines, `run [exit N]` runs it in the page's shell, `answer` compares it with
-the last JSON that was printed; "…" stands for any text.
+the last JSON that was printed; `shows` looks for its lines, in their order, in what was printed. "…" stands for
+any text.
 """
 
 import json
@@ -75,6 +76,8 @@ class Shell:
                 self.run(block.text, int(rest.removeprefix("exit ") or 0))
             case "answer":
                 assert_like(json.loads(block.text), documents(self.printed)[-1])
+            case "shows":
+                assert_shown(block.text, self.printed)
             case _:
                 assert word == "", f"unknown mark {block.mark}"
 
@@ -126,6 +129,13 @@ def assert_like(expected: Any, found: Any) -> None:
         assert isinstance(found, str)
     else:
         assert expected == found
+
+
+def assert_shown(expected: str, printed: str) -> None:
+    """The lines of the one appear in the other in their order, however they are spaced."""
+    lines = iter([" ".join(line.split()) for line in printed.splitlines()])
+    for wanted in (" ".join(line.split()) for line in expected.splitlines()):
+        assert wanted in {"", "…"} or wanted in lines, f"not shown, or not in this order: {wanted}\n{printed}"
 
 
 @pytest.fixture

@@ -510,6 +510,15 @@ def test_columns_are_checked_against_the_file(tmp_path: Path) -> None:
     assert found[1].label == 'not in source "hr" (csv, 3 columns)'
 
 
+def test_columns_whose_absence_is_coped_with_are_not_needed(tmp_path: Path) -> None:
+    """An optional read, and any read in an expression that asks first."""
+    rules = (
+        "      title: {expr: 'record.?job.orValue(\"\")'}\n"
+        "      nickName: {expr: 'has(record.nick) ? record.nick : \"\"'}\n"
+    )
+    assert load(tmp_path, SOURCE + rules).sources["hr"].columns == ("id", "email")
+
+
 def test_a_source_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """A login page instead of the file is found before the first pull."""
     (tmp_path / "people.csv").write_text("<html></html>")

@@ -558,6 +558,77 @@ async def test_401_stops_the_target_and_counts_against_nobody(hub: World) -> Non
     assert not report.failed
 
 
+async def test_a_wrong_url_parks_nobody(hub: World) -> None:
+    """A service that knows no such endpoint ends the run after few calls; with the right URL all goes on."""
+    hub.service().faults.append(Fault("POST", "/Users", error(404, "no such endpoint"), times=9))
+    for number in range(20):
+        await hub.hire(f"user-{number}")
+    (report,) = await hub.apply(target(concurrency=1))
+    assert report.stopped == "404: no such endpoint"
+    assert len(hub.service().writes) == 5
+    assert report.counts[Action.PARK] == 0
+    hub.service().faults.clear()
+    hub.clock.milliseconds += 3_600_000
+    (report,) = await hub.apply(target())
+    assert len(hub.service().resources["Users"]) == 20
+    assert not report.failed
+
+
+async def test_a_protected_account_stops_nobody(hub: World) -> None:
+    """One 403 waits for minutes while everybody else goes through."""
+    await hub.hire("admin")
+    hub.service().faults.append(Fault("POST", "/Users", error(403, "protected")))
+    for number in range(20):
+        await hub.hire(f"user-{number}")
+    (report,) = await hub.apply(target(concurrency=1))
+    assert (report.counts[Action.CREATE], report.counts[Action.WAIT]) == (20, 1)
+    assert report.stopped is None
+    assert hub.clock.waits == []
+    assert [item.label for item in report.failures] == ["admin"]
+
+
+async def test_fe_14_a_frozen_worker_sends_nothing_old(hub: World) -> None:
+    """A worker that slept through its lease does not write; whoever takes the link up later does, once."""
+    await hub.hire("ada")
+
+    def freeze(_: Recorded) -> None:
+        hub.service().before = lambda _: None
+        hub.clock.milliseconds += 10 * 60_000
+
+    hub.service().before = freeze
+    (report,) = await hub.apply(target())
+    assert [request.method for request in hub.service().writes] == ["POST"]
+    assert not report.failed
+    assert len([request for request in hub.service().requests if "filter" in request.query]) > 2
+
+
+async def test_switched_off_without_a_record(hub: World) -> None:
+    """Killed after switching an account off, the worker still knows that it did, and switches it on at a return."""
+    ada = await hub.hire("ada")
+    plain = target(users={"userName": "userName"})
+    await hub.apply(plain)
+    await hub.change(ada, active=False)
+    hub.service().after = on_nth(1, "PATCH", Killed())
+    with pytest.raises(Killed):
+        await hub.apply(plain)
+    hub.service().after = lambda _: None
+    hub.clock.milliseconds += 6 * 60_000
+    await hub.apply(plain)
+    await hub.change(ada, active=True)
+    await hub.apply(plain)
+    assert hub.service().named("Users", "ada")["active"] is True
+
+
+async def test_an_adopted_account_is_switched_on(hub: World) -> None:
+    """Somebody whose existing account was off gets it switched on, also when the first attempt fails."""
+    hub.service().add("Users", {"userName": "ada", "active": False})
+    await hub.hire("ada")
+    hub.service().faults.append(Fault("PATCH", "/Users", html(500)))
+    (report,) = await hub.apply(target(users={"userName": "userName"}))
+    assert hub.service().named("Users", "ada")["active"] is True
+    assert not report.failed
+
+
 async def test_bad_url_is_told(hub: World) -> None:
     """A URL that credentials must not go to stops that target only, with the reason."""
     (report,) = await Worker(hub.engine, connect).run([replace(target(), url="http://example.com/v2")])

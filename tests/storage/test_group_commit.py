@@ -1,6 +1,7 @@
 """Transactions on SQLite: shared commits, failures of one and of all, cancellation, waiting and closing."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -125,6 +126,7 @@ class _Disk(apsw.VFS):
 
     def __init__(self) -> None:
         self.is_full = False
+        self.is_read_only = False
         self.fails_to_flush = False
         self.platform = apsw.vfs_names()[0]
         super().__init__("rollbook-test", self.platform, makedefault=True)
@@ -138,12 +140,18 @@ class _Disk(apsw.VFS):
             raise apsw.IOError
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
-        return _File(self, name, flags)
+        if self.is_read_only:
+            flags[0] = flags[0] & ~apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_READONLY
+        file = _File(self, name, flags)
+        flags[1] = flags[0]
+        return file
 
 
 @pytest.fixture
-def disk() -> Iterator[_Disk]:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Disk]:
     """A disk for every database opened after this."""
+    # The driver also reports errors of file methods here, when SQLite has no one to hand them to.
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     made = _Disk()
     yield made
     made.unregister()
@@ -162,6 +170,15 @@ async def test_a_full_disk_refuses_writes_only(disk: _Disk, database: SqliteData
     disk.is_full = False
     await _write(database, "after")
     assert database.read_now(_names) == ["after", "before"]
+
+
+def test_a_read_only_file_is_refused(disk: _Disk, tmp_path: Path) -> None:
+    """FS-07: a database that cannot be written is refused at once, in one line."""
+    prepare(tmp_path / "rollbook.db")
+    disk.is_read_only = True
+    with pytest.raises(StoreUnavailable, match="read-only") as refusal:
+        SqliteConnection(tmp_path / "rollbook.db")
+    assert "\n" not in refusal.value.detail
 
 
 async def test_a_failed_flush_is_not_tried_again(disk: _Disk, database: SqliteDatabase) -> None:

@@ -24,6 +24,10 @@ Sources = Annotated[
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Targets; all if none is named.", metavar="TARGET…")
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(help="The key of a record that is another person now; once for each.", metavar="KEY"),
+]
 Pull = Annotated[bool, typer.Option("--pull/--no-pull", help="Whether sources are read first.")]
 
 DEFAULT_CONFIG = Path("rollbook.yaml")
@@ -34,6 +38,7 @@ def pull(
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,
     schemas: Schemas = None,
+    accept: Accept = None,
     as_json: Json = False,
 ) -> None:
     """Bring the hub up to date with its sources."""
@@ -41,6 +46,7 @@ def pull(
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
+        desk.accept = frozenset(accept or ())
         reports = await desk.pull(sources or [])
         output.show_pull(reports, as_json=as_json)
         return 1 if any(report.failed for report in reports) else 0
@@ -54,6 +60,7 @@ def plan(
     database: Database = None,
     schemas: Schemas = None,
     read_sources: Pull = True,
+    accept: Accept = None,
     as_json: Json = False,
 ) -> None:
     """Show what apply would do, per person and attribute, and do nothing."""
@@ -61,6 +68,7 @@ def plan(
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
+        desk.accept = frozenset(accept or ())
         printer = output.plan_printer(as_json=as_json)
         found = await desk.plan(targets or [], printer, read_sources=read_sources)
         printer.end(found)
@@ -77,6 +85,7 @@ def apply(
     database: Database = None,
     schemas: Schemas = None,
     read_sources: Pull = True,
+    accept: Accept = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was given up.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -85,6 +94,7 @@ def apply(
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
+        desk.accept = frozenset(accept or ())
         with output.progress() as watch:
             done = await desk.apply(targets or [], watch, read_sources=read_sources, retry=retry)
         output.show_apply(done, as_json=as_json)

@@ -109,6 +109,8 @@ class Desk:
     def __init__(self, config: model.Config, store: SqlStore) -> None:
         self.config = config
         self._store = store
+        self.accept: frozenset[str] = frozenset()
+        """Keys of records that may be another person than before (T-70)."""
 
     async def pull(self, names: Iterable[str], *, dry_run: bool = False) -> list[SourceReport]:
         """Read sources into the hub; one that fails stops no other."""
@@ -164,7 +166,8 @@ class Desk:
         report: PullReport | None = None
         error: str | None = None
         try:
-            report = await pull(source, source_of(source), hub, dry_run=dry_run, observe=watch)
+            place = source_of(source)
+            report = await pull(source, place, hub, dry_run=dry_run, accept=self.accept, observe=watch)
         except SourceError as failure:
             error = failure.detail
         if run is not None:

@@ -77,7 +77,6 @@ class Work:
     link: Link
     kind: Kind
     want: Want
-    adopted: bool = False
     created: bool = False
 
     @property
@@ -105,8 +104,6 @@ def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -
 
 def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
     """Everything the next step depends on."""
-    # An adopted account may have been switched off by whoever looked after it before.
-    off = work.adopted and present is not None and present.get("active") is False
     return Situation(
         resource_type=work.kind.resource_type,
         managed=work.kind.managed,
@@ -114,7 +111,7 @@ def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situat
         wanted=work.want.document,
         left=work.want.wish.left,
         present=present,
-        disabled=work.link.disabled or off,
+        disabled=work.link.disabled,
     )
 
 
@@ -142,6 +139,11 @@ def may_inherit(work: Work, account: ScimResource) -> bool:
     return theirs is None or ours is None or theirs == ours
 
 
+def is_off(account: ScimResource) -> bool:
+    """Whether an account that is adopted was switched off by whoever looked after it before."""
+    return account.body.get("active") is False
+
+
 class Delivery:
     """Deliveries to one target under one number."""
 
@@ -163,10 +165,6 @@ class Delivery:
             Overtaken: another worker has the link now.
         """
         kind = self._kinds[link.resource_type]
-        if kind is None:  # the configuration no longer sends this type
-            return await self._drop(
-                link, Item(self._target.name, link.resource_type, link.id, link.id, Action.NOTHING)
-            )
         wish = await read_wish(self._engine, kind, link.id)
         want = want_of(kind, wish, await self._accounts(link, wish), self._target.leave)
         work = Work(link, kind, want)
@@ -176,7 +174,7 @@ class Delivery:
         if work.link.remote_id is None:
             return await self._drop(work.link, describe(self._target.name, work, step, (0, 0)))
         work, moved = await self._settle_members(work)
-        await self._finish(work, step)
+        await self._finish(work)
         return describe(self._target.name, work, step, moved)
 
     async def about(self, link: Link) -> tuple[str | None, bool]:
@@ -237,8 +235,10 @@ class Delivery:
         account = await find_account(self._far, work)
         if account is None:
             return work, None
-        work = await self._keep_remote_id(work, account.id, inherit=may_inherit(work, account))
-        return replace(work, adopted=True), account
+        work = await self._keep_remote_id(
+            work, account.id, inherit=may_inherit(work, account), disabled=is_off(account)
+        )
+        return work, account
 
     async def _carry_out(self, work: Work, step: Step, account: ScimResource | None) -> Work:
         match step:
@@ -270,6 +270,8 @@ class Delivery:
             if not changes:
                 return work, (added, removed)
             self._check_lease(work.link)
+            if changes.add:
+                self._held(await links.expect_members(tenant, self._number, work.link, changes.add))
             await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
             lease = self._engine.now() + LEASE_MILLISECONDS
             self._held(await links.keep_members(tenant, self._number, work.link, changes, lease))
@@ -285,14 +287,13 @@ class Delivery:
         )
         return replace(work, link=replace(work.link, members_read=True))
 
-    async def _finish(self, work: Work, step: Step) -> None:
+    async def _finish(self, work: Work) -> None:
         left = work.want.wish.left is not None
-        disabled = left and (isinstance(step, Disable) or work.link.disabled)
         outcome = Outcome(
             state=move(work.link.state, Event.LEAVE if left else Event.FINISH),
             due=self._engine.now(),
             confirmed=work.want.digest,
-            disabled=disabled,
+            disabled=left and self._target.leave is Leave.DISABLE,
             references=work.want.wish.references,
             missing=work.want.missing,
         )
@@ -303,7 +304,9 @@ class Delivery:
         self._held(await self._engine.links.drop(self._engine.tenant, self._number, link, now))
         return item
 
-    async def _keep_remote_id(self, work: Work, remote_id: str | None, *, inherit: bool = False) -> Work:
+    async def _keep_remote_id(
+        self, work: Work, remote_id: str | None, *, inherit: bool = False, disabled: bool = False
+    ) -> Work:
         """Record the account at once: a crash after this finds it again.
 
         Raises:
@@ -312,13 +315,19 @@ class Delivery:
         now = self._engine.now()
         try:
             kept = await self._engine.links.keep_remote_id(
-                self._engine.tenant, self._number, work.link, remote_id, now, inherit=inherit
+                self._engine.tenant,
+                self._number,
+                work.link,
+                remote_id,
+                now,
+                inherit=inherit,
+                disabled=disabled,
             )
         except errors.Uniqueness as error:
             raise NeedsPerson(error.detail) from error
         self._held(kept)
-        link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=False, members_read=False)
-        return replace(work, link=link, created=False, adopted=False)
+        link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=disabled, members_read=False)
+        return replace(work, link=link, created=False)
 
     def _check_lease(self, link: Link) -> None:
         """Before each write: whoever was frozen since the claim must not send something old (FE-14)."""

@@ -13,12 +13,13 @@ from rollbook.provisioning.delivery import (
     Work,
     describe,
     find_account,
+    is_off,
     read_wish,
     situation_of,
     want_of,
 )
 from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.model import Leave
+from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
 from rollbook.provisioning.reach import groups_count, reach_digest
 from rollbook.provisioning.retry import explain, hint
@@ -182,14 +183,19 @@ class Previewer:
         for other_id in wish.references:
             account = present.get(other_id) or self._created.get(other_id)
             if account is None or self._target.leave is Leave.DELETE:
-                other = await read_wish(self._engine, kind, other_id)
-                if other.left is not None:
-                    continue
-                account = account or self._created.setdefault(
-                    other_id, f"account of {other.label or other_id}"
-                )
-            found[other_id] = account
+                account = await self._account_to_be(kind, other_id, account)
+            if account is not None:
+                found[other_id] = account
         return found
+
+    async def _account_to_be(self, kind: Kind, id: str, account: str | None) -> str | None:
+        try:
+            wish = await read_wish(self._engine, kind, id)
+        except MappingError:
+            return account  # that is told in its own line
+        if wish.left is not None:
+            return None
+        return account or self._created.setdefault(id, f"account of {wish.label or id}")
 
     async def _remote_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
         if self._progress is None:
@@ -211,8 +217,8 @@ class Previewer:
         account = await find_account(self._far, work)
         if account is None:
             return work, None
-        link = replace(work.link, remote_id=account.id, members_read=False)
-        return replace(work, link=link, adopted=True), account
+        link = replace(work.link, remote_id=account.id, members_read=False, disabled=is_off(account))
+        return replace(work, link=link), account
 
     async def _moved(self, work: Work, step: Step) -> tuple[int, int]:
         """How many members a group would get and lose."""

@@ -16,6 +16,9 @@ BACKOFF_SECONDS = (1, 4, 15, 60, 300, 1200, 3600, 10_800)
 CONFLICT_ATTEMPTS = 3
 """How often a lost race for one version is run again (C-6-11)."""
 
+_LATER = 4
+"""Where waits begin for what only a person at the target can change: minutes, not seconds."""
+
 _OVERLOADED = frozenset({429, 503})
 
 
@@ -40,7 +43,8 @@ def judge(error: Exception, attempts: int, now: int, spread: float, *, leaving: 
     """What becomes of a link whose work raised `error` after so many failed attempts before.
 
     `spread` between 0 and 1 pulls retries apart. Somebody who is `leaving` is never given up (FE-34). Cases:
-    1. no credentials; 2. load; 3. no answer or no sense; 4. a lost race; 5. everything else is for people.
+    1. no credentials; 2. load; 3. no answer or no sense; 4. a lost race; 5. no right, or no such endpoint;
+    6. everything else is for people.
     """
     reason = explain(error)
     match error:
@@ -57,8 +61,8 @@ def judge(error: Exception, attempts: int, now: int, spread: float, *, leaving: 
             return _again(reason, attempts, now, spread, leaving=leaving, most=CONFLICT_ATTEMPTS)
         case errors.Conflict() if not isinstance(error, errors.Uniqueness):
             return _again(reason, attempts, now, spread, leaving=leaving, most=CONFLICT_ATTEMPTS)
-        case errors.Forbidden():
-            return Verdict(reason, far_side=True)
+        case errors.Forbidden() | errors.NotFound():
+            return _again(reason, max(attempts, _LATER), now, spread, leaving=leaving, far_side=True)
         case _ if leaving and not isinstance(error, MappingError | Withheld):
             return _again(reason, attempts, now, spread, leaving=True)
         case _:

@@ -30,7 +30,8 @@ class State(StrEnum):
 class Link:
     """One resource at one target. `key` orders resources by creation; times are milliseconds since 1970.
 
-    `confirmed` is a digest of what the target was last known to hold. `disabled` says that we switched the
+    `confirmed` is a digest of what the target is known to hold, None after work that nobody saw the end of:
+    whatever was sent then may have arrived. `disabled` says that we switched the
     account off, `members_read` that the members known for a group are those the target has.
     """
 
@@ -158,14 +159,23 @@ class LinkStore(Protocol):
         """When the next link of these types is due, None if none ever is."""
 
     async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
-        """Give a claimed link back as it was, to be taken up again from `due` on."""
+        """Give a claimed link back, to be taken up again from `due` on; nothing is confirmed any more."""
 
     async def keep_remote_id(
-        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool = False
+        self,
+        tenant: int,
+        target: int,
+        link: Link,
+        remote_id: str | None,
+        now: int,
+        *,
+        inherit: bool = False,
+        disabled: bool = False,
     ) -> bool:
         """Record at once which account it is, or that there is none any more; wakes who refers to it.
 
-        `inherit` lets it take over the account of a resource that is gone, as a person does who comes back.
+        `inherit` lets it take over the account of a resource that is gone, as a person does who comes back;
+        `disabled` says that the account is switched off.
 
         Raises:
             Uniqueness: the account belongs to another resource (I-11).
@@ -175,7 +185,7 @@ class LinkStore(Protocol):
         """Record the outcome; if the link was marked meanwhile, or a missing one came, it is ready again."""
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
-        """Record a failure, or that it is to be tried again; what was confirmed before stays as it was."""
+        """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
 
     async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
@@ -199,6 +209,9 @@ class LinkStore(Protocol):
 
     async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
         """The members by remote id that the group is known to have at the target."""
+
+    async def expect_members(self, tenant: int, target: int, link: Link, add: Sequence[str]) -> bool:
+        """Record that these are about to be added: from now on they may be there."""
 
     async def keep_members(
         self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int

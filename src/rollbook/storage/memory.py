@@ -13,12 +13,12 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
 from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
-from rollbook.storage.documents import Stored, changed_attributes, encode, view
+from rollbook.storage.documents import Stored, changed_attributes, decode, encode, view
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A resource: its document, and what is told of it."""
+    """A resource as it is stored, and what is told of it; `number` orders resources by creation."""
 
     resource_type: ResourceType
     id: str
@@ -26,7 +26,6 @@ class _Kept:
     version: int
     created: int
     modified: int
-    document: JsonObject
     stored: Stored
     unique: frozenset[tuple[str, str, bytes]]
     """Resource type, path and key of each of its unique values."""
@@ -81,10 +80,8 @@ class MemoryStore:
         if id in of.resources:
             raise refusals.id_in_use(id)
         document = change.document or {}
-        kept = _Kept(
-            resource_type, id, of.made + 1, 1, author.at, author.at, document,
-            encode(document, resource_type), _unique_values(resource_type, document),
-        )  # fmt: skip
+        stored, unique = encode(document, resource_type), _unique_values(resource_type, document)
+        kept = _Kept(resource_type, id, of.made + 1, 1, author.at, author.at, stored, unique)
         _check_unique(of, kept)
         added = _check_members(of, kept, change.add_members)
         of.made += 1
@@ -109,25 +106,9 @@ class MemoryStore:
         if old is None:
             return None
         refusals.check_version(_version(old), if_match)
-        change = decide(Present(old.document, _in_scope(of, old, scope)))
-        removed = sorted(of.members[id].intersection(change.remove_members))
-        document = old.document if change.document is None else change.document
-        new = replace(
-            old, document=document, version=old.version + 1, modified=max(old.modified, author.at),
-            stored=encode(document, resource_type), unique=_unique_values(resource_type, document),
-        )  # fmt: skip
-        _check_unique(of, new)
-        added = _check_members(of, new, change.add_members)
-        if document == old.document and not added and not removed:
-            return Updated(self._record(of, old, members=False, groups=True), changed=False)
-        of.members[id].difference_update(removed)
-        of.members[id].update(added)
-        _keep(of, old, new)
-        detail = _member_detail(added, removed)
-        if document != old.document:
-            detail["attributes"] = changed_attributes(old.document, document)
-        _log(of, new, "update", author, detail)
-        return Updated(self._record(of, new, members=False, groups=True), changed=True)
+        change = decide(Present(decode(old.stored.body, old.stored.extra), _in_scope(of, old, scope)))
+        new = _apply(of, old, change, author)
+        return Updated(self._record(of, new, members=False, groups=True), changed=new is not old)
 
     async def delete(
         self,
@@ -284,6 +265,32 @@ def _keep(of: _Tenant, old: _Kept | None, new: _Kept) -> None:
         del of.unique[value]
     of.unique.update(dict.fromkeys(new.unique, new.id))
     of.resources[new.id] = new
+
+
+def _apply(of: _Tenant, old: _Kept, change: Change, author: Author) -> _Kept:
+    """Keep what a change leaves; the old resource itself if it changes nothing (A-31)."""
+    resource_type, before = old.resource_type, decode(old.stored.body, old.stored.extra)
+    document = before if change.document is None else change.document
+    new = replace(
+        old,
+        version=old.version + 1,
+        modified=max(old.modified, author.at),
+        stored=encode(document, resource_type),
+        unique=_unique_values(resource_type, document),
+    )
+    _check_unique(of, new)
+    added = _check_members(of, new, change.add_members)
+    removed = sorted(of.members[old.id].intersection(change.remove_members))
+    detail = _member_detail(added, removed)
+    if document != before:
+        detail["attributes"] = changed_attributes(before, document)
+    if not detail:
+        return old
+    of.members[old.id].difference_update(removed)
+    of.members[old.id].update(added)
+    _keep(of, old, new)
+    _log(of, new, "update", author, detail)
+    return new
 
 
 def _member_detail(added: Sequence[str], removed: Sequence[str]) -> JsonObject:

@@ -213,12 +213,14 @@ class RuleReader:
         return expression
 
     def _check_reads(self, place: Place, expression: Expression) -> None:
+        spared = {read.name for read in expression.reads if read.optional}  # has(record.x) ? record.x : …
         for read in expression.reads:
             if read.variable != self.subject or not read.name:
                 continue
             mark = self.document.inside(place, read.place, read.length)
             if self.inputs is None:
-                self.uses.append(Use(read.name if read.indexed else read.first, mark, read.optional))
+                column = read.name if read.indexed else read.first
+                self.uses.append(Use(column, mark, read.optional or read.name in spared))
                 continue
             known, reason = readable_by_expression(read.name, self.inputs)
             if not known:

@@ -10,7 +10,8 @@ class Dialect:
     `table` and `clustered` end a CREATE TABLE: the second for tables that lie in the order of their primary
     key. `each_number` and `each_text` are sub-selects of the values in one parameter, which `listed` makes.
     `contains` takes the searched bytes, `ends_with` their length as a negative number and then the bytes.
-    `references` makes rows of id, type and display one JSON array of arrays.
+    `references` makes rows of id, type and display one JSON array of arrays. `walk` is an inner join whose
+    left side is walked first: where the database keeps no statistics, the order is ours to choose.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Dialect:
     contains: str
     ends_with: str
     references: str
+    greater: str
+    walk: str
 
 
 SQLITE = Dialect(
@@ -40,6 +43,8 @@ SQLITE = Dialect(
     contains="instr({column}, ?) > 0",
     ends_with="substr({column}, ?) = ?",
     references="json_group_array(json_array(id, type, display))",
+    greater="max({one}, {other})",
+    walk="CROSS JOIN",
 )
 
 BY_NAME = {SQLITE.name: SQLITE}

@@ -8,8 +8,8 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.index import (
-    Layout,
     IndexRows,
+    Layout,
     TypeIndex,
     dictionary_names,
     fingerprint,

@@ -16,6 +16,7 @@ TO_ADD = """
     AND NOT EXISTS (
         SELECT 1 FROM link_member AS known
         WHERE known.tenant = ? AND known.target = ? AND known.pk = ? AND known.remote_id = own.remote_id
+        AND known.sure = 1
     )
     ORDER BY membership.member LIMIT ?
 """
@@ -56,7 +57,8 @@ def keep(
 ) -> None:
     """Record members that the group has got and lost."""
     conn.many(
-        "INSERT INTO link_member (tenant, target, pk, remote_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO link_member (tenant, target, pk, remote_id, sure) VALUES (?, ?, ?, ?, 1)"
+        " ON CONFLICT (tenant, target, pk, remote_id) DO UPDATE SET sure = 1",
         [(tenant, target, key, remote_id) for remote_id in add],
     )
     conn.many(
@@ -65,10 +67,20 @@ def keep(
     )
 
 
+def expect(conn: Connection, tenant: int, target: int, key: int, add: Iterable[str]) -> None:
+    """Record members that are about to be sent: if no answer comes they may be there, and can be taken out."""
+    conn.many(
+        "INSERT INTO link_member (tenant, target, pk, remote_id, sure) VALUES (?, ?, ?, ?, 0)"
+        " ON CONFLICT DO NOTHING",
+        [(tenant, target, key, remote_id) for remote_id in add],
+    )
+
+
 def known(conn: Connection, tenant: int, target: int, key: int) -> Sequence[str]:
     """All members the group is known to have."""
     rows = conn.all(
-        "SELECT remote_id FROM link_member WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key)
+        "SELECT remote_id FROM link_member WHERE tenant = ? AND target = ? AND pk = ? AND sure = 1",
+        (tenant, target, key),
     )
     return [row[0] for row in rows]
 

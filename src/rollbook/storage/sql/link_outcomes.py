@@ -1,14 +1,23 @@
 """What is recorded of a link when work on it has come to something: account, outcome, references."""
 
+from dataclasses import dataclass
+
 from rollbook.protocol.errors import Uniqueness
 from rollbook.storage.links import Link, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
 from rollbook.storage.sql.connection import Connection
 
 
-def keep_remote_id(
-    conn: Connection, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which account a link stands for, None for none any more; see `LinkStore.keep_remote_id`."""
+
+    remote_id: str | None
+    inherit: bool
+    disabled: bool
+
+
+def keep_account(conn: Connection, tenant: int, target: int, link: Link, account: Account, now: int) -> None:
     """Record which account it is; what was known of the last one is void, and who names it is woken.
 
     Raises:
@@ -19,22 +28,18 @@ def keep_remote_id(
     link_members.forget_group(conn, tenant, target, link.key)
     if old and old[0] is not None:
         link_members.forget_account(conn, tenant, target, old[0])
-    if remote_id is not None:
-        _free(conn, tenant, target, link, remote_id, inherit=inherit)
+    if account.remote_id is not None:
+        _free(conn, tenant, target, link, account.remote_id, inherit=account.inherit)
     conn.run(
-        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = 0, members_read = 0"
+        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = ?, members_read = 0"
         " WHERE tenant = ? AND target = ? AND pk = ?",
-        (remote_id, *own),
+        (account.remote_id, int(account.disabled), *own),
     )
     link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
 
 
 def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str, *, inherit: bool) -> None:
-    """Take the account from the link of a resource that is gone, if it may be inherited.
-
-    Raises:
-        Uniqueness: it may not, or the resource is alive.
-    """
+    """Take the account from the link of a resource that is gone, if it may be inherited."""
     holder = conn.one(
         "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
         " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",

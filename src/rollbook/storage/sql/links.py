@@ -5,13 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from rollbook.storage.links import Figures, Link, MemberChanges, Outcome, Progress, Ranks, Run, State
 from rollbook.storage.sql import link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
+from rollbook.storage.sql.link_outcomes import Account, keep_account
 
 _COLUMNS = (
     "pk, id, type, state, due, marked, fence, attempts, remote_id, confirmed, disabled, members_read, error"
 )
 
+# A link that is taken over from somebody whose lease has run out: whatever was sent may have arrived.
+_TAKE = """
+    UPDATE link SET state = 'claimed', due = ?, fence = fence + 1,
+    confirmed = CASE WHEN state = 'claimed' THEN NULL ELSE confirmed END
+"""
 CLAIM = f"""
-    UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
+    {_TAKE}
     WHERE tenant = ? AND target = ? AND pk IN (
         SELECT pk FROM link
         WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ?
@@ -20,13 +26,14 @@ CLAIM = f"""
     RETURNING {_COLUMNS}
 """
 CLAIM_ONE = f"""
-    UPDATE link SET state = 'claimed', due = ?, fence = fence + 1
+    {_TAKE}
     WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ?
     RETURNING {_COLUMNS}
 """
 # What was marked meanwhile is not parked: the change may be what it lacked.
 _FAIL = """
-    UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?
+    UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
+    confirmed = NULL
     WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
 """
 DEPENDENTS = """
@@ -133,25 +140,29 @@ class SqlLinks:
         return min(self._database.read_now(work), default=None)
 
     async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
-        """Give a claimed link back as it was, to be taken up again from `due` on."""
+        """Give a claimed link back, to be taken up again from `due` on; nothing is confirmed any more."""
         sql = (
-            "UPDATE link SET state = 'ready', due = ?"
+            "UPDATE link SET state = 'ready', due = ?, confirmed = NULL"
             " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
         )
         parameters = (due, tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(sql, parameters) > 0)
 
     async def keep_remote_id(
-        self, tenant: int, target: int, link: Link, remote_id: str | None, now: int, *, inherit: bool = False
+        self,
+        tenant: int,
+        target: int,
+        link: Link,
+        remote_id: str | None,
+        now: int,
+        *,
+        inherit: bool = False,
+        disabled: bool = False,
     ) -> bool:
         """Record at once which account it is, or that there is none any more; wakes who refers to it."""
+        account = Account(remote_id, inherit, disabled)
         return await self._held(
-            tenant,
-            target,
-            link,
-            lambda conn: link_outcomes.keep_remote_id(
-                conn, tenant, target, link, remote_id, now, inherit=inherit
-            ),
+            tenant, target, link, lambda conn: keep_account(conn, tenant, target, link, account, now)
         )
 
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
@@ -161,7 +172,7 @@ class SqlLinks:
         )
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
-        """Record a failure, or that it is to be tried again; what was confirmed before stays as it was."""
+        """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
         parameters = (link.marked, outcome.state, outcome.due, outcome.attempts, outcome.error)
         own = (tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
@@ -206,6 +217,12 @@ class SqlLinks:
     async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
         """The members by remote id that the group is known to have at the target."""
         return await self._database.read(lambda conn: link_members.known(conn, tenant, target, link.key))
+
+    async def expect_members(self, tenant: int, target: int, link: Link, add: Sequence[str]) -> bool:
+        """Record that these are about to be added: from now on they may be there."""
+        return await self._held(
+            tenant, target, link, lambda conn: link_members.expect(conn, tenant, target, link.key, add)
+        )
 
     async def keep_members(
         self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int

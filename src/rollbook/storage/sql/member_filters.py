@@ -11,6 +11,7 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage.documents import mentions
 from rollbook.storage.sql.conditions import Condition, on_text
 from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.row_sets import Rank, Rows, Scope
 
 
@@ -38,13 +39,13 @@ def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows
     near, far = relation.near, relation.far
     condition = _condition(node, relation, scope)
     if _pins(node):  # at most a few others: begin with them
-        source = f"resource o CROSS JOIN membership m ON m.tenant = o.tenant AND m.{far} = o.pk"
+        source = f"resource o {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.{far} = o.pk"
         bounds, rank = "o.tenant = ?", Rank.FEW
     else:
-        source = f"membership m CROSS JOIN resource o ON o.pk = m.{far}"
+        source = f"membership m {SQLITE.walk} resource o ON o.pk = m.{far}"
         bounds, rank = "m.tenant = ?", Rank.MANY
     select = (
-        f"SELECT m.{near} AS pk FROM {source} CROSS JOIN resource n ON n.pk = m.{near}"
+        f"SELECT m.{near} AS pk FROM {source} {SQLITE.walk} resource n ON n.pk = m.{near}"
         f" WHERE {bounds} AND {condition.sql} AND n.type = ?"
     )
     check = f"EXISTS (SELECT 1 FROM {source} WHERE {bounds} AND m.{near} = r.pk AND {condition.sql})"

@@ -22,11 +22,11 @@ REMOVE = f"""
     DELETE FROM membership WHERE tenant = ? AND container = ? AND member IN ({SQLITE.each_number})
     RETURNING member
 """
-ABOVE = """
+ABOVE = f"""
     WITH RECURSIVE above (pk) AS (
         SELECT ?
         UNION
-        SELECT m.container FROM above CROSS JOIN membership m ON m.tenant = ? AND m.member = above.pk
+        SELECT m.container FROM above {SQLITE.walk} membership m ON m.tenant = ? AND m.member = above.pk
     )
     SELECT pk FROM above LIMIT ?
 """

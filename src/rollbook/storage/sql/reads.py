@@ -23,7 +23,7 @@ _OTHER = "o.id, o.type, o.display"
 def _references(near: str, far: str) -> str:
     """The other side of a resource's memberships, oldest first, as one value; takes a limit."""
     return f"""(SELECT {SQLITE.references} FROM (
-        SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.{far}
+        SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.{far}
         WHERE m.tenant = r.tenant AND m.{near} = r.pk ORDER BY m.{far} LIMIT ?))"""
 
 
@@ -47,27 +47,31 @@ BY_ID = "r.tenant = ? AND r.id = ?"
 BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
 
 GROUPS = f"""
-    SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.container
+    SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.container
     WHERE m.tenant = ? AND m.member = ? ORDER BY m.container
 """
 MEMBERS = f"""
-    SELECT {_OTHER} FROM membership m CROSS JOIN resource o ON o.pk = m.member
+    SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
 """
 NAMED_MEMBERS = f"""
     SELECT {_OTHER} FROM resource o
-    CROSS JOIN membership m ON m.tenant = o.tenant AND m.container = ? AND m.member = o.pk
+    {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.container = ? AND m.member = o.pk
     WHERE o.tenant = ? AND o.id IN ({SQLITE.each_text})
 """
 LABELS = f"SELECT id, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
-SIZE = """
-    SELECT count(*) FROM (
-        SELECT 1 FROM resource r CROSS JOIN membership m ON m.tenant = r.tenant AND m.{near} = r.pk
-        WHERE r.tenant = ? AND r.id = ? LIMIT ?
-    )
-"""
-NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS = SIZE.format(near="container"), SIZE.format(near="member")
+
+def _number(near: str) -> str:
+    return f"""
+        SELECT count(*) FROM (
+            SELECT 1 FROM resource r {SQLITE.walk} membership m ON m.tenant = r.tenant AND m.{near} = r.pk
+            WHERE r.tenant = ? AND r.id = ? LIMIT ?
+        )
+    """
+
+
+NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS = _number("container"), _number("member")
 
 CHANGES = """
     SELECT sequence, type, id, operation, version, author, at, detail FROM change

@@ -159,6 +159,7 @@ CREATE TABLE link_member (
         target INTEGER NOT NULL,
         pk INTEGER NOT NULL,
         remote_id TEXT NOT NULL,
+        sure INTEGER NOT NULL,
         PRIMARY KEY (tenant, target, pk, remote_id)
     ) STRICT, WITHOUT ROWID;
 

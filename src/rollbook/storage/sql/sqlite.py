@@ -93,6 +93,8 @@ class SqliteConnection:
             self._apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             for pragma in _PRAGMAS:
                 self._apsw.execute(pragma).fetchall()
+            if self._apsw.readonly("main"):  # SQLite then opens it for reading, and says nothing
+                raise apsw.ReadOnlyError
         except apsw.Error as error:
             raise translated(error, path) from error
 
@@ -216,7 +218,7 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Finish the writes that wait, then let go of every connection. May be called twice."""
         self._open = False
-        while self._draining is not None:
+        while self._draining is not None and not self._draining.done():
             await asyncio.wait([self._draining])
         loop = asyncio.get_running_loop()
         for threads in (self._commits, self._reads):
@@ -235,7 +237,7 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Request(work, long, future))
-        if self._draining is None:
+        if self._draining is None or self._draining.done():
             self._draining = loop.create_task(self._drain())
         return await future
 
@@ -274,7 +276,6 @@ class SqliteDatabase:
                 for request in batch:
                     request.tell()
         finally:
-            self._draining = None
             for request in (*batch, *self._waiting):  # only if this task was cancelled at the very end
                 request.future.cancel()
 

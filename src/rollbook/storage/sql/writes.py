@@ -18,7 +18,8 @@ from rollbook.storage.base import Author, Decide, Record, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
 from rollbook.storage.sql import memberships
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.index import Layout, IndexRows, TypeIndex, index_rows
+from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.index import IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import GROUPS, MEMBERS, members_in, others, record, row_of
 
@@ -59,8 +60,8 @@ LOG = """
     INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-TOUCH_CONTAINERS = """
-    UPDATE resource SET version = version + 1, modified = max(modified, ?)
+TOUCH_CONTAINERS = f"""
+    UPDATE resource SET version = version + 1, modified = {SQLITE.greater.format(one="modified", other="?")}
     WHERE pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)
     RETURNING pk, type, id, version
 """
@@ -91,32 +92,31 @@ def insert(connection: Connection, layout: Layout, tenant: int, new: New, author
     resource_type, stored = new.resource_type, new.stored
     sequence, number = _one(connection, NEXT_RESOURCE, (tenant,))
     pk = tenant << TENANT_SHIFT | sequence
-    row = (
-        pk,
-        tenant,
-        resource_type.name,
-        new.id,
-        author.at,
-        author.at,
-        stored.display,
-        stored.body,
-        stored.extra,
-    )
-    if connection.run(INSERT, row) == 0:
-        raise refusals.id_in_use(new.id)
+    _insert_row(connection, tenant, pk, new, author)
     write_index(connection, layout.index(resource_type.name), tenant, pk, IndexRows(), new.rows)
     connection.run(COUNT, (tenant, resource_type.name))
     container = Container(tenant, pk, resource_type)
     added = memberships.add(connection, layout, container, new.change.add_members)
     detail: JsonObject = {"members": {"add": added}} if added else {}
-    version = layout.version(1)
-    entry = (resource_type.name, new.id, "create", version, detail)
+    entry = (resource_type.name, new.id, "create", layout.version(1), detail)
     _log(connection, tenant, number, author, [entry])
-    members = others(connection, MEMBERS, tenant, pk) if added else () if resource_type.memberships else None
-    groups = () if resource_type.derived else None
-    return Record(
-        new.id, resource_type.name, version, author.at, author.at, stored.body, stored.extra, members, groups
+    members = others(connection, MEMBERS, tenant, pk) if added else ()
+    row = (pk, new.id, 1, author.at, author.at, stored.body, stored.extra)
+    return record(
+        row,
+        resource_type,
+        layout,
+        members if resource_type.memberships else None,
+        () if resource_type.derived else None,
     )
+
+
+def _insert_row(connection: Connection, tenant: int, pk: int, new: New, author: Author) -> None:
+    kept, type_name = new.stored, new.resource_type.name
+    times = (author.at, author.at)
+    row = (pk, tenant, type_name, new.id, *times, kept.display, kept.body, kept.extra)
+    if connection.run(INSERT, row) == 0:
+        raise refusals.id_in_use(new.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,13 +64,14 @@ TABLES = (
     ){clustered}
     """,
     "CREATE INDEX link_reference_by_pk ON link_reference (tenant, target, pk)",
-    # The members a group has at the target, as far as we know.
+    # The members a group has at the target; those not `sure` were sent, and nobody knows whether they arrived.
     """
     CREATE TABLE link_member (
         tenant {integer} NOT NULL,
         target {integer} NOT NULL,
         pk {integer} NOT NULL,
         remote_id {text} NOT NULL,
+        sure {integer} NOT NULL,
         PRIMARY KEY (tenant, target, pk, remote_id)
     ){clustered}
     """,

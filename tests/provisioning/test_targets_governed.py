@@ -1,0 +1,62 @@
+"""Calls in turns, and none while a target is to be left alone."""
+
+import asyncio
+
+import pytest
+from tests.provisioning.world import CATALOG, target
+
+from rollbook.client import ScimClient
+from rollbook.provisioning.targets.governed import Governed, LeftAlone
+from rollbook.provisioning.targets.scim import ScimTarget
+from rollbook.provisioning.wanted import kinds_of
+from rollbook.testing.asgi_transport import AsgiTransport
+from rollbook.testing.scripted_target import Recorded, ScriptedTarget
+
+pytestmark = pytest.mark.anyio
+
+KIND = kinds_of(target(), CATALOG)["User"]
+
+
+def far(service: ScriptedTarget) -> ScimTarget:
+    """The scripted service as a target."""
+    return ScimTarget(ScimClient("http://127.0.0.1:1/v2", "t", transport=AsgiTransport(service)))
+
+
+async def test_what_queued_up_before_a_pause_stays() -> None:
+    """When the first of many calls finds the target busy, those that wait for their turn are not sent."""
+    service = ScriptedTarget()
+    open_now = [True]
+
+    def close(request: Recorded) -> None:
+        if request.path.startswith("/Users/"):
+            open_now[0] = False
+
+    service.before = close
+    governed = Governed(far(service), 1, lambda: open_now[0])
+    results = await asyncio.gather(*(governed.read(KIND, str(n)) for n in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), *[LeftAlone] * 4]
+    assert len([request for request in service.requests if request.path.startswith("/Users/")]) == 1
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+async def test_c_1_06_only_so_many_at_once(parallel: int) -> None:
+    """Never more calls are under way than the target is to have."""
+    service = ScriptedTarget()
+    now: list[int] = []
+    most: list[int] = []
+
+    class Counting(ScimTarget):
+        async def members_per_call(self) -> int:
+            now.append(1)
+            most.append(len(now))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            now.pop()
+            return 1
+
+    inner = Counting(ScimClient("http://127.0.0.1:1/v2", "t", transport=AsgiTransport(service)))
+    governed = Governed(inner, parallel, lambda: True)
+    await asyncio.gather(*(governed.members_per_call() for _ in range(10)))
+    assert max(most) == parallel
+    assert governed.writes == 0
+    await governed.close()
