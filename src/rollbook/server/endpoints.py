@@ -9,7 +9,7 @@ from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed, NotFound, UnsupportedFeature
 from rollbook.protocol.match import matches
 from rollbook.protocol.messages import list_response_bytes
-from rollbook.protocol.projection import Projection, parse_projection, wants
+from rollbook.protocol.projection import DEFAULT, Projection, parse_projection, wants
 from rollbook.protocol.query import parse_page
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.schema import ResourceType
@@ -158,11 +158,12 @@ class Resources:
         return Answer(204)
 
     def _projection(self, exchange: Exchange) -> Projection:
+        given = exchange.parameters
+        wanted, unwanted = given.get("attributes"), given.get("excludedAttributes")
+        if wanted is None and unwanted is None:
+            return DEFAULT
         return parse_projection(
-            _names(exchange.parameters.get("attributes")),
-            _names(exchange.parameters.get("excludedAttributes")),
-            self.resource_type,
-            exchange.context.leniency,
+            _names(wanted), _names(unwanted), self.resource_type, exchange.context.leniency
         )
 
     def _include(self, projection: Projection) -> dict[str, bool]:

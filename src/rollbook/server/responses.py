@@ -104,11 +104,13 @@ def projected_bytes(
 
 
 def _meta(record: Record, site: Site) -> bytes:
+    created = render_date_time(record.created)
+    is_new = record.modified == record.created
     return orjson.dumps(
         {
             "resourceType": record.resource_type,
-            "created": render_date_time(record.created),
-            "lastModified": render_date_time(record.modified),
+            "created": created,
+            "lastModified": created if is_new else render_date_time(record.modified),
             "location": site.location(record.resource_type, record.id),
             "version": record.version,
         }
