@@ -206,5 +206,5 @@ async def run(hub: World, app: model.Target) -> None:
     assert again.writes == 0
     progress = await hub.links.target(TENANT, app.name)
     assert progress is not None
-    figures = await hub.links.figures(TENANT, progress.number)
+    figures = await hub.links.figures(TENANT, progress.number, hub.clock.now())
     assert set(figures.states) <= {State.DONE, State.LEFT}

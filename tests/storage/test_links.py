@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rollbook.protocol.catalog import core_catalog
-from rollbook.protocol.errors import Uniqueness
+from rollbook.protocol.errors import Conflict, Uniqueness
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
@@ -216,9 +216,9 @@ async def test_i_11_an_account_is_one_persons(hub: Hub) -> None:
 
 
 async def test_accounts_of_the_dead_can_be_inherited(hub: Hub) -> None:
-    """The account of a deleted resource goes to another one if it may, and then only once."""
+    """The account of a deleted resource goes to another one if it may, and not while somebody works on it."""
     await hub.add("a")
-    await hub.linked("a", "r-1")
+    dead = await hub.linked("a", "r-1")
     await hub.store.delete(TENANT, USER, "a", Author("test", NOW))
     await hub.add("b")
     await hub.follow()
@@ -226,8 +226,64 @@ async def test_accounts_of_the_dead_can_be_inherited(hub: Hub) -> None:
     assert link is not None
     with pytest.raises(Uniqueness):
         await hub.links.keep_remote_id(TENANT, hub.target, link, "r-1", NOW)
+    with pytest.raises(Conflict, match="is being worked on"):
+        await hub.links.keep_remote_id(TENANT, hub.target, link, "r-1", NOW, inherit=True)
+    await hub.links.release(TENANT, hub.target, dead, NOW)
     assert await hub.links.keep_remote_id(TENANT, hub.target, link, "r-1", NOW, inherit=True)
     assert await hub.links.link(TENANT, hub.target, "a") is None
+
+
+async def test_work_that_nobody_saw_the_end_of_confirms_nothing(hub: Hub) -> None:
+    """After a failure, a release or a lease that ran out, what was confirmed before says nothing."""
+    await hub.add("a")
+    for end in ("fail", "release", "expire"):
+        await hub.touch("a")
+        await hub.follow()
+        link = await hub.links.claim_one(TENANT, hub.target, "a", NOW, NOW + LEASE)
+        assert link is not None
+        await hub.links.finish(TENANT, hub.target, link, Outcome(State.DONE, NOW, confirmed=b"1"))
+        await hub.touch("a")
+        await hub.follow()
+        (link,) = await hub.claim()
+        assert link.confirmed == b"1"
+        if end == "fail":
+            await hub.links.fail(TENANT, hub.target, link, Outcome(State.READY, NOW))
+        elif end == "release":
+            await hub.links.release(TENANT, hub.target, link, NOW)
+        (link,) = await hub.claim(NOW + LEASE)
+        assert link.confirmed is None
+        await hub.links.finish(TENANT, hub.target, link, Outcome(State.DONE, NOW))
+
+
+async def test_an_account_that_may_have_been_made_is_remembered(hub: Hub) -> None:
+    """How to find it stays until its id is known, or until it is known that there is none."""
+    await hub.add("a")
+    await hub.follow()
+    (link,) = await hub.claim()
+    for unseen, kept in ((True, "how"), (False, None)):
+        assert await hub.links.expect_account(TENANT, hub.target, link, "how")
+        await hub.links.fail(TENANT, hub.target, link, Outcome(State.READY, NOW, unseen=unseen))
+        assert (await hub.link("a")).sought == kept
+        (link,) = await hub.claim()
+    await hub.links.expect_account(TENANT, hub.target, link, "how")
+    await hub.links.keep_remote_id(TENANT, hub.target, link, "r-1", NOW)
+    assert (await hub.link("a")).sought is None
+
+
+async def test_members_that_may_have_arrived_can_be_taken_out(hub: Hub) -> None:
+    """Members that were sent, and whose arrival nobody saw, are sent again if wanted, and taken out if not."""
+    await hub.add("a")
+    await hub.linked("a", "r-a")
+    await hub.group("team", "a")
+    await hub.follow()
+    (team,) = await hub.claim(rank=1)
+    links, target = hub.links, hub.target
+    await links.keep_all_members(TENANT, target, team, [])
+    await links.expect_members(TENANT, target, team, ["r-a"])
+    assert await links.member_changes(TENANT, target, team, 10) == MemberChanges(("r-a",), ())
+    assert await links.member_changes(TENANT, target, team, 10, nobody=True) == MemberChanges((), ("r-a",))
+    await links.keep_members(TENANT, target, team, MemberChanges(("r-a",)), NOW + LEASE)
+    assert await links.member_changes(TENANT, target, team, 10) == MemberChanges()
 
 
 async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:
@@ -237,7 +293,7 @@ async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:
     await hub.group("team", "boss")
     await hub.follow()
     for link in await hub.claim():
-        references = frozenset({"boss"}) if link.id == "a" else frozenset()
+        references = {"boss": None} if link.id == "a" else {}
         await hub.links.finish(TENANT, hub.target, link, Outcome(State.DONE, NOW, references=references))
     (team,) = await hub.claim(rank=1)
     await hub.links.finish(TENANT, hub.target, team, Outcome(State.DONE, NOW))
@@ -251,7 +307,7 @@ async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:
         woken = await hub.claim()
         assert [link.id for link in woken] == ["a"]
         await hub.links.finish(
-            TENANT, hub.target, woken[0], Outcome(State.DONE, NOW, references=frozenset({"boss"}))
+            TENANT, hub.target, woken[0], Outcome(State.DONE, NOW, references={"boss": account})
         )
         (team,) = await hub.claim(rank=1)
         await hub.links.finish(TENANT, hub.target, team, Outcome(State.DONE, NOW))
@@ -262,17 +318,20 @@ async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:
     ]
 
 
-async def test_what_came_while_it_was_missed(hub: Hub) -> None:
-    """Finishing without somebody who got an account meanwhile leaves the link ready, or it would never be seen."""
+async def test_accounts_that_changed_while_they_were_sent(hub: Hub) -> None:
+    """Finishing with another account than the one referred to has now leaves the link ready, to be corrected."""
     await hub.add("boss")
     await hub.add("a")
     await hub.follow()
     waiting = await hub.links.claim_one(TENANT, hub.target, "a", NOW, NOW + LEASE)
     assert waiting is not None
     await hub.linked("boss", "r-1")
-    outcome = Outcome(State.DONE, NOW, references=frozenset({"boss"}), missing=frozenset({"boss"}))
-    await hub.links.finish(TENANT, hub.target, waiting, outcome)
-    assert (await hub.link("a")).state is State.READY
+    for sent, state in ((None, State.READY), ("r-0", State.READY), ("r-1", State.DONE)):
+        outcome = Outcome(State.DONE, NOW, references={"boss": sent})
+        await hub.links.finish(TENANT, hub.target, waiting, outcome)
+        assert (await hub.link("a")).state is state
+        again = await hub.links.claim_one(TENANT, hub.target, "a", NOW, NOW + LEASE)
+        waiting = again or waiting
 
 
 async def test_members_by_difference(hub: Hub) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import orjson
+
 from rollbook.client import ScimResource
 from rollbook.protocol import errors
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, value_at
-from rollbook.provisioning.items import Action, Item, NeedsPerson, Overtaken
+from rollbook.provisioning.items import Action, Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update, plan
@@ -67,7 +69,8 @@ class Want:
     wish: Wish
     document: JsonObject | None
     digest: bytes
-    missing: frozenset[str]
+    references: Mapping[str, str | None]
+    """The resources it names, with their accounts."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
 def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -> Want:
     """The wish in the target's own terms, given the accounts it has of those referred to."""
     document = resolved(kind, wish, accounts)
-    return Want(wish, document, digest_of(wish, document, leave), wish.references - accounts.keys())
+    references = {own: accounts.get(own) for own in wish.references}
+    return Want(wish, document, digest_of(wish, document, leave), references)
 
 
 def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
@@ -115,17 +119,23 @@ def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situat
     )
 
 
-async def find_account(far: Target, work: Work) -> ScimResource | None:
-    """The one account that is the resource's by a joining attribute, best first; None if there is none.
+def sought_by(kind: Kind, document: JsonObject) -> dict[str, str]:
+    """The values an account is found by, best first, by path."""
+    values = ((path.text, value_at(document, path)) for path in kind.joins)
+    return {path: value for path, value in values if isinstance(value, str)}
+
+
+async def find_account(far: Target, kind: Kind, sought: Mapping[str, str]) -> ScimResource | None:
+    """The one account that has one of these values, best first; None if there is none.
 
     Raises:
         NeedsPerson: there are several.
     """
-    for path in work.kind.joins:
-        value = value_at(work.want.document or {}, path)
-        if not isinstance(value, str):
+    for path in kind.joins:
+        value = sought.get(path.text)
+        if value is None:
             continue
-        found = await far.find(work.kind, path, value)
+        found = await far.find(kind, path, value)
         if len(found) > 1:
             raise NeedsPerson(f"{len(found)} accounts have {path.text} {value!r}: remove all but one there")
         if found:
@@ -137,6 +147,14 @@ def may_inherit(work: Work, account: ScimResource) -> bool:
     """Whether the account of somebody gone may be this one's: the target knows no other external id for it."""
     theirs, ours = account.body.get("externalId"), (work.want.document or {}).get("externalId")
     return theirs is None or ours is None or theirs == ours
+
+
+def sought_of(work: Work) -> Mapping[str, str]:
+    """How to look for the account: of whoever left, only if one may have been made without our seeing it."""
+    if work.want.wish.left is None:
+        return sought_by(work.kind, work.want.document or {})
+    found: dict[str, str] = orjson.loads(work.link.sought) if work.link.sought else {}
+    return found
 
 
 def is_off(account: ScimResource) -> bool:
@@ -163,6 +181,7 @@ class Delivery:
         Raises:
             ScimError, MappingError, NeedsPerson: it could not be done; nothing but a remote id is recorded.
             Overtaken: another worker has the link now.
+            Later: the account is being worked on for somebody else.
         """
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
@@ -230,19 +249,28 @@ class Delivery:
             if account is not None:
                 return work, account
             work = await self._keep_remote_id(work, None)
-        if left is not None:
+        sought = sought_of(work)
+        if not sought:
             return work, None
-        account = await find_account(self._far, work)
+        account = await find_account(self._far, work.kind, sought)
         if account is None:
             return work, None
-        work = await self._keep_remote_id(
-            work, account.id, inherit=may_inherit(work, account), disabled=is_off(account)
-        )
+        try:
+            work = await self._keep_remote_id(
+                work, account.id, inherit=may_inherit(work, account), disabled=is_off(account)
+            )
+        except NeedsPerson:
+            if left is None:
+                raise
+            return work, None  # whoever left has none: somebody else got it meanwhile
         return work, account
 
     async def _carry_out(self, work: Work, step: Step, account: ScimResource | None) -> Work:
         match step:
             case Create(body=body):
+                sought = orjson.dumps(sought_by(work.kind, body)).decode()
+                links, tenant = self._engine.links, self._engine.tenant
+                self._held(await links.expect_account(tenant, self._number, work.link, sought))
                 created = await self._far.create(work.kind, body)
                 work = await self._keep_remote_id(work, created.id)
                 return replace(work, created=True)
@@ -294,8 +322,7 @@ class Delivery:
             due=self._engine.now(),
             confirmed=work.want.digest,
             disabled=left and self._target.leave is Leave.DISABLE,
-            references=work.want.wish.references,
-            missing=work.want.missing,
+            references=work.want.references,
         )
         self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))
 
@@ -325,6 +352,8 @@ class Delivery:
             )
         except errors.Uniqueness as error:
             raise NeedsPerson(error.detail) from error
+        except errors.Conflict as error:
+            raise Later from error
         self._held(kept)
         link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=disabled, members_read=False)
         return replace(work, link=link, created=False)

@@ -52,5 +52,9 @@ class NeedsPerson(Exception):
     """The engine cannot decide and must not guess; somebody has to look at it."""
 
 
+class Later(Exception):
+    """Something else has to end first; there is nothing wrong."""
+
+
 class Overtaken(Exception):
     """Another worker has taken the link up; whatever this one wanted to record is void (I-18)."""

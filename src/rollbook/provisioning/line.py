@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import RequestError, StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Engine
-from rollbook.provisioning.items import Action, Item, Overtaken, failure_text
+from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
@@ -30,6 +30,9 @@ FAILURES_IN_A_ROW = 5
 
 FAILURES_TOLD = 200
 """Failures that a report names; the rest is counted."""
+
+LATER_MILLISECONDS = 1000
+"""When to look again at what waits for something else to end."""
 
 Watch = Callable[[Item], None]
 
@@ -108,7 +111,7 @@ class Line:
         """Count what is left, and name it: also what an earlier run had to give up."""
         links, tenant = self._engine.links, self._engine.tenant
         self._report.writes = self._far.writes
-        figures = await links.figures(tenant, self._number)
+        figures = await links.figures(tenant, self._number, self._engine.now())
         self._report.counts[Action.PARK] = figures.states.get(State.PARKED, 0)
         self._report.counts[Action.WAIT] = figures.waiting
         for link in await links.parked(tenant, self._number, FAILURES_TOLD):
@@ -190,6 +193,9 @@ class Line:
         except LeftAlone:
             due = max(self._engine.now(), self._paused_until)
             await self._engine.links.release(self._engine.tenant, self._number, link, due)
+        except Later:
+            due = self._engine.now() + LATER_MILLISECONDS
+            await self._engine.links.release(self._engine.tenant, self._number, link, due)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one bad resource blocks no other (C-8-02); judged below
@@ -221,16 +227,18 @@ class Line:
         item = self._item(link, label, action, text)
         if len(self._failures) < FAILURES_TOLD:
             self._failures[link.id] = item
-        await self._record(link, verdict, text)
+        unseen = not isinstance(error, RequestError)
+        await self._record(link, verdict, text, unseen=unseen)
         self._watch(item)
 
-    async def _record(self, link: Link, verdict: Verdict, text: str) -> None:
+    async def _record(self, link: Link, verdict: Verdict, text: str, *, unseen: bool) -> None:
         # What the delivery learnt before it failed, a remote id above all, is in the database already.
         outcome = Outcome(
             state=move(link.state, Event.PARK if verdict.again is None else Event.RETRY),
             due=verdict.again if verdict.again is not None else self._engine.now(),
             attempts=verdict.attempts,
             error=text,
+            unseen=unseen,
         )
         await self._engine.links.fail(self._engine.tenant, self._number, link, outcome)
 

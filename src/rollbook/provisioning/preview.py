@@ -16,6 +16,7 @@ from rollbook.provisioning.delivery import (
     is_off,
     read_wish,
     situation_of,
+    sought_of,
     want_of,
 )
 from rollbook.provisioning.items import Action, Item
@@ -212,9 +213,10 @@ class Previewer:
             if account is not None:
                 return work, account
             work = replace(work, link=replace(work.link, remote_id=None, members_read=False))
-        if left is not None:
+        sought = sought_of(work)
+        if not sought:
             return work, None
-        account = await find_account(self._far, work)
+        account = await find_account(self._far, work.kind, sought)
         if account is None:
             return work, None
         link = replace(work.link, remote_id=account.id, members_read=False, disabled=is_off(account))

@@ -52,7 +52,7 @@ async def target_status(
     progress = await links.target(tenant, target)
     if progress is None:
         return TargetStatus(target, behind=await store.last_change(tenant), last_run=last_run)
-    figures = await links.figures(tenant, progress.number)
+    figures = await links.figures(tenant, progress.number, now)
     paused = progress.paused_until > now
     ready = figures.states.get(State.READY, 0) + figures.states.get(State.CLAIMED, 0)
     return TargetStatus(

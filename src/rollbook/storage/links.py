@@ -31,7 +31,8 @@ class Link:
     """One resource at one target. `key` orders resources by creation; times are milliseconds since 1970.
 
     `confirmed` is a digest of what the target is known to hold, None after work that nobody saw the end of:
-    whatever was sent then may have arrived. `disabled` says that we switched the
+    whatever was sent then may have arrived. `sought` is set while an account may have been made whose id is not
+    known: the values it can be found by, in a form of the engine's own. `disabled` says that we switched the
     account off, `members_read` that the members known for a group are those the target has.
     """
 
@@ -44,6 +45,7 @@ class Link:
     fence: int
     attempts: int
     remote_id: str | None = None
+    sought: str | None = None
     confirmed: bytes | None = None
     disabled: bool = False
     members_read: bool = False
@@ -54,7 +56,7 @@ class Link:
 class Outcome:
     """What is recorded when work on a link ends.
 
-    `references` are ids of resources its document names; those `missing` had no account yet and were left out.
+    `references` are the resources its document names, each with the account that was sent, None if it had none.
     """
 
     state: State
@@ -63,8 +65,9 @@ class Outcome:
     confirmed: bytes | None = None
     disabled: bool = False
     error: str | None = None
-    references: frozenset[str] = frozenset()
-    missing: frozenset[str] = frozenset()
+    references: Mapping[str, str | None] = field(default_factory=dict)
+    unseen: bool = False
+    """Whether something was sent and nobody knows what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,9 @@ class LinkStore(Protocol):
     async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
         """Give a claimed link back, to be taken up again from `due` on; nothing is confirmed any more."""
 
+    async def expect_account(self, tenant: int, target: int, link: Link, sought: str) -> bool:
+        """Record that an account is about to be made, and how to find it: from now on there may be one."""
+
     async def keep_remote_id(
         self,
         tenant: int,
@@ -179,10 +185,11 @@ class LinkStore(Protocol):
 
         Raises:
             Uniqueness: the account belongs to another resource (I-11).
+            Conflict: somebody is working on the link that it would be inherited from.
         """
 
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
-        """Record the outcome; if the link was marked meanwhile, or a missing one came, it is ready again."""
+        """Record the outcome; if it was marked meanwhile, or an account it refers to changed, it is ready again."""
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
@@ -239,7 +246,7 @@ class LinkStore(Protocol):
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
         """The (resource type, id) of resources with links whose documents name this one."""
 
-    async def figures(self, tenant: int, target: int) -> Figures:
+    async def figures(self, tenant: int, target: int, now: int) -> Figures:
         """Counts for people."""
 
     async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:

@@ -1,8 +1,9 @@
 """What is recorded of a link when work on it has come to something: account, outcome, references."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from rollbook.protocol.errors import Uniqueness
+from rollbook.protocol.errors import Conflict, Uniqueness
 from rollbook.storage.links import Link, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
 from rollbook.storage.sql.connection import Connection
@@ -22,6 +23,7 @@ def keep_account(conn: Connection, tenant: int, target: int, link: Link, account
 
     Raises:
         Uniqueness: the account belongs to another resource (I-11).
+        Conflict: somebody is working on the link it would be inherited from.
     """
     own = (tenant, target, link.key)
     old = conn.one("SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND pk = ?", own)
@@ -29,27 +31,32 @@ def keep_account(conn: Connection, tenant: int, target: int, link: Link, account
     if old and old[0] is not None:
         link_members.forget_account(conn, tenant, target, old[0])
     if account.remote_id is not None:
-        _free(conn, tenant, target, link, account.remote_id, inherit=account.inherit)
+        _free(conn, tenant, target, link, account, now)
     conn.run(
-        "UPDATE link SET remote_id = ?, confirmed = NULL, disabled = ?, members_read = 0"
+        "UPDATE link SET remote_id = ?, sought = NULL, confirmed = NULL, disabled = ?, members_read = 0"
         " WHERE tenant = ? AND target = ? AND pk = ?",
         (account.remote_id, int(account.disabled), *own),
     )
     link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
 
 
-def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str, *, inherit: bool) -> None:
-    """Take the account from the link of a resource that is gone, if it may be inherited."""
+def _free(conn: Connection, tenant: int, target: int, link: Link, account: Account, now: int) -> None:
+    """Take the account from the link of a resource that is gone, if it may be inherited.
+
+    Not while somebody works on that link: what is being sent for the dead would reach the living.
+    """
     holder = conn.one(
-        "SELECT link.pk, link.id, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
+        "SELECT link.pk, link.id, link.state, link.due, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
         " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
-        (tenant, target, link.resource_type, remote_id, link.key),
+        (tenant, target, link.resource_type, account.remote_id, link.key),
     )
     if holder is None:
         return
-    key, owner, alive = holder
-    if alive is not None or not inherit:
-        raise Uniqueness(f"account {remote_id} belongs to {link.resource_type} {owner} already")
+    key, owner, state, due, alive = holder
+    if alive is not None or not account.inherit:
+        raise Uniqueness(f"account {account.remote_id} belongs to {link.resource_type} {owner} already")
+    if state == State.CLAIMED and due > now:
+        raise Conflict(f"account {account.remote_id} is being worked on for {link.resource_type} {owner}")
     link_members.forget_group(conn, tenant, target, key)
     conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
     conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
@@ -58,10 +65,10 @@ def _free(conn: Connection, tenant: int, target: int, link: Link, remote_id: str
 def drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> None:
     """Forget the link, or make it new again if it was marked meanwhile."""
     link_members.forget_group(conn, tenant, target, link.key)
-    _keep_references(conn, tenant, target, link, frozenset())
+    _keep_references(conn, tenant, target, link, set())
     marked = conn.run(
         "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
-        " disabled = 0, members_read = 0, error = NULL"
+        " sought = NULL, disabled = 0, members_read = 0, error = NULL"
         " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
         (now, tenant, target, link.key, link.marked),
     )
@@ -72,8 +79,8 @@ def drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> No
 def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
     """Record what the target holds now; False if another worker has the link."""
     state = outcome.state
-    if any(_has_account(conn, tenant, target, missed) for missed in outcome.missing):
-        state = State.READY  # what the document lacked came while it was being sent
+    if any(_account(conn, tenant, target, own) != sent for own, sent in outcome.references.items()):
+        state = State.READY  # an account that the document names came or went while it was being sent
     changed = conn.run(
         "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
         " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?"
@@ -94,17 +101,18 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
         ),
     )
     if changed:
-        _keep_references(conn, tenant, target, link, outcome.references)
+        _keep_references(conn, tenant, target, link, outcome.references.keys())
     return changed > 0
 
 
-def _has_account(conn: Connection, tenant: int, target: int, id: str) -> bool:
-    sql = "SELECT 1 FROM link WHERE tenant = ? AND target = ? AND id = ? AND remote_id IS NOT NULL"
-    return conn.one(sql, (tenant, target, id)) is not None
+def _account(conn: Connection, tenant: int, target: int, id: str) -> str | None:
+    sql = "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND id = ?"
+    row = conn.one(sql, (tenant, target, id))
+    return row[0] if row else None
 
 
 def _keep_references(
-    conn: Connection, tenant: int, target: int, link: Link, references: frozenset[str]
+    conn: Connection, tenant: int, target: int, link: Link, references: AbstractSet[str]
 ) -> None:
     rows = conn.all(
         "SELECT refers_to FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?",

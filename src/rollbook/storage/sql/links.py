@@ -7,9 +7,7 @@ from rollbook.storage.sql import link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.link_outcomes import Account, keep_account
 
-_COLUMNS = (
-    "pk, id, type, state, due, marked, fence, attempts, remote_id, confirmed, disabled, members_read, error"
-)
+_COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error"
 
 # A link that is taken over from somebody whose lease has run out: whatever was sent may have arrived.
 _TAKE = """
@@ -33,7 +31,7 @@ CLAIM_ONE = f"""
 # What was marked meanwhile is not parked: the change may be what it lacked.
 _FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
-    confirmed = NULL
+    confirmed = NULL, sought = CASE WHEN ? THEN sought END
     WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
 """
 DEPENDENTS = """
@@ -148,6 +146,12 @@ class SqlLinks:
         parameters = (due, tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(sql, parameters) > 0)
 
+    async def expect_account(self, tenant: int, target: int, link: Link, sought: str) -> bool:
+        """Record that an account is about to be made, and how to find it: from now on there may be one."""
+        sql = "UPDATE link SET sought = ? WHERE tenant = ? AND target = ? AND pk = ?"
+        own = (sought, tenant, target, link.key)
+        return await self._held(tenant, target, link, lambda conn: conn.run(sql, own))
+
     async def keep_remote_id(
         self,
         tenant: int,
@@ -173,7 +177,14 @@ class SqlLinks:
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
-        parameters = (link.marked, outcome.state, outcome.due, outcome.attempts, outcome.error)
+        parameters = (
+            link.marked,
+            outcome.state,
+            outcome.due,
+            outcome.attempts,
+            outcome.error,
+            outcome.unseen,
+        )
         own = (tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
 
@@ -278,7 +289,7 @@ class SqlLinks:
         )
         return [(row[0], row[1]) for row in rows]
 
-    async def figures(self, tenant: int, target: int) -> Figures:
+    async def figures(self, tenant: int, target: int, now: int) -> Figures:
         """Counts for people."""
 
         def work(conn: Connection) -> Figures:
@@ -287,8 +298,8 @@ class SqlLinks:
                 (tenant, target),
             )
             row = conn.one(
-                "SELECT count(*) FROM link WHERE tenant = ? AND target = ? AND state = 'ready' AND attempts > 0",
-                (tenant, target),
+                "SELECT count(*) FROM link WHERE tenant = ? AND target = ? AND state = 'ready' AND due > ?",
+                (tenant, target, now),
             )
             return Figures({State(state): count for state, count in counted}, row[0] if row else 0)
 
@@ -315,7 +326,13 @@ class SqlLinks:
         return self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
 
     async def _held(
-        self, tenant: int, target: int, link: Link, work: Callable[[Connection], None], *, long: bool = False
+        self,
+        tenant: int,
+        target: int,
+        link: Link,
+        work: Callable[[Connection], object],
+        *,
+        long: bool = False,
     ) -> bool:
         """Do the work if the worker still has the link (I-18)."""
         sql = "SELECT fence, state FROM link WHERE tenant = ? AND target = ? AND pk = ?"
@@ -331,5 +348,5 @@ class SqlLinks:
 
 def _link(row: Row) -> Link:
     values = list(row)
-    values[3], values[10], values[11] = State(row[3]), bool(row[10]), bool(row[11])
+    values[3], values[11], values[12] = State(row[3]), bool(row[11]), bool(row[12])
     return Link(*values)

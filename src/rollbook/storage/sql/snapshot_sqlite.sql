@@ -129,6 +129,7 @@ CREATE TABLE link (
         fence INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
         remote_id TEXT,
+        sought TEXT,
         confirmed BLOB,
         disabled INTEGER NOT NULL,
         members_read INTEGER NOT NULL,

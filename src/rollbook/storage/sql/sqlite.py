@@ -87,16 +87,24 @@ class SqliteConnection:
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
             self._apsw = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
-            self._execute = self._apsw.execute
-            self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
-            # Without this guarantee SQLite prepares many statements anew each time a parameter changes.
-            self._apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-            for pragma in _PRAGMAS:
-                self._apsw.execute(pragma).fetchall()
-            if self._apsw.readonly("main"):  # SQLite then opens it for reading, and says nothing
-                raise apsw.ReadOnlyError
         except apsw.Error as error:
             raise translated(error, path) from error
+        self._execute = self._apsw.execute
+        try:
+            self._prepare()
+        except apsw.Error as error:
+            with contextlib.suppress(apsw.Error):
+                self._apsw.close()
+            raise translated(error, path) from error
+
+    def _prepare(self) -> None:
+        self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
+        # Without this guarantee SQLite prepares many statements anew each time a parameter changes.
+        self._apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        for pragma in _PRAGMAS:
+            self._apsw.execute(pragma).fetchall()
+        if self._apsw.readonly("main"):  # SQLite then opens it for reading, and says nothing
+            raise apsw.ReadOnlyError
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""

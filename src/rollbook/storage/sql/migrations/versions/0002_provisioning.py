@@ -27,7 +27,7 @@ TABLES = (
         UNIQUE (tenant, name)
     ){clustered}
     """,
-    # `due` is when a ready link may be taken up, and when the lease of a claimed one ends.
+    # `sought` is by what an account that was perhaps made can be found, as JSON. `due` is when a ready link may be taken up, and when the lease of a claimed one ends.
     """
     CREATE TABLE link (
         tenant {integer} NOT NULL,
@@ -42,6 +42,7 @@ TABLES = (
         fence {integer} NOT NULL,
         attempts {integer} NOT NULL,
         remote_id {text},
+        sought {text},
         confirmed {blob},
         disabled {integer} NOT NULL,
         members_read {integer} NOT NULL,
