@@ -279,11 +279,14 @@ async def test_members_that_may_have_arrived_can_be_taken_out(hub: Hub) -> None:
     (team,) = await hub.claim(rank=1)
     links, target = hub.links, hub.target
     await links.keep_all_members(TENANT, target, team, [])
-    await links.expect_members(TENANT, target, team, ["r-a"])
+    await links.expect_members(TENANT, target, team, MemberChanges(("r-a",)))
     assert await links.member_changes(TENANT, target, team, 10) == MemberChanges(("r-a",), ())
     assert await links.member_changes(TENANT, target, team, 10, nobody=True) == MemberChanges((), ("r-a",))
     await links.keep_members(TENANT, target, team, MemberChanges(("r-a",)), NOW + LEASE)
     assert await links.member_changes(TENANT, target, team, 10) == MemberChanges()
+    await links.expect_members(TENANT, target, team, MemberChanges((), ("r-a",)))
+    assert await links.member_changes(TENANT, target, team, 10) == MemberChanges(("r-a",), ())
+    assert await links.member_changes(TENANT, target, team, 10, nobody=True) == MemberChanges((), ("r-a",))
 
 
 async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:

@@ -298,8 +298,7 @@ class Delivery:
             if not changes:
                 return work, (added, removed)
             self._check_lease(work.link)
-            if changes.add:
-                self._held(await links.expect_members(tenant, self._number, work.link, changes.add))
+            self._held(await links.expect_members(tenant, self._number, work.link, changes))
             await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
             lease = self._engine.now() + LEASE_MILLISECONDS
             self._held(await links.keep_members(tenant, self._number, work.link, changes, lease))

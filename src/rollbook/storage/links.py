@@ -217,8 +217,8 @@ class LinkStore(Protocol):
     async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
         """The members by remote id that the group is known to have at the target."""
 
-    async def expect_members(self, tenant: int, target: int, link: Link, add: Sequence[str]) -> bool:
-        """Record that these are about to be added: from now on they may be there."""
+    async def expect_members(self, tenant: int, target: int, link: Link, changes: MemberChanges) -> bool:
+        """Record that these changes are about to be sent: from now on nobody knows whether they are made."""
 
     async def keep_members(
         self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int

@@ -67,12 +67,12 @@ def keep(
     )
 
 
-def expect(conn: Connection, tenant: int, target: int, key: int, add: Iterable[str]) -> None:
-    """Record members that are about to be sent: if no answer comes they may be there, and can be taken out."""
+def expect(conn: Connection, tenant: int, target: int, key: int, changes: MemberChanges) -> None:
+    """Record changes that are about to be sent: if no answer comes, either way may still be right."""
     conn.many(
         "INSERT INTO link_member (tenant, target, pk, remote_id, sure) VALUES (?, ?, ?, ?, 0)"
-        " ON CONFLICT DO NOTHING",
-        [(tenant, target, key, remote_id) for remote_id in add],
+        " ON CONFLICT (tenant, target, pk, remote_id) DO UPDATE SET sure = 0",
+        [(tenant, target, key, remote_id) for remote_id in (*changes.add, *changes.remove)],
     )
 
 

@@ -229,10 +229,10 @@ class SqlLinks:
         """The members by remote id that the group is known to have at the target."""
         return await self._database.read(lambda conn: link_members.known(conn, tenant, target, link.key))
 
-    async def expect_members(self, tenant: int, target: int, link: Link, add: Sequence[str]) -> bool:
-        """Record that these are about to be added: from now on they may be there."""
+    async def expect_members(self, tenant: int, target: int, link: Link, changes: MemberChanges) -> bool:
+        """Record that these changes are about to be sent: from now on nobody knows whether they are made."""
         return await self._held(
-            tenant, target, link, lambda conn: link_members.expect(conn, tenant, target, link.key, add)
+            tenant, target, link, lambda conn: link_members.expect(conn, tenant, target, link.key, changes)
         )
 
     async def keep_members(

@@ -1,6 +1,7 @@
 """The store over SQL: each method is one transaction, of statements that other modules own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rollbook.protocol.catalog import Catalog
@@ -78,23 +79,21 @@ class SqlStore:
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
 
-        try:
+        with suppress(TooLong):
             return self.database.read_now(lambda connection: read(connection, near=True))
-        except TooLong:
-            return await self.database.read(lambda connection: read(connection, near=False))
+        return await self.database.read(lambda connection: read(connection, near=False))
 
     async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
         """One page of matches, in order of creation."""
         search = Search(self._layout, tenant, query, members, groups, self._looked_at)
         plan = self.database.read_now(search.plan)
-        try:
+        with suppress(TooLong):
             if plan.is_look_up:
                 return self.database.read_now(lambda connection: look_up(connection, search, plan))
             return self.database.read_now(
                 lambda connection: find(connection, search, plan, near=True), snapshot=True
             )
-        except TooLong:
-            return await self.database.read(lambda connection: find(connection, search, plan, near=False))
+        return await self.database.read(lambda connection: find(connection, search, plan, near=False))
 
     async def insert(
         self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author

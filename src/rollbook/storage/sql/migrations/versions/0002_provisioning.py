@@ -65,7 +65,7 @@ TABLES = (
     ){clustered}
     """,
     "CREATE INDEX link_reference_by_pk ON link_reference (tenant, target, pk)",
-    # The members a group has at the target; those not `sure` were sent, and nobody knows whether they arrived.
+    # The members a group has at the target; of those not `sure` nobody knows, since a change was sent.
     """
     CREATE TABLE link_member (
         tenant {integer} NOT NULL,
