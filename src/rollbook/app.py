@@ -50,7 +50,7 @@ def load_catalog(directory: Path | None) -> Catalog | None:
     for file in sorted(directory.glob("*.json")):
         try:
             documents.append(json.loads(file.read_text("utf-8")))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise SettingsError(f"{file}: not readable as JSON: {error}") from None
     try:
         return build_catalog(documents)
@@ -71,12 +71,13 @@ def store_path(settings: Settings) -> Path:
 
 
 def prepare_store(settings: Settings) -> SqlStore:
-    """The store that settings name, not yet open; its directory is made if need be.
+    """The store that settings name, not yet open; only the default directory is made if it is missing.
 
     With `--schemas` the database takes the definitions over; without, it serves those it keeps.
     """
     path = store_path(settings)
-    make_private_directory(path.absolute().parent)
+    if settings.database_origin == "default":
+        make_private_directory(path.absolute().parent)
     return open_store(settings.database, load_catalog(settings.schemas))
 
 

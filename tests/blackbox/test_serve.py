@@ -32,6 +32,7 @@ def test_first_start(tmp_path: Path) -> None:
     assert (data.stat().st_mode & 0o777, (data / "rollbook.db").exists()) == (0o700, True)
     (token,) = re.findall(r"rb_live_\w+", output)
     assert "default, new" in output
+    assert (data / "rollbook.db").stat().st_mode & 0o077 == 0
     with serving(tmp_path, token=None) as server:
         server.token = token
         assert server.request("POST", "/Users", {"userName": "ann"})[0] == 201
@@ -56,15 +57,23 @@ def test_token_commands_beside_the_server(tmp_path: Path) -> None:
     """`rollbook token create` works while the server runs, and its token is accepted at once."""
     with serving(tmp_path) as server:
         user = server.request("POST", "/Users", {"userName": "ann"})[1]["id"]
-        made = run(tmp_path, "token", "create", "--name", "hr", "--expires", "90d", "--user", user)
+        made = run(tmp_path, "token", "create", "--name", "hr", "--expires", "90d")
         assert made.returncode == 0, made.stderr
         assert server.request("GET", "/Users", token=made.stdout.strip())[0] == 200
+        own = run(tmp_path, "token", "create", "--user", user).stdout.strip()
+        assert server.request("GET", f"/Users/{user}", token=own)[0] == 200
+        assert server.request("GET", "/Users", token=own)[0] == 403
         listed = json.loads(run(tmp_path, "token", "list", "--json").stdout)
-        assert [(row["name"], row["user"]) for row in listed] == [("hr", user)]
-        for wrong in (["--expires", "yesterday"], ["--expires", "2001-01-01"], ["--user", "nobody"]):
+        assert [(row["name"], row["user"]) for row in listed] == [("hr", None), ("token", user)]
+        for wrong in (
+            ["--expires", "yesterday"],
+            ["--expires", "2001-01-01"],
+            ["--user", "nobody"],
+            ["--name", "\x1b[31m"],
+        ):
             refused = run(tmp_path, "token", "create", *wrong)
             assert refused.returncode in {1, 3}
-            assert wrong[1] in refused.stderr
+            assert wrong[0] in refused.stderr
             assert "Traceback" not in refused.stderr
 
 
@@ -75,6 +84,7 @@ def test_token_commands_beside_the_server(tmp_path: Path) -> None:
         (["--host", "::"], 3, "clear text"),
         (["--database", "mysql://x"], 3, "sqlite:///"),
         (["--database", "sqlite:///"], 3, "sqlite:///"),
+        (["--database", "sqlite:///nowhere/x.db"], 1, "create it first"),
         (["--schemas", "nowhere"], 3, "no such directory"),
         (["--config", "missing.yaml"], 3, "missing.yaml"),
     ],

@@ -172,7 +172,8 @@ def test_recognised_without_schemas() -> None:
             "'User' and 'T' share endpoint /users",
         ),
         ([_schema("urn:x:a"), _type("T", "urn:x:a", endpoint="/bulk")], "endpoint /bulk is SCIM's own"),
-        ([_schema("urn:x:a"), _type("T", "urn:x:a", endpoint="/.search")], "endpoint /.search is SCIM's own"),
+        ([_schema("urn:x:a"), _type("T", "urn:x:a", endpoint="/.search")], "one path segment"),
+        ([_schema("urn:x:a"), _type("T", "urn:x:a", endpoint="/Bulk")], "is SCIM's own"),
         ([_schema("urn:x:a"), _type("T", "urn:x:a", endpoint="/Me")], "endpoint /Me is SCIM's own"),
     ],
 )

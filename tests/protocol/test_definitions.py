@@ -177,7 +177,9 @@ def test_resource_type() -> None:
     [
         ({"name": ""}, "resource type: name must be a non-empty string"),
         ({"endpoint": None}, "resource type 'Thing': endpoint must be a non-empty string"),
-        ({"endpoint": "/a/b"}, "endpoint must be one path segment such as /Things, not '/a/b'"),
+        ({"endpoint": "/a/b"}, "endpoint must be one path segment of letters"),
+        ({"endpoint": "/a\r\nb"}, "endpoint must be one path segment"),
+        ({"endpoint": "/a?b"}, "endpoint must be one path segment"),
         ({"endpoint": "/"}, "endpoint must be one path segment"),
         ({"schema": "urn:x:unknown"}, "schema urn:x:unknown is not defined; add its Schema file"),
         ({"schemaExtensions": [{"schema": "urn:x:unknown"}]}, "schema urn:x:unknown is not defined"),

@@ -346,7 +346,9 @@ def test_patch_path(text: str, path: PatchPath) -> None:
         pytest.param("emails[" + "(" * 5000, InvalidFilter, "at most 32 groups", id="5,000 groups"),
         ("tags eq", InvalidFilter, "expected a value"),
         ('tags eq "x" or tags eq "y"', InvalidFilter, "expected the end"),
-        ("title 5", InvalidFilter, "expected an operator"),
+        ("title 5", InvalidPath, "expected an operator"),
+        ("emails[0]", InvalidPath, "no numbers"),
+        ("emails]", InvalidPath, "or the end"),
         pytest.param("x" * 20_000, InvalidPath, "at most 10000 are read", id="20,000 characters"),
     ],
 )

@@ -247,7 +247,8 @@ def check_groups(story: Story) -> None:
         }
         users = [story.users[own] for own in members]
         assert there >= {ids[user["userName"]] for user in users if story.belongs(user)}
-        assert there <= {ids.get(user["userName"]) for user in users}
+        # An account deleted with an unknown outcome may be added once more before that is known: an id of nobody.
+        assert there & set(ids.values()) <= {ids.get(user["userName"]) for user in users}
 
 
 async def test_two_workers_share_the_work(hub: World) -> None:

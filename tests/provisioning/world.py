@@ -14,7 +14,6 @@ from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
-from rollbook.provisioning.delivery import Engine
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report
@@ -22,6 +21,7 @@ from rollbook.provisioning.mapping import Constant, CopyAttribute
 from rollbook.provisioning.model import Assignment, Leave, ObjectMapping, Rule, TargetGroups
 from rollbook.provisioning.preview import Preview, Previewer
 from rollbook.provisioning.targets.scim import ScimTarget
+from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, Progress

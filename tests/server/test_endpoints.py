@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from rollbook.app import Application
+from rollbook.operations import tokens
 from rollbook.protocol import urns
 from rollbook.testing.asgi import AsgiCaller
 
@@ -392,3 +394,80 @@ async def test_hostile_ids(call: AsgiCaller, segment: str) -> None:
     answer = await call("GET", f"{USERS}/{segment}")
     assert answer.status == 404
     assert not any("\r" in value or "Set-Cookie" in value for value in answer.headers.values())
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ('meta.location eq "{location}"', True),
+        ('meta.location eq "/Users/{id}"', True),
+        ('meta.location eq "Users/{id}"', True),
+        ('meta.location eq "http://elsewhere/scim/v2/Users/{id}"', False),
+        ('meta.location ne "{location}"', False),
+        ("meta.location pr", True),
+        ('groups.$ref eq "{group}"', True),
+        ('groups[$ref eq "{group}"]', True),
+        ('groups.$ref eq "{location}"', False),
+        ("not (groups.$ref pr)", False),
+    ],
+)
+async def test_filters_on_issued_uris(call: AsgiCaller, template: str, found: bool) -> None:
+    """A filter on a URI this server issued finds what the URI names (S-26, S-33, I-06)."""
+    user = await create_user(call)
+    group = (await call("POST", GROUPS, {"displayName": "Tour", "members": [{"value": user["id"]}]})).json
+    text = template.format(location=user["meta"]["location"], id=user["id"], group=group["meta"]["location"])
+    answer = await call("GET", f"{USERS}?filter={text}")
+    assert answer.json["totalResults"] == int(found), answer.body
+
+
+async def test_members_by_uri(call: AsgiCaller) -> None:
+    """Groups are found by the URI of a member; other operators on it are refused in words (P-3.4.2.2-07)."""
+    user = await create_user(call)
+    await call("POST", GROUPS, {"displayName": "Tour", "members": [{"value": user["id"]}]})
+    location = user["meta"]["location"]
+    assert (await call("GET", f'{GROUPS}?filter=members.$ref eq "{location}"')).json["totalResults"] == 1
+    refused = await call("GET", f'{GROUPS}?filter=members.$ref co "Users"')
+    assert (refused.status, refused.json["scimType"]) == (400, "invalidFilter")
+    assert "members.value" in refused.json["detail"]
+
+
+async def test_token_of_a_user(application: Application, call: AsgiCaller) -> None:
+    """A token that acts for a user reads that user and does nothing else (P-2-02, P-2-03)."""
+    user, other = await create_user(call), await create_user(call, userName="bob")
+    at = application.services.now()
+    text = await tokens.issue(application.store, 1, "self", now=at, expires=at + 60_000, user=user["id"])
+    own = AsgiCaller(application.asgi, text)
+    assert (await own("GET", f"{USERS}/{user['id']}")).status == 200
+    title = patch({"op": "add", "path": "title", "value": "Boss"})
+    for method, path, body in [
+        ("GET", USERS, None),
+        ("GET", f"{USERS}/{other['id']}", None),
+        ("POST", USERS, ALICE),
+        ("PATCH", f"{USERS}/{user['id']}", title),
+        ("DELETE", f"{USERS}/{user['id']}", None),
+        ("GET", GROUPS, None),
+    ]:
+        assert (await own(method, path, body)).status == 403, (method, path)
+    assert (await own("GET", "/scim/v2/Schemas")).status == 200
+
+
+@pytest.mark.parametrize("name", ["host", "authorization", "content-type"])
+async def test_repeated_headers(application: Application, name: str) -> None:
+    """A header that says what a request is may be there once only (T-48)."""
+    sent = {}
+
+    async def send(message: Any) -> None:
+        sent.update(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    headers = [(b"host", b"localhost"), (b"authorization", b"Bearer x"), (b"content-type", b"text/xml")]
+    headers.append((name.encode(), b"other"))
+    scope = {
+        "type": "http", "method": "GET", "scheme": "http", "path": USERS, "query_string": b"",
+        "root_path": "", "headers": headers, "http_version": "1.1",
+    }  # fmt: skip
+    await application.asgi(scope, receive, send)
+    assert sent["type"] == "http.response.body"
+    assert b"twice" in sent["body"]

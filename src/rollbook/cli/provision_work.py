@@ -11,7 +11,6 @@ from rollbook.app import now, opened
 from rollbook.operations.context import DEFAULT_TENANT
 from rollbook.provisioning import model
 from rollbook.provisioning.config import load_config
-from rollbook.provisioning.delivery import Engine
 from rollbook.provisioning.directory import pull
 from rollbook.provisioning.hub import Hub
 from rollbook.provisioning.items import Item
@@ -23,6 +22,7 @@ from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.status import SourceStatus, TargetStatus, target_status
 from rollbook.provisioning.targets.scim import connect
+from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id

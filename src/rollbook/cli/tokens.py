@@ -36,8 +36,11 @@ def create(
     from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.operations.tokens import issue
     from rollbook.protocol.compare import render_date_time
+    from rollbook.settings import SettingsError
 
     end = _expiry(expires, now())
+    if not name.isprintable() or not 0 < len(name) <= 100:
+        raise SettingsError("--name: write 1 to 100 printable characters")
 
     async def make() -> str:
         from rollbook.protocol.errors import InvalidValue
@@ -96,11 +99,15 @@ def list_tokens(
 
 
 def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
-    from rollbook.app import opened
+    from rollbook.app import opened, store_path
     from rollbook.settings import Settings, choose_database
 
     url, origin = choose_database(database, os.environ)
-    return opened(Settings(database=url, database_origin=origin))
+    settings = Settings(database=url, database_origin=origin)
+    path = store_path(settings)
+    if not path.exists():
+        typer.echo(f"there was no database yet; a new one is made: {path} ({origin})", err=True)
+    return opened(settings)
 
 
 def _expiry(text: str, now: int) -> int:

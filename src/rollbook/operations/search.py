@@ -1,6 +1,7 @@
 """Query a resource type (RFC 7644 §3.4.2)."""
 
 from rollbook.operations.context import Context
+from rollbook.operations.served import by_ids
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.query import Page, Query
 from rollbook.protocol.resolve import resolve
@@ -9,15 +10,18 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import Found
 
 
-def read_filter(context: Context, resource_type: ResourceType, text: str | None) -> ResolvedFilter | None:
-    """The filter a client sent, resolved; None when there is none.
+def read_filter(
+    context: Context, resource_type: ResourceType, text: str | None, base: str
+) -> ResolvedFilter | None:
+    """The filter a client sent, resolved; None when there is none. `base` is the URI the service is served at.
 
     Raises:
         InvalidFilter: also for empty text (P-3.4.2.2-04).
     """
     if text is None:
         return None
-    return resolve(parse_filter(text, context.leniency), resource_type, context.leniency)
+    resolved = resolve(parse_filter(text, context.leniency), resource_type, context.leniency)
+    return by_ids(resolved, resource_type, base)
 
 
 async def search(

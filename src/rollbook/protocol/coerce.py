@@ -101,8 +101,10 @@ def only(where: str, value: list[JsonValue], leniency: Leniency) -> JsonValue:
     """The one value of an array sent where a single value is due; None for an empty array (A-26, S-05)."""
     if not value:
         return None
-    if len(value) > 1:
-        raise InvalidValue(f"{where}: one value is due here, not an array of {len(value)}")
+    if len(value) > 1 or isinstance(value[0], list):
+        raise InvalidValue(
+            f"{where}: one value is due here, not an array of {len(value)}, nor one in another"
+        )
     if not leniency.accepts(Quirk.SINGLE_AS_LIST):
         raise InvalidValue(f"{where}: send the value without an array round it", quirk=Quirk.SINGLE_AS_LIST)
     return value[0]

@@ -13,6 +13,7 @@ from rollbook.protocol.values import JsonObject, JsonValue
 E = TypeVar("E", Type, Mutability, Returned, Uniqueness)
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z", re.ASCII)
+_SEGMENT = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", re.ASCII)
 _WITHOUT_CASE = {Type.BOOLEAN, Type.DECIMAL, Type.INTEGER, Type.DATE_TIME, Type.COMPLEX}
 _WITH_CASE = {Type.REFERENCE, Type.BINARY}
 _WITHOUT_UNIQUENESS = {Type.BOOLEAN, Type.DATE_TIME, Type.BINARY, Type.COMPLEX}
@@ -108,8 +109,11 @@ def parse_resource_type(
     name = _text(body, "name", "resource type")
     where = f"resource type {name!r}"
     endpoint = "/" + _text(body, "endpoint", where).strip("/")
-    if "/" in endpoint[1:] or not endpoint[1:]:
-        raise InvalidValue(f"{where}: endpoint must be one path segment such as /{name}s, not {endpoint!r}")
+    if not _SEGMENT.match(endpoint):
+        raise InvalidValue(
+            f"{where}: endpoint must be one path segment of letters, digits, '-', '_' and '.', such as"
+            f" /{name[:40]}s, not {endpoint[:80]!r}"
+        )
     base = _known(_text(body, "schema", where), schemas, where)
     extensions = tuple(
         Extension(

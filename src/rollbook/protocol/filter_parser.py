@@ -44,6 +44,7 @@ LIMITS = Limits()
 _OPERATORS = {str(operator): operator for operator in Operator}
 _LITERALS: dict[str, JsonValue] = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?\Z")
+_INDEX = re.compile(r"\[\x20*+[0-9-]++\x20*+\]")
 _BARE_WORD = re.compile(r"[\w.@+\-:/]++\Z")
 _URN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+:[!-~]+\Z", re.ASCII)
 
@@ -108,6 +109,10 @@ def parse_patch_path(text: str, leniency: Leniency, limits: Limits = LIMITS) -> 
         InvalidFilter: the part in brackets is not a filter on sub-attributes (A-20).
     """
     cursor = _start(text, leniency, limits, InvalidPath)
+    if _INDEX.search(text):
+        raise InvalidPath(
+            f'path {text[:80]!r}: values have no numbers; select them as in emails[type eq "work"]'
+        )
     token = cursor.expect(Kind.WORD, 'an attribute name such as title or emails[type eq "work"].value')
     if cursor.token.kind is Kind.OPEN_BRACKET:
         name = _name(cursor, token, dots=0)
@@ -116,9 +121,10 @@ def parse_patch_path(text: str, leniency: Leniency, limits: Limits = LIMITS) -> 
         cursor.expect(Kind.END, "'.' and the name of a sub-attribute, or the end")
         return PatchPath(name, selection, sub)
     name = Name(token.text, token.start + 1) if _URN.match(token.text) else _name(cursor, token, dots=1)
-    if cursor.token.kind is Kind.END:
+    if cursor.token.kind is not Kind.WORD:
+        cursor.expect(Kind.END, "'[', '.' and the name of a sub-attribute, or the end")
         return PatchPath(name)
-    cursor.fault = InvalidFilter
+    cursor.fault = InvalidFilter if cursor.token.text.lower() in _OPERATORS | {"pr": None} else InvalidPath
     test = _test(cursor, Name("value", name.position))
     cursor.expect(Kind.END, "the end")
     return PatchPath(name, test)

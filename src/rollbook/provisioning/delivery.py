@@ -5,35 +5,33 @@ created before having been looked for (client.md 5).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import orjson
 
 from rollbook.client import ScimResource
 from rollbook.protocol import errors
-from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
-from rollbook.provisioning.differences import Difference, value_at
-from rollbook.provisioning.items import Action, Item, Later, NeedsPerson, Overtaken
-from rollbook.provisioning.mapping import day
+from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.model import Leave
-from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update, plan
+from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
-from rollbook.provisioning.wanted import (
-    Kind,
-    Wish,
-    digest_of,
-    hub_document,
-    kinds_of,
-    label_of,
-    resolved,
-    wish_for,
+from rollbook.provisioning.wanted import Wish, hub_document, kinds_of, label_of, wish_for
+from rollbook.provisioning.work import (
+    Engine,
+    Work,
+    describe,
+    find_account,
+    is_off,
+    may_inherit,
+    read_wish,
+    situation_of,
+    sought_by,
+    sought_of,
+    want_of,
 )
-from rollbook.storage.base import Store
-from rollbook.storage.links import Link, LinkStore, Outcome
+from rollbook.storage.links import Link, Outcome
 
 LEASE_MILLISECONDS = 5 * 60_000
 """How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
@@ -43,123 +41,6 @@ _ATTEMPTS = 3  # an account that comes or goes between two calls is looked at ag
 
 BringFirst = Callable[[str, Sequence[str]], Awaitable[bool]]
 """Deliver some resources, if they are due, before the one that names them; whether any was."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What all work is given: the hub, the links, a clock in milliseconds and a way to wait for seconds."""
-
-    tenant: int
-    catalog: Catalog
-    store: Store
-    links: LinkStore
-    now: Callable[[], int]
-    sleep: Callable[[float], Awaitable[None]]
-
-    @property
-    def today(self) -> datetime:
-        """What mapping rules call today."""
-        return day(datetime.fromtimestamp(self.now() / 1000, UTC))
-
-
-@dataclass(frozen=True)
-class Want:
-    """What should be at the target, references already being accounts of it."""
-
-    wish: Wish
-    document: JsonObject | None
-    digest: bytes
-    references: Mapping[str, str | None]
-    """The resources it names, with their accounts."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One link with what belongs to it, as far as it has come."""
-
-    link: Link
-    kind: Kind
-    want: Want
-    created: bool = False
-
-    @property
-    def label(self) -> str:
-        """What people call the resource."""
-        return self.want.wish.label or self.link.id
-
-
-async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
-    """What should be at a target for the hub's resource now, references being hub ids.
-
-    Raises:
-        MappingError: a rule failed on it.
-    """
-    record = await engine.store.get(engine.tenant, kind.resource_type, id, members=False)
-    document = None if record is None else hub_document(record, kind.resource_type)
-    return wish_for(kind, document, engine.today)
-
-
-def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -> Want:
-    """The wish in the target's own terms, given the accounts it has of those referred to."""
-    document = resolved(kind, wish, accounts)
-    references = {own: accounts.get(own) for own in wish.references}
-    return Want(wish, document, digest_of(wish, document, leave), references)
-
-
-def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
-    """Everything the next step depends on."""
-    return Situation(
-        resource_type=work.kind.resource_type,
-        managed=work.kind.managed,
-        leave=leave,
-        wanted=work.want.document,
-        left=work.want.wish.left,
-        present=present,
-        disabled=work.link.disabled,
-    )
-
-
-def sought_by(kind: Kind, document: JsonObject) -> dict[str, str]:
-    """The values an account is found by, best first, by path."""
-    values = ((path.text, value_at(document, path)) for path in kind.joins)
-    return {path: value for path, value in values if isinstance(value, str)}
-
-
-async def find_account(far: Target, kind: Kind, sought: Mapping[str, str]) -> ScimResource | None:
-    """The one account that has one of these values, best first; None if there is none.
-
-    Raises:
-        NeedsPerson: there are several.
-    """
-    for path in kind.joins:
-        value = sought.get(path.text)
-        if value is None:
-            continue
-        found = await far.find(kind, path, value)
-        if len(found) > 1:
-            raise NeedsPerson(f"{len(found)} accounts have {path.text} {value!r}: remove all but one there")
-        if found:
-            return found[0]
-    return None
-
-
-def may_inherit(work: Work, account: ScimResource) -> bool:
-    """Whether the account of somebody gone may be this one's: the target knows no other external id for it."""
-    theirs, ours = account.body.get("externalId"), (work.want.document or {}).get("externalId")
-    return theirs is None or ours is None or theirs == ours
-
-
-def sought_of(work: Work) -> Mapping[str, str]:
-    """How to look for the account: of whoever left, only if one may have been made without our seeing it."""
-    if work.want.wish.left is None:
-        return sought_by(work.kind, work.want.document or {})
-    found: dict[str, str] = orjson.loads(work.link.sought) if work.link.sought else {}
-    return found
-
-
-def is_off(account: ScimResource) -> bool:
-    """Whether an account that is adopted was switched off by whoever looked after it before."""
-    return account.body.get("active") is False
 
 
 class Delivery:
@@ -370,32 +251,3 @@ class Delivery:
         if work.link.remote_id is None:
             raise NeedsPerson("the account is gone")
         return work.link.remote_id
-
-
-_ACTIONS: dict[type[Step], Action] = {
-    NoChange: Action.NOTHING,
-    Create: Action.CREATE,
-    Update: Action.CHANGE,
-    Disable: Action.DISABLE,
-    Delete: Action.DELETE,
-    Keep: Action.KEEP,
-}
-
-
-def describe(target: str, work: Work, step: Step, moved: tuple[int, int]) -> Item:
-    """The line for a step that was taken, or is to be."""
-    differences: tuple[Difference, ...] = getattr(step, "differences", ())
-    reason: str | None = getattr(step, "reason", None)
-    action = _ACTIONS[type(step)]
-    if action is Action.NOTHING and any(moved):
-        action = Action.CHANGE
-    if action is Action.CHANGE and differences and not any(moved) and _only_completes(work.kind, differences):
-        action = Action.COMPLETE
-    link = work.link
-    return Item(
-        target, link.resource_type, link.id, work.label, action, differences, reason, moved[0], moved[1]
-    )
-
-
-def _only_completes(kind: Kind, differences: tuple[Difference, ...]) -> bool:
-    return all(item.path in kind.references and item.old is None for item in differences)

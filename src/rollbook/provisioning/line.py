@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from rollbook.protocol.errors import RequestError, StoreUnavailable
 from rollbook.provisioning import model
-from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Engine
+from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
@@ -17,6 +17,7 @@ from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.targets.governed import Governed, LeftAlone
 from rollbook.provisioning.wanted import kinds_of
+from rollbook.provisioning.work import Engine
 from rollbook.storage.links import Link, Outcome, Progress, State
 
 MARKED_AT_ONCE = 1000

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from rollbook.client import ScimResource
 from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
 from rollbook.provisioning import model
-from rollbook.provisioning.delivery import (
+from rollbook.provisioning.items import Action, Item
+from rollbook.provisioning.model import Leave, MappingError
+from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
+from rollbook.provisioning.reach import groups_count, reach_digest
+from rollbook.provisioning.retry import explain, hint
+from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.wanted import Kind, Wish, kinds_of, record_label
+from rollbook.provisioning.work import (
     Engine,
     Work,
     describe,
@@ -19,13 +26,6 @@ from rollbook.provisioning.delivery import (
     sought_of,
     want_of,
 )
-from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.model import Leave, MappingError
-from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
-from rollbook.provisioning.reach import groups_count, reach_digest
-from rollbook.provisioning.retry import explain, hint
-from rollbook.provisioning.targets.base import Target
-from rollbook.provisioning.wanted import Kind, Wish, kinds_of, record_label
 from rollbook.storage.links import Link, Progress, State
 
 _PAGE = 200

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from rollbook.provisioning import model
-from rollbook.provisioning.delivery import Engine
 from rollbook.provisioning.line import Line, Report, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.work import Engine
 
 Connect = Callable[[model.Target], Target]
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from rollbook.operations import resources, search
+from rollbook.operations import access, resources, search
 from rollbook.operations.context import Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed, NotFound, UnsupportedFeature
@@ -73,6 +73,7 @@ class Endpoint:
         caller = None
         if not self.is_open:
             caller = await authenticate(request, shell.verifier, shell.services.now())
+            access.check(caller, method, request.id)
         handler = self.handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(
@@ -119,7 +120,9 @@ class Resources:
         page = parse_page(
             given.get("startIndex"), given.get("count"), default=limits.default_page, most=limits.page
         )
-        condition = search.read_filter(exchange.context, self.resource_type, given.get("filter"))
+        condition = search.read_filter(
+            exchange.context, self.resource_type, given.get("filter"), exchange.site.base
+        )
         found = await search.search(
             exchange.context, self.resource_type, condition, page, **self._include(projection)
         )
@@ -181,7 +184,7 @@ class Resources:
         return await self._read(exchange, projection) if self._include(projection)["members"] else record
 
     def _check_filter(self, exchange: Exchange, record: Record, text: str) -> None:
-        condition = search.read_filter(exchange.context, self.resource_type, text)
+        condition = search.read_filter(exchange.context, self.resource_type, text, exchange.site.base)
         document = resource_document(record, self.resource_type, exchange.site)
         if condition is not None and not matches(condition, document):
             raise NotFound("the resource does not match the filter (A-42)")

@@ -45,10 +45,22 @@ class Request:
     def header(self, name: bytes) -> str | None:
         """A header by its lower-case name; Latin-1, as HTTP has it."""
         if not self._headers:
-            # Of a repeated header the first counts: a proxy in front looked at that one.
-            self._headers = dict(reversed(self.scope["headers"]))
+            self._headers = dict(self.scope["headers"])
+            if len(self._headers) < len(self.scope["headers"]):
+                _check_single(self.scope["headers"])
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+
+_SINGLE = (b"host", b"authorization", b"content-type", b"content-encoding", b"if-match", b"if-none-match")
+
+
+def _check_single(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse a request with two opinions on what it is, since a proxy may have read the other one (T-48)."""
+    names = [name for name, _ in headers]
+    for name in _SINGLE:
+        if names.count(name) > 1:
+            raise InvalidSyntax(f"the header {name.decode()} is there twice; send it once")
 
 
 def parameters(request: Request, limits: Limits) -> dict[str, str]:

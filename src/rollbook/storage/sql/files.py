@@ -63,6 +63,7 @@ def _make(path: Path) -> bool:
         raise StoreUnavailable(f"{path}: there is no directory {path.parent}; create it first")
     building = path.with_name(f"{path.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
     try:
+        os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # people's data: owner only
         connection = SqliteConnection(building, create=True)
         connection.all(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.all("PRAGMA journal_mode = WAL")
@@ -132,7 +133,11 @@ def serve_lock(path: Path) -> ServeLock:
     try:
         file = beside.open("a", encoding="ascii")
     except OSError as error:
-        raise StoreUnavailable(f"{beside}: {error.strerror}") from error
+        raise StoreUnavailable(
+            f"{beside}: {error.strerror}; create it first, or name another file with --database"
+            if not path.parent.is_dir()
+            else f"{beside}: {error.strerror}"
+        ) from error
     if not _lock(file):
         file.close()
         raise StoreUnavailable(

@@ -20,7 +20,7 @@ from rollbook.storage.sql.tokens import SET, setting
 from rollbook.storage.sql.writes import write_index
 
 NUMBERS = "SELECT name, number FROM attribute"
-NUMBER = "INSERT INTO attribute (name, number) SELECT ?, coalesce(max(number), 0) + 1 FROM attribute"
+NUMBER = "INSERT INTO attribute (name, number) VALUES (?, ?)"
 TENANTS = "SELECT tenant FROM counter WHERE type = ? AND resources > 0"
 CLEAR = (
     "DELETE FROM value WHERE tenant = ? AND attribute = ?",
@@ -72,8 +72,8 @@ def _fitted(connection: Connection, catalog: Catalog) -> Layout:
     for resource_type in catalog.resource_types:
         for name in dictionary_names(resource_type):
             if name not in numbers:
-                connection.run(NUMBER, (name,))
-                numbers = _numbers(connection)
+                numbers[name] = max(numbers.values(), default=0) + 1
+                connection.run(NUMBER, (name, numbers[name]))
     layout = _layout(connection, catalog)
     for resource_type in catalog.resource_types:
         if setting(connection, _mark(resource_type)) != fingerprint(resource_type):

@@ -57,6 +57,7 @@ def _free(conn: Connection, tenant: int, target: int, link: Link, account: Accou
         raise Uniqueness(f"account {account.remote_id} belongs to {link.resource_type} {owner} already")
     if state == State.CLAIMED and due > now:
         raise Conflict(f"account {account.remote_id} is being worked on for {link.resource_type} {owner}")
+    link_marks.wake_dependents(conn, tenant, target, key, owner, now)
     link_members.forget_group(conn, tenant, target, key)
     conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
     conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
