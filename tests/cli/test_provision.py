@@ -1,5 +1,6 @@
 """`rollbook pull`, `plan`, `apply`, `status`, as a user runs them, against a target behind a real socket."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typer.testing import CliRunner, Result
 from rollbook.cli.errors import exit_code
 from rollbook.cli.main import app
 from rollbook.provisioning.config import ConfigError
+from rollbook.storage.sql.files import work_lock
+from rollbook.storage.sql.links import SqlLinks
+from rollbook.storage.sql.store import open_store
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Fault, Profile, ScriptedTarget, error, html
 
@@ -256,3 +260,71 @@ def test_help_names_the_exit_codes(office: Office) -> None:
     for command in ("pull", "plan", "apply", "status"):
         assert "Exit codes" in office.run(command, "--help").stdout
     assert "2 changes are pending" in " ".join(office.run("plan", "--help").stdout.split())
+
+
+async def _claim_everything(path: Path) -> int:
+    """Do what a worker does that is killed straight afterwards: claim every link for an hour."""
+    store = open_store(f"sqlite:///{path}", None)
+    await store.open()
+    links = SqlLinks(store.database)
+    progress = await links.target(1, "app")
+    assert progress is not None
+    far = 2**45
+    claimed = [
+        link for rank in range(10) for link in await links.claim(1, progress.number, rank, far, far + 1, 100)
+    ]
+    await store.close()
+    return len(claimed)
+
+
+def test_what_a_killed_run_held_is_taken_over(office: Office) -> None:
+    """The next apply goes on at once with what a run that was killed had claimed (FE-01)."""
+    office.target.faults.append(Fault("GET", "/Users", error(401, "no"), times=999))
+    assert office.run("apply").exit_code == 1
+    office.target.faults.clear()
+    assert asyncio.run(_claim_everything(office.directory / "hub.db")) > 0
+    done = office.run("apply")
+    assert done.exit_code == 0, done.output
+    assert len(office.target.resources["Users"]) == 3
+
+
+def test_another_run_is_left_its_claims(office: Office) -> None:
+    """While another process works on the targets, what it holds is not touched, and said to be left (FE-13)."""
+    office.target.faults.append(Fault("GET", "/Users", error(401, "no"), times=999))
+    office.run("apply")
+    office.target.faults.clear()
+    database = office.directory / "hub.db"
+    assert asyncio.run(_claim_everything(database)) > 0
+    lock, alone = work_lock(database)
+    try:
+        assert alone
+        done = office.run("apply")
+        assert done.exit_code == 1
+        assert "another run has" in done.stdout
+        assert office.target.resources["Users"] == {}
+    finally:
+        lock.release()
+
+
+def test_the_next_apply_does_not_wait(office: Office) -> None:
+    """What failed is tried again by the next apply, whatever its back-off; status says why it failed."""
+    office.target.faults.append(Fault("GET", "/Users", error(401, "no"), times=999))
+    assert office.run("apply").exit_code == 1
+    status = office.json("status")
+    assert all(problem["reason"] for problem in status["targets"][0]["problems"])
+    assert status["targets"][0]["problems"]
+    office.target.faults.clear()
+    assert office.run("apply").exit_code == 0
+
+
+def test_an_attribute_left_empty_is_a_warning(office: Office) -> None:
+    """A manager who is in no record is told, and is no failure."""
+    file = office.directory / "rollbook.yaml"
+    text = file.read_text("utf-8").replace(
+        "title: {from: title}\n      nickName", "enterprise.manager: {from: title}\n      nickName"
+    )
+    file.write_text(text, "utf-8")
+    office.people(PEOPLE[0], "1,ada@x,Lovelace,99,math,,MARKER")
+    done = office.run("pull")
+    assert done.exit_code == 0, done.output
+    assert "? line 2: record 1:" in done.stdout

@@ -51,7 +51,9 @@ async def test_links_are_counted_by_state(hub: World) -> None:
         0,
         0,
     )
-    (problem,) = found.problems
+    problem, waiting = found.problems
+    assert waiting.label == "alan"
+    assert waiting.reason
     assert (problem.label, problem.reason) == ("grace", "400 invalidValue: no such title")
     assert problem.hint
     assert found.last_run is not None

@@ -45,6 +45,82 @@ async def test_c_5_01_commits_then_no_answer(hub: World) -> None:
     assert not report.failed
 
 
+@pytest.mark.parametrize(
+    ("leave", "left"), [(Leave.DISABLE, [False]), (Leave.DELETE, []), (Leave.KEEP, [True])]
+)
+@pytest.mark.parametrize("how", ["inactive", "deleted"])
+async def test_i_17_a_leaver_whose_account_nobody_saw(
+    hub: World, leave: Leave, left: list[bool], how: str
+) -> None:
+    """Somebody who leaves while it is unknown whether their account was made is looked for, and treated as a leaver."""
+    hub.service().faults.append(Fault("POST", "/Users", commits=True))
+    ada = await hub.hire("ada")
+    await hub.apply(target(leave=leave), patience=0)
+    await (hub.remove(ada) if how == "deleted" else hub.change(ada, active=False))
+    hub.clock.milliseconds += 60_000
+    (report,) = await hub.apply(target(leave=leave))
+    assert [user["active"] for user in hub.service().resources["Users"].values()] == left
+    assert not report.failed
+
+
+async def test_a_leaver_whose_account_was_refused_is_not_looked_for(hub: World) -> None:
+    """After a refusal there is nothing of ours there: an account somebody else makes later is left alone (I-15)."""
+    hub.service().faults.append(Fault("POST", "/Users", error(400, "no", "invalidValue")))
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    hub.service().add("Users", {"userName": "ada", "active": True})
+    await hub.remove(ada)
+    await hub.apply(target())
+    assert hub.service().named("Users", "ada")["active"] is True
+
+
+async def test_changes_nobody_saw_arrive_are_taken_back(hub: World) -> None:
+    """A change with an unknown outcome that is taken back in the hub is taken back at the target too."""
+    ada = await hub.hire("ada", title="A")
+    await hub.apply(target())
+    hub.service().faults.append(Fault("PATCH", "/Users", commits=True))
+    await hub.change(ada, title="B")
+    await hub.apply(target(), patience=0)
+    assert hub.service().named("Users", "ada")["title"] == "B"
+    await hub.change(ada, title="A")
+    hub.clock.milliseconds += 60_000
+    await hub.apply(target())
+    assert hub.service().named("Users", "ada")["title"] == "A"
+
+
+async def test_members_nobody_saw_arrive_are_taken_out(hub: World) -> None:
+    """A member added with an unknown outcome, and taken out in the hub meanwhile, is taken out at the target."""
+    ada = await hub.hire("ada")
+    team = await hub.group("team")
+    await hub.apply(target())
+    hub.service().faults.append(Fault("PATCH", "/Groups", commits=True))
+    await hub.members(team, add=[ada])
+    await hub.apply(target(), patience=0)
+    assert members_of(hub.service().named("Groups", "team")) == {"remote-1"}
+    await hub.members(team, remove=[ada])
+    hub.clock.milliseconds += 60_000
+    await hub.apply(target())
+    assert members_of(hub.service().named("Groups", "team")) == set()
+
+
+async def test_a_rehire_waits_for_the_end_of_the_dead(hub: World) -> None:
+    """Disabling an account for the dead never overtakes its switching on for the same person hired anew."""
+    ada = await hub.hire("ada")
+    await hub.apply(target())
+    await hub.remove(ada)
+    hub.service().after = on_nth(1, "PATCH", Killed())
+    with pytest.raises(Killed):
+        await hub.apply(target())
+    hub.service().after = lambda _: None
+    await hub.hire("ada")
+    await hub.apply(target())
+    hub.clock.milliseconds += 6 * 60_000
+    (report,) = await hub.apply(target())
+    assert not report.failed
+    (account,) = hub.service().resources["Users"].values()
+    assert account["active"] is True
+
+
 async def test_409_is_looked_up_again(hub: World) -> None:
     """Somebody else made the account between look-up and POST: it is taken over."""
     service = hub.service()

@@ -142,6 +142,10 @@ def _run(work: Any, config: Path, database: str | None, schemas: Path | None) ->
             code: int = await work(desk)
             return code
 
-    code = asyncio.run(main())
+    try:
+        code = asyncio.run(main())
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was done is kept, run it again to go on", err=True)
+        code = 130
     if code:
         raise typer.Exit(code)

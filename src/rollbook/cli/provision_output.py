@@ -258,7 +258,9 @@ def _source_end(console: Console, source: SourceReport, tense: str = "") -> None
     _line(console, f"source {source.source}: {report.rows} rows, {told}, {report.unchanged} unchanged")
     for problem in report.problems:
         place = f"line {problem.line}: " if problem.line is not None else ""
-        _line(console, f"  ! {place}{printable(problem.person or '')} {printable(problem.reason)}", "red")
+        whose = f"record {printable(problem.person)}: " if problem.person else ""
+        mark, style = ("?", "yellow") if problem.warning else ("!", "red")
+        _line(console, f"  {mark} {place}{whose}{printable(problem.reason)}", style)
     if report.unlisted:
         _line(console, f"  ! and {report.unlisted} more", "red")
 
@@ -298,6 +300,12 @@ def _failures(console: Console, report: Report) -> None:
     if report.stopped:
         _line(console, f"! {report.target} stopped early: {printable(report.stopped)}", "bold red")
         _line(console, f"  try: {report.hint}" if report.hint else "")
+    if report.held:
+        _line(
+            console,
+            f"! {report.target}: another run has {report.held} in its hands; see: rollbook status",
+            "red",
+        )
     for item in report.failures:
         again = " (tried again later)" if item.action is Action.WAIT else ""
         _line(console, f"! {report.target}  {item.resource_type} {printable(item.label)}{again}", "red")
@@ -332,6 +340,7 @@ def _report(report: Report) -> JsonObject:
         "counts": {str(name): count for name, count in report.counts.items()},
         "writes": report.writes,
         "seconds": report.seconds,
+        "held": report.held,
         "stopped": report.stopped,
         "hint": report.hint,
         "failures": [_item(item) for item in report.failures],

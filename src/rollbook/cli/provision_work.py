@@ -27,6 +27,7 @@ from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id
 from rollbook.storage.sql.copies import opened_copy
+from rollbook.storage.sql.files import work_lock
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
@@ -45,8 +46,9 @@ class SourceReport:
 
     @property
     def failed(self) -> bool:
-        """Whether anything was left out."""
-        return self.report is None or bool(self.report.problems)
+        """Whether anybody was left out; an attribute left empty is a warning only."""
+        report = self.report
+        return report is None or report.unlisted > 0 or any(not one.warning for one in report.problems)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,11 @@ class Desk:
         targets = _chosen("target", self.config.targets, names)
         sources = await self.pull([]) if read_sources else []
         worker = Worker(self._engine(self._store), connect, watch=watch)
-        return Applied(sources, await worker.run(targets, unpark=retry))
+        lock, alone = work_lock(self._store.path)
+        try:
+            return Applied(sources, await worker.run(targets, unpark=retry, now=True, alone=alone))
+        finally:
+            lock.release()
 
     async def plan(self, names: Iterable[str], watch: PlanWatch, *, read_sources: bool) -> Planned:
         """What apply would do. Changes of sources are carried out on a copy of the hub, and lost with it."""

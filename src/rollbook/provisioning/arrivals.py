@@ -272,7 +272,9 @@ class Arrivals:
 
 
 def _left_empty(person: Person, path: AttributePath, reason: str) -> PullProblem:
-    return PullProblem(person.line, person.key, f"{path._replace(sub=None).text}: {reason}; left empty")
+    return PullProblem(
+        person.line, person.key, f"{path._replace(sub=None).text}: {reason}; left empty", warning=True
+    )
 
 
 _COUNTERS: Mapping[Action | None, str] = {

@@ -11,6 +11,7 @@ import orjson
 
 from rollbook.client import ScimResource
 from rollbook.protocol import errors
+from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.model import Leave
@@ -149,11 +150,7 @@ class Delivery:
     async def _carry_out(self, work: Work, step: Step, account: ScimResource | None) -> Work:
         match step:
             case Create(body=body):
-                sought = orjson.dumps(sought_by(work.kind, body)).decode()
-                links, tenant = self._engine.links, self._engine.tenant
-                self._held(await links.expect_account(tenant, self._number, work.link, sought))
-                created = await self._far.create(work.kind, body)
-                work = await self._keep_remote_id(work, created.id)
+                work = await self._create(work, body)
                 return replace(work, created=True)
             case Update(differences=differences) | Disable(differences=differences) if account is not None:
                 await self._far.update(work.kind, account, differences)
@@ -163,6 +160,20 @@ class Delivery:
             case _:
                 pass
         return work
+
+    async def _create(self, work: Work, body: JsonObject) -> Work:
+        """Make the account. Until its id is known, or it was refused, the link says that there may be one."""
+        await self._expect(work, orjson.dumps(sought_by(work.kind, body)).decode())
+        try:
+            created = await self._far.create(work.kind, body)
+        except errors.RequestError:
+            await self._expect(work, None)
+            raise
+        return await self._keep_remote_id(work, created.id)
+
+    async def _expect(self, work: Work, sought: str | None) -> None:
+        links, tenant = self._engine.links, self._engine.tenant
+        self._held(await links.expect_account(tenant, self._number, work.link, sought))
 
     async def _settle_members(self, work: Work) -> tuple[Work, tuple[int, int]]:
         """Bring a group's members to what they should be, in calls the target can take (C-6-07)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rollbook.protocol.errors import RequestError, StoreUnavailable
+from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
@@ -53,11 +53,13 @@ class Report:
     seconds: float = 0.0
     writes: int = 0
     """Calls that could change something."""
+    held: int = 0
+    """Resources that another run had in its hands at the end."""
 
     @property
     def failed(self) -> bool:
         """Whether anything is left undone."""
-        return bool(self.stopped or self.counts[Action.PARK] or self.counts[Action.WAIT])
+        return bool(self.stopped or self.counts[Action.PARK] or self.counts[Action.WAIT] or self.held)
 
 
 class Line:
@@ -80,7 +82,7 @@ class Line:
         self._far = far
         self._patience = patience
         self._watch = watch
-        governed = Governed(far, target.concurrency, self._may_call)
+        governed = Governed(far, target.concurrency, self._may_call, self._call_failed)
         self._delivery = Delivery(engine, target, governed, progress.number, self._bring_first)
         kinds = kinds_of(target, engine.catalog)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
@@ -115,10 +117,13 @@ class Line:
         figures = await links.figures(tenant, self._number, self._engine.now())
         self._report.counts[Action.PARK] = figures.states.get(State.PARKED, 0)
         self._report.counts[Action.WAIT] = figures.waiting
-        for link in await links.parked(tenant, self._number, FAILURES_TOLD):
+        self._report.held = figures.states.get(State.CLAIMED, 0)
+        left = [(link, Action.PARK) for link in await links.parked(tenant, self._number, FAILURES_TOLD)]
+        left += [(link, Action.WAIT) for link in await links.waiting(tenant, self._number, FAILURES_TOLD)]
+        for link, action in left:
             if link.id not in self._failures:
                 label, _ = await self._delivery.about(link)
-                self._failures[link.id] = self._item(link, label, Action.PARK, link.error or "")
+                self._failures[link.id] = self._item(link, label, action, link.error or "")
         self._report.failures = list(self._failures.values())[:FAILURES_TOLD]
 
     async def _mark(self) -> None:
@@ -213,33 +218,36 @@ class Line:
         self._report.counts["members removed"] += item.removed
         self._watch(item)
 
+    def _call_failed(self, error: Exception) -> None:
+        """Draw the consequences for the target at once, before anybody else calls it."""
+        verdict = judge(error, 0, self._engine.now(), 0.0)
+        self._in_a_row = self._in_a_row + 1 if verdict.far_side else self._in_a_row
+        self._paused_until = max(self._paused_until, verdict.pause or 0)
+        if self._report.stopped is None and (verdict.stop or self._in_a_row >= FAILURES_IN_A_ROW):
+            self._report.stopped, self._report.hint = verdict.reason, hint(error)
+
     async def _failed(self, link: Link, error: Exception) -> None:
         label, leaving = await self._delivery.about(link)
         spread = zlib.crc32(f"{link.id}{link.attempts}".encode()) / 2**32
         verdict = judge(error, link.attempts, self._engine.now(), spread, leaving=leaving)
-        self._in_a_row = self._in_a_row + 1 if verdict.far_side else self._in_a_row
-        if verdict.pause is not None and verdict.pause > self._paused_until:
-            self._paused_until = verdict.pause
-            await self._engine.links.pause(self._engine.tenant, self._number, verdict.pause, verdict.reason)
-        if self._report.stopped is None and (verdict.stop or self._in_a_row >= FAILURES_IN_A_ROW):
-            self._report.stopped, self._report.hint = verdict.reason, hint(error)
+        if verdict.pause is not None:
+            until = max(verdict.pause, self._paused_until)
+            await self._engine.links.pause(self._engine.tenant, self._number, until, verdict.reason)
         action = Action.PARK if verdict.again is None else Action.WAIT
         text = failure_text(verdict.reason, hint(error))
         item = self._item(link, label, action, text)
         if len(self._failures) < FAILURES_TOLD:
             self._failures[link.id] = item
-        unseen = not isinstance(error, RequestError)
-        await self._record(link, verdict, text, unseen=unseen)
+        await self._record(link, verdict, text)
         self._watch(item)
 
-    async def _record(self, link: Link, verdict: Verdict, text: str, *, unseen: bool) -> None:
+    async def _record(self, link: Link, verdict: Verdict, text: str) -> None:
         # What the delivery learnt before it failed, a remote id above all, is in the database already.
         outcome = Outcome(
             state=move(link.state, Event.PARK if verdict.again is None else Event.RETRY),
             due=verdict.again if verdict.again is not None else self._engine.now(),
             attempts=verdict.attempts,
             error=text,
-            unseen=unseen,
         )
         await self._engine.links.fail(self._engine.tenant, self._number, link, outcome)
 

@@ -41,6 +41,8 @@ class PullProblem:
     line: int | None
     person: str | None
     reason: str
+    warning: bool = False
+    """Whether the person went through all the same, without the attribute this is about."""
 
 
 @dataclass

@@ -47,7 +47,7 @@ class SourceStatus:
 async def target_status(
     store: Store, links: LinkStore, catalog: Catalog, tenant: int, target: str, now: int, *, limit: int = 20
 ) -> TargetStatus:
-    """The figures of a target, with at most `limit` of its parked links; all zero if nothing was done there yet."""
+    """The figures of a target, with at most `limit` of those that failed; all zero if nothing was done there yet."""
     last_run = await links.last_run(tenant, "apply", target)
     progress = await links.target(tenant, target)
     if progress is None:
@@ -74,7 +74,8 @@ async def _parked(
     store: Store, links: LinkStore, catalog: Catalog, tenant: int, number: int, limit: int
 ) -> tuple[ParkedLink, ...]:
     found = []
-    for link in await links.parked(tenant, number, limit):
+    stuck = await links.parked(tenant, number, limit)
+    for link in [*stuck, *await links.waiting(tenant, number, limit - len(stuck))]:
         resource_type = catalog.resource_type(link.resource_type)
         record = None
         if resource_type is not None:

@@ -5,6 +5,7 @@ One target that is down and one person whose data is bad hold up nobody else (I-
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rollbook.provisioning import model
 from rollbook.provisioning.line import Line, Report, Watch
@@ -13,6 +14,15 @@ from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.work import Engine
 
 Connect = Callable[[model.Target], Target]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a run takes up beyond what is due."""
+
+    unpark: bool
+    now: bool
+    alone: bool
 
 
 class Worker:
@@ -32,32 +42,38 @@ class Worker:
         self._patience = patience
         self._watch = watch
 
-    async def run(self, targets: Sequence[model.Target], *, unpark: bool = False) -> list[Report]:
-        """One run over all targets at once; `unpark` tries again what was given up.
+    async def run(
+        self, targets: Sequence[model.Target], *, unpark: bool = False, now: bool = False, alone: bool = False
+    ) -> list[Report]:
+        """One run over all targets at once.
+
+        `unpark` tries again what was given up, `now` what waits for a later time. `alone` says that nobody
+        else works on these targets: what is claimed was claimed by a worker that has ended.
 
         Raises:
             StoreUnavailable: our own database cannot be used; links under way are taken up again later.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run(target, unpark=unpark)) for target in targets]
+                start = _Start(unpark, now, alone)
+                tasks = [group.create_task(self._run(target, start)) for target in targets]
         except BaseExceptionGroup as errors:
             raise first_of(errors) from None
         return [task.result() for task in tasks]
 
-    async def _run(self, target: model.Target, *, unpark: bool) -> Report:
+    async def _run(self, target: model.Target, start: _Start) -> Report:
         engine, report = self._engine, Report(target.name)
         started = engine.now()
         run = await engine.links.begin_run(engine.tenant, "apply", target.name, started)
         try:
-            await self._work(target, report, unpark=unpark)
+            await self._work(target, report, start)
         finally:
             ended = engine.now()
             report.seconds = (ended - started) / 1000
             await engine.links.end_run(engine.tenant, run, ended, report.counts, report.stopped)
         return report
 
-    async def _work(self, target: model.Target, report: Report, *, unpark: bool) -> None:
+    async def _work(self, target: model.Target, report: Report, start: _Start) -> None:
         engine = self._engine
         try:
             far = self._connect(target)
@@ -69,8 +85,12 @@ class Worker:
                 engine.tenant, target.name, reach_digest(target, engine.catalog, engine.today)
             )
             line = Line(engine, target, far, progress, report, self._patience, self._watch)
-            if unpark:
+            if start.unpark:
                 await engine.links.unpark(engine.tenant, progress.number, engine.now())
+            if start.now or start.alone:
+                await engine.links.bring_forward(
+                    engine.tenant, progress.number, engine.now(), claimed=start.alone
+                )
             await line.work()
             await line.sum_up()
         finally:

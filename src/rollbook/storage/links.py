@@ -66,8 +66,6 @@ class Outcome:
     disabled: bool = False
     error: str | None = None
     references: Mapping[str, str | None] = field(default_factory=dict)
-    unseen: bool = False
-    """Whether something was sent and nobody knows what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +148,9 @@ class LinkStore(Protocol):
     async def unpark(self, tenant: int, target: int, now: int) -> int:
         """Mark everything that is parked; how many."""
 
+    async def bring_forward(self, tenant: int, target: int, now: int, *, claimed: bool) -> None:
+        """Make everything due that waits for a later time; with `claimed`, also what others hold a lease on."""
+
     async def claim(
         self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
     ) -> Sequence[Link]:
@@ -164,8 +165,8 @@ class LinkStore(Protocol):
     async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
         """Give a claimed link back, to be taken up again from `due` on; nothing is confirmed any more."""
 
-    async def expect_account(self, tenant: int, target: int, link: Link, sought: str) -> bool:
-        """Record that an account is about to be made, and how to find it: from now on there may be one."""
+    async def expect_account(self, tenant: int, target: int, link: Link, sought: str | None) -> bool:
+        """Record that an account is about to be made, and how to find it; None once that was refused."""
 
     async def keep_remote_id(
         self,
@@ -251,6 +252,9 @@ class LinkStore(Protocol):
 
     async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
         """Links that nothing more happens to, and why."""
+
+    async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
+        """Links that failed and are tried again, and why they failed."""
 
     async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
         """Note that a run begins."""

@@ -96,7 +96,10 @@ class SourceShape(Shape):
     groups: tuple[SourceGroupShape, ...] = Field((), strict=False, description="Groups made of columns.")
     missing: LeavePolicy = Field("disable", description="What happens to someone whose record is gone.")
     shrink_limit: float = Field(
-        0.2, ge=0, le=1, description="The share of known records that may be gone before the run stops."
+        0.2,
+        ge=0,
+        le=1,
+        description="The share of known records that may be gone (always fewer than five may) before the run stops.",
     )
 
 

@@ -17,22 +17,30 @@ class LeftAlone(Exception):
 
 
 class Governed:
-    """A `Target` in front of another one. `open` tells whether calls may go out at this moment.
+    """A `Target` in front of another one.
 
-    The answer is asked for when a call's turn has come, so that what queued up before a pause stays here.
+    `open` tells whether calls may go out at this moment; it is asked when a call's turn has come, so that what
+    queued up before a pause stays here. `failed` is told of each error before the next call has its turn.
     """
 
-    def __init__(self, far: Target, parallel: int, open: Callable[[], bool]) -> None:
+    def __init__(
+        self, far: Target, parallel: int, open: Callable[[], bool], failed: Callable[[Exception], None]
+    ) -> None:
         self._far = far
         self._turns = asyncio.Semaphore(parallel)
         self._open = open
+        self._failed = failed
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Target]:
         async with self._turns:
             if not self._open():
                 raise LeftAlone
-            yield self._far
+            try:
+                yield self._far
+            except Exception as error:
+                self._failed(error)
+                raise
 
     @property
     def writes(self) -> int:

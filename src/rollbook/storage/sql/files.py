@@ -147,6 +147,17 @@ def serve_lock(path: Path) -> ServeLock:
     return ServeLock(file)
 
 
+def work_lock(path: Path) -> tuple[ServeLock, bool]:
+    """Say that this process works on the targets of a database; and whether no other process does.
+
+    Who is alone knows that whatever is still claimed was claimed by a process that has ended.
+    """
+    file = path.with_name(path.name + ".work.lock").open("a", encoding="ascii")
+    alone = _lock(file)
+    _share(file)
+    return ServeLock(file), alone
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -156,6 +167,10 @@ if sys.platform == "win32":
         except OSError:
             return False
         return True
+
+    def _share(file: IO[str]) -> None:
+        """Locks are not shared here: later ones are not alone, and wait for leases to end."""
+        del file
 else:
     import fcntl
 
@@ -165,3 +180,6 @@ else:
         except OSError:
             return False
         return True
+
+    def _share(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH)

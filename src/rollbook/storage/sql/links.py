@@ -31,7 +31,7 @@ CLAIM_ONE = f"""
 # What was marked meanwhile is not parked: the change may be what it lacked.
 _FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
-    confirmed = NULL, sought = CASE WHEN ? THEN sought END
+    confirmed = NULL
     WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
 """
 DEPENDENTS = """
@@ -106,6 +106,12 @@ class SqlLinks:
             lambda conn: link_marks.unpark(conn, tenant, target, now), long=True
         )
 
+    async def bring_forward(self, tenant: int, target: int, now: int, *, claimed: bool) -> None:
+        """Make everything due that waits for a later time; with `claimed`, also what others hold a lease on."""
+        states = "('ready', 'claimed')" if claimed else "('ready')"
+        sql = f"UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND state IN {states} AND due > ?"
+        await self._database.write(lambda conn: conn.run(sql, (now, tenant, target, now)), long=True)
+
     async def claim(
         self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
     ) -> Sequence[Link]:
@@ -146,8 +152,8 @@ class SqlLinks:
         parameters = (due, tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(sql, parameters) > 0)
 
-    async def expect_account(self, tenant: int, target: int, link: Link, sought: str) -> bool:
-        """Record that an account is about to be made, and how to find it: from now on there may be one."""
+    async def expect_account(self, tenant: int, target: int, link: Link, sought: str | None) -> bool:
+        """Record that an account is about to be made, and how to find it; None once that was refused."""
         sql = "UPDATE link SET sought = ? WHERE tenant = ? AND target = ? AND pk = ?"
         own = (sought, tenant, target, link.key)
         return await self._held(tenant, target, link, lambda conn: conn.run(sql, own))
@@ -183,7 +189,6 @@ class SqlLinks:
             outcome.due,
             outcome.attempts,
             outcome.error,
-            outcome.unseen,
         )
         own = (tenant, target, link.key, link.fence)
         return await self._database.write(lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
@@ -308,6 +313,15 @@ class SqlLinks:
     async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
         """Links that nothing more happens to, and why."""
         sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND state = 'parked' ORDER BY pk LIMIT ?"
+        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
+        return [_link(row) for row in rows]
+
+    async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
+        """Links that failed and are tried again, and why they failed."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND state = 'ready'"
+            " AND error IS NOT NULL ORDER BY rank, due, pk LIMIT ?"
+        )
         rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
         return [_link(row) for row in rows]
 
