@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rollbook.demo.processes import free_ports
 
 COMMAND = [sys.executable, "-m", "rollbook"]
 TOKEN = "a-bootstrap-token"
@@ -39,11 +40,8 @@ def run(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProc
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port nobody listens on, and nobody gets by chance meanwhile."""
+    return free_ports(1)[0]
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Starts the demo's programs, each in a process group of its own, and sees to it that none outlives the demo."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 120.0
 _POLL = 0.05
+_PORTS = (20_000, 30_000)
 
 
 class DemoError(Exception):
@@ -34,7 +36,10 @@ class Finished:
 
 @dataclass
 class Processes:
-    """Every process the demo has started; leaving the `with` block ends them all, unless they are to be kept."""
+    """Every process the demo has started; leaving the `with` block ends them all.
+
+    They are kept only if that was asked for and nothing was raised.
+    """
 
     logs: Path
     environment: Mapping[str, str]
@@ -47,7 +52,7 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.keep or kind in {KeyboardInterrupt, SystemExit}:
+        if not self.keep or kind is not None:
             self.stop()
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -137,9 +142,16 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on now."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in held]
-    for server in held:
-        server.close()
-    return ports
+    """Ports of the loopback interface that nobody listens on now.
+
+    They lie below those that systems hand out by themselves, so that nobody gets one of them by chance before
+    the server that is to have it has started.
+    """
+    found: list[int] = []
+    for port in random.sample(range(*_PORTS), 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise DemoError(f"no free ports between {_PORTS[0]} and {_PORTS[1]} on this machine")
