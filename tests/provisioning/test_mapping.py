@@ -23,7 +23,6 @@ from rollbook.provisioning.mapping import (
     record_inputs,
     resource_inputs,
     tidy,
-    uses_today,
 )
 from rollbook.provisioning.model import Assignment, MappingError, ObjectMapping, Rule
 from rollbook.provisioning.names import Names
@@ -225,13 +224,6 @@ def test_overlay_changes_owned_places_only() -> None:
 def test_rules_describe_themselves(rule: Rule, text: str) -> None:
     """For explain and for the digest of a target."""
     assert describe(rule) == text
-
-
-def test_rules_that_change_with_the_day_are_known() -> None:
-    """A mapping that reads today has to be looked at again tomorrow."""
-    plain = ObjectMapping((Assignment(path("title"), computed("record.a")),))
-    daily = ObjectMapping((Assignment(path("active"), computed("date(record.a) > today")),))
-    assert (uses_today(plain), uses_today(daily)) == (False, True)
 
 
 def test_a_day_begins_at_midnight_utc() -> None:

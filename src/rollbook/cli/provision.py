@@ -65,6 +65,7 @@ def plan(
 ) -> None:
     """Show what apply would do, per person and attribute, and do nothing."""
     from rollbook.cli import provision_output as output
+    from rollbook.cli.errors import FAILED, PENDING
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
@@ -73,8 +74,8 @@ def plan(
         found = await desk.plan(targets or [], printer, read_sources=read_sources)
         printer.end(found)
         if found.failed:
-            return 1
-        return 2 if found.pending else 0
+            return FAILED
+        return PENDING if found.pending else 0
 
     _run(work, config, database, schemas)
 

@@ -86,16 +86,6 @@ def describe(rule: Rule) -> str:
             return repr(rule)
 
 
-def uses_today(mapping: ObjectMapping) -> bool:
-    """Whether a rule reads `today`, so that its value may change without anything else changing."""
-    return any(
-        read.variable == "today"
-        for assignment in mapping.assignments
-        if isinstance(assignment.rule, Computed)
-        for read in assignment.rule.expression.reads
-    )
-
-
 def record_inputs(record: Mapping[str, str], today: datetime) -> Inputs:
     """What the rules of a source may read."""
     return Inputs({Subject.RECORD: record, "today": today})

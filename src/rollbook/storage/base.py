@@ -10,7 +10,7 @@ Guarantees, proved by `rollbook.testing.store_suite` on every backend:
 - No call reads or changes anything of another tenant (I-08).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -191,6 +191,3 @@ class TokenStore(Protocol):
 
     async def keep_setting(self, name: str, value: str) -> str:
         """Set a value unless there is one; returns the one that holds."""
-
-
-MembersById = Mapping[str, Member]
