@@ -218,7 +218,8 @@ _OPERATIONS = st.one_of(
     st.builds(lambda op, value: operation(op, "box.depth", value=value), _SETTING, st.integers(0, 3)),
     st.builds(lambda op, value: operation(op, EXTRA_URN, value=value), _SETTING,
               st.fixed_dictionaries({"colour": _TEXT}, optional={"shape": _TEXT})),
-    st.builds(lambda path, value: operation("add", f"{path}.speed", value=value), _SELECTED, st.integers(0, 2)),
+    # Never 0: what "speed gt 0" selects would be selected no longer, and the second time there is no target.
+    st.builds(lambda path, value: operation("add", f"{path}.speed", value=value), _SELECTED, st.integers(1, 2)),
     st.builds(lambda path: operation("remove", path),
               st.sampled_from(["code", "tags", "ports", "box", "box.notes", EXTRA_URN, 'ports[value eq "a"]', "ports[speed gt 0]",
                                'ports[type eq "b"].speed', 'tags[value eq "a"]'])),
