@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from rollbook import __version__
 from rollbook.cli.main import app
 from rollbook.operations.context import Limits
+from rollbook.operations.tenant_settings import SETTINGS
 from rollbook.protocol import errors
-from rollbook.protocol.quirks import AUTO, RFC, TABLE
+from rollbook.protocol.quirks import PROFILES, TABLE
 from rollbook.provisioning.config import shape
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
@@ -42,11 +43,30 @@ def quirks() -> str:
             f"`{quirk}`",
             described.accepts,
             described.source,
-            ", ".join(profile.name for profile in (AUTO, RFC) if quirk in profile.quirks),
+            ", ".join(profile.name for profile in PROFILES.values() if quirk in profile.quirks),
         )
         for quirk, described in TABLE.items()
     )
     return table(("name", "what it accepts", "source", "on in"), rows)
+
+
+def tenant_settings() -> str:
+    """Every setting of a tenant."""
+    rows = (
+        (f"`{name}`", f"`{_shown(each.default)}`" if _shown(each.default) else "", each.metadata["meaning"])
+        for name, each in SETTINGS.items()
+    )
+    return table(("setting", "default", "meaning"), rows)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case frozenset():
+            return ", ".join(sorted(value))
+        case _:
+            return str(value)
 
 
 def functions() -> str:
@@ -134,6 +154,7 @@ def _command(name: str, command: Any) -> str:
 
 myst_substitutions = {
     "quirks": quirks(),
+    "tenant_settings": tenant_settings(),
     "functions": functions(),
     "config_keys": keys(shape.ConfigShape),
     "source_keys": keys(shape.SourceShape),

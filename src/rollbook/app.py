@@ -105,7 +105,7 @@ async def running(settings: Settings) -> AsyncIterator[Application]:
 
 async def build(settings: Settings, store: SqlStore) -> Application:
     """Wire a server over an open store."""
-    tenant = Tenant(DEFAULT_TENANT, store.catalog)
+    tenant = Tenant(DEFAULT_TENANT, store.catalog, settings.tenant)
     services = Services(store, store, now, new_id, PasswordHasher())
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None

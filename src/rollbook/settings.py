@@ -2,9 +2,12 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from rollbook.operations.tenant_settings import TenantSettings, read_settings
+from rollbook.protocol.errors import InvalidValue
 
 BOOTSTRAP_TOKEN = "ROLLBOOK_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a variable, not a token
 DATABASE = "ROLLBOOK_DATABASE"
@@ -23,6 +26,7 @@ class Settings:
     database: str = ""
     database_origin: str = "default"
     schemas: Path | None = None
+    tenant: TenantSettings = TenantSettings()
     config: Path | None = None
     insecure_http: bool = False
     public_url: str | None = None
@@ -54,6 +58,18 @@ def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple
         Path(environment.get("HOME") or Path.home()) / ".local/share"
     )
     return f"sqlite:///{Path(home).absolute() / 'rollbook' / 'rollbook.db'}", "default"
+
+
+def tenant_settings(assignments: Iterable[str]) -> TenantSettings:
+    """What `NAME=VALUE` texts say.
+
+    Raises:
+        SettingsError: no such setting, or not a value of it.
+    """
+    try:
+        return read_settings(assignments)
+    except InvalidValue as error:
+        raise SettingsError(f"--set {error.detail}") from None
 
 
 def make_private_directory(path: Path) -> None:

@@ -2,7 +2,17 @@
 
 import pytest
 
-from rollbook.protocol.quirks import AUTO, RFC, TABLE, Leniency, Profile, Quirk
+from rollbook.protocol.quirks import (
+    AUTO,
+    CLIENTS,
+    PROFILES,
+    RFC,
+    TABLE,
+    Leniency,
+    Profile,
+    Quirk,
+    adjusted,
+)
 
 
 def test_every_quirk_is_described() -> None:
@@ -18,9 +28,22 @@ def test_names_of_quirks_are_settings() -> None:
 
 @pytest.mark.parametrize("quirk", Quirk)
 def test_auto_accepts_what_rfc_refuses(quirk: Quirk) -> None:
-    """Lenient mode has every switch on, strict mode none."""
-    assert Leniency(AUTO).accepts(quirk)
+    """Lenient mode has every switch on that its row does not leave out, strict mode none."""
+    assert Leniency(AUTO).accepts(quirk) is TABLE[quirk].auto
     assert not Leniency(RFC).accepts(quirk)
+
+
+def test_every_client_has_a_profile() -> None:
+    """A client's profile has the quirks whose rows name it, and is found by its name."""
+    assert set(PROFILES) == {"auto", "rfc", *CLIENTS}
+    for name in CLIENTS:
+        assert PROFILES[name].quirks == {quirk for quirk, row in TABLE.items() if name in row.clients}
+
+
+def test_a_profile_can_be_adjusted() -> None:
+    """Single quirks are switched on and off beside a profile."""
+    on, off = Quirk.UNKNOWN_IN_FILTER, Quirk.EMPTY_STRING_CLEARS
+    assert adjusted(AUTO, [on], [off]).quirks == (AUTO.quirks | {on}) - {off}
 
 
 def test_a_quirk_counts_as_used_when_it_was_needed_and_on() -> None:

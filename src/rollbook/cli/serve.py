@@ -32,6 +32,17 @@ def serve(
             help="Directory with Schema and ResourceType files (*.json) in RFC form.", metavar="DIR"
         ),
     ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="Whose deviations from the RFCs are accepted: auto, rfc for nobody's, or one client's.",
+            metavar="NAME",
+        ),
+    ] = "auto",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the tenant; may be repeated.", metavar="NAME=VALUE"),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A rollbook.yaml to check at start.", metavar="FILE")
     ] = None,
@@ -47,7 +58,14 @@ def serve(
     import asyncio
 
     from rollbook.cli.logs import configure_logs
-    from rollbook.settings import BOOTSTRAP_TOKEN, Settings, SettingsError, check_exposure, choose_database
+    from rollbook.settings import (
+        BOOTSTRAP_TOKEN,
+        Settings,
+        SettingsError,
+        check_exposure,
+        choose_database,
+        tenant_settings,
+    )
 
     configure_logs()
     url, origin = choose_database(database, os.environ)
@@ -57,6 +75,7 @@ def serve(
         database=url,
         database_origin=origin,
         schemas=schemas,
+        tenant=tenant_settings([f"profile={profile}", *(setting or ())]),
         config=config,
         insecure_http=insecure_http,
         public_url=public_url,

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
-from rollbook.protocol.quirks import AUTO, Leniency, Profile
+from rollbook.protocol.quirks import Leniency
 from rollbook.storage.base import Author, Store, TokenStore
 
 DEFAULT_TENANT = 1
@@ -27,12 +28,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Tenant:
-    """One tenant's settings: what it serves and how lenient it is. One object, kept frozen."""
+    """One tenant: what it serves, and what it has been told. One object, kept frozen."""
 
     number: int
     catalog: Catalog
-    profile: Profile = AUTO
-    open_discovery: bool = True
+    settings: TenantSettings = TenantSettings()
 
     @cached_property
     def foreign(self) -> frozenset[str]:

@@ -2,9 +2,11 @@
 
 The engine is strict. At the moment it is about to refuse (or to misread) something, it asks the request's
 `Leniency` whether the one quirk that would accept it is on. So strict input pays nothing, a refusal can
-name the switch that would have accepted it, and every use is recorded.
+name the switch that would have accepted it, and every use is recorded. A profile is a choice of quirks:
+`rfc` has none, `auto` all that do not contradict each other, and each known client's those it needs.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -33,14 +35,28 @@ class Quirk(StrEnum):
     KEEP_ACTIVE = "keep-active"
     BOTH_PROJECTIONS = "both-projections"
     ANY_COUNTRY = "any-country"
+    UNKNOWN_IN_FILTER = "unknown-in-filter"
+    WHOLE_REPLACE = "whole-replace"
+
+
+CLIENTS = (
+    "entra", "okta", "onelogin", "jumpcloud", "ping", "google", "rippling", "authentik", "keycloak", "wso2",
+    "sailpoint", "polis", "ssosync",
+)  # fmt: skip
+"""The clients that have a profile of their name."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a quirk accepts, and who sends it (A-nn in ambiguities.md, or the client's name)."""
+    """What a quirk accepts, and where that comes from (A-nn in ambiguities.md, or a client's name).
+
+    `auto` says whether profile `auto` has it on: all but those that read one request in two ways.
+    """
 
     accepts: str
     source: str
+    clients: tuple[str, ...] = CLIENTS
+    auto: bool = True
 
 
 TABLE: dict[Quirk, Description] = {
@@ -86,6 +102,18 @@ TABLE: dict[Quirk, Description] = {
     Quirk.KEEP_ACTIVE: Description("PUT without active keeps active as it is", "A-05; Okta"),
     Quirk.BOTH_PROJECTIONS: Description("attributes wins over excludedAttributes", "A-17"),
     Quirk.ANY_COUNTRY: Description("any text as country of an address", "A-74; the RFC's own examples"),
+    Quirk.UNKNOWN_IN_FILTER: Description(
+        "a filter on an attribute the type does not have matches as if it had no value",
+        "A-09",
+        (),
+        auto=False,
+    ),
+    Quirk.WHOLE_REPLACE: Description(
+        "replace on a whole complex attribute drops the parts it does not name",
+        "A-32; interop",
+        (),
+        auto=False,
+    ),
 }
 
 
@@ -100,8 +128,26 @@ class Profile:
 RFC = Profile("rfc", frozenset())
 """Strict mode."""
 
-AUTO = Profile("auto", frozenset(Quirk))
+AUTO = Profile("auto", frozenset(quirk for quirk, row in TABLE.items() if row.auto))
 """Lenient mode, the default."""
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        AUTO,
+        RFC,
+        *(
+            Profile(name, frozenset(quirk for quirk, row in TABLE.items() if name in row.clients))
+            for name in CLIENTS
+        ),
+    )
+}
+"""Every profile by its name."""
+
+
+def adjusted(profile: Profile, on: Iterable[Quirk], off: Iterable[Quirk]) -> Profile:
+    """The profile with some quirks switched on, and some off."""
+    return Profile(profile.name, (profile.quirks | frozenset(on)) - frozenset(off))
 
 
 @dataclass

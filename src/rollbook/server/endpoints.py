@@ -80,7 +80,9 @@ class Endpoint:
                 f"{method} is not offered here, only {', '.join(self.allow)}", allow=self.allow
             )
         media_type = answer_type(request)
-        context = Context(shell.services, caller or shell.verifier.nobody, Leniency(shell.tenant.profile))
+        context = Context(
+            shell.services, caller or shell.verifier.nobody, Leniency(shell.tenant.settings.accepted)
+        )
         exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
         answer = await handler(exchange)
         await send_answer(send, answer, media_type, head=method == "HEAD")

@@ -42,7 +42,7 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
             Route(f"{path}{resource_type.endpoint}", Endpoint(shell, every)),
         ]
     discovery = Discovery(shell.tenant.catalog, shell.services.limits)
-    is_open = shell.tenant.open_discovery
+    is_open = shell.tenant.settings.open_discovery
     for name, handler in discovery.handlers.items():
         routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, is_open=is_open)))
     for name in ("/Me", "/Bulk", "/.search", ""):

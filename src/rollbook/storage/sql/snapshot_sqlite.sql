@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; printed by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0003
+-- Revision: 0004
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -201,4 +201,21 @@ CREATE TABLE source_group (
         PRIMARY KEY (tenant, source, name)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+CREATE TABLE departed (
+        tenant INTEGER NOT NULL,
+        member INTEGER NOT NULL,
+        PRIMARY KEY (tenant, member)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quirk_use (
+        tenant INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        quirk TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        uses INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (tenant, token, quirk, sender)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0004');

@@ -1,0 +1,184 @@
+"""What a tenant can be told: one frozen object, and the one table that reads it from text.
+
+`rollbook serve --profile NAME` and `--set NAME=VALUE` say it for the default tenant.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, TypeVar
+
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Feature(StrEnum):
+    """Optional parts of SCIM, each announced in ServiceProviderConfig or by its endpoint."""
+
+    PATCH = "patch"
+    BULK = "bulk"
+    FILTER = "filter"
+    SORT = "sort"
+    ETAG = "etag"
+    CHANGE_PASSWORD = "change-password"  # noqa: S105 - the name of a feature, not a password
+    ME = "me"
+
+
+class PatchAnswer(StrEnum):
+    """What a PATCH without `attributes` is answered with (A-21)."""
+
+    USUAL = "usual"
+    """200 with the resource; 204 for a type with members, of which there may be many."""
+    RESOURCE = "resource"
+    EMPTY = "empty"
+
+
+class References(StrEnum):
+    """What must exist when it is referred to (A-70), and what a deleted resource leaves behind (A-37)."""
+
+    MEMBERS = "members"
+    """Members must exist; other references are taken as sent, and go when their resource is deleted."""
+    STRICT = "strict"
+    """Every reference must lead to a resource, and goes when that is deleted."""
+    TOLERANT = "tolerant"
+    """Unknown members are left out; other references are taken as sent, and stay."""
+
+
+class Paging(StrEnum):
+    """The method for requests that name neither `startIndex` nor `cursor` (RFC 9865 §2.4)."""
+
+    INDEX = "index"
+    CURSOR = "cursor"
+
+
+def _choice(kind: type[E]) -> Callable[[str], E]:
+    def read(text: str) -> E:
+        try:
+            return kind(text)
+        except ValueError:
+            raise InvalidValue(f"choose one of {', '.join(kind)}") from None
+
+    return read
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name for part in text.split(",") if (name := part.strip()))
+
+
+def _features(text: str) -> frozenset[Feature]:
+    return frozenset(map(_choice(Feature), _names(text)))
+
+
+def _switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise InvalidValue("say on or off")
+    return text == "on"
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= 31_536_000):
+        raise InvalidValue("write a whole number of seconds, at most a year")
+    return int(text)
+
+
+def _profile(text: str) -> str:
+    if text not in PROFILES:
+        raise InvalidValue(f"choose one of {', '.join(PROFILES)}")
+    return text
+
+
+def _quirks(text: str) -> frozenset[str]:
+    for name in _names(text):
+        if name[:1] not in {"+", "-"} or name[1:] not in set(Quirk):
+            close = get_close_matches(name.lstrip("+-"), list(Quirk), 1)
+            raise InvalidValue(
+                f"write + or - before the name of a quirk, as in -{close[0] if close else Quirk.KEEP_ACTIVE}"
+            )
+    return _names(text)
+
+
+def _is(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
+    return field(default=default, metadata={"read": read, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class TenantSettings:
+    """The settings of one tenant. Each field is a setting of its name, words joined by hyphens."""
+
+    profile: str = _is(AUTO.name, _profile, "which clients' quirks are accepted; `rfc` for none")
+    quirks: frozenset[str] = _is(frozenset(), _quirks, "single quirks on (`+name`) or off (`-name`)")
+    explain: bool = _is(
+        False, _switch, "whether answers name the quirks a request needed, in `Rollbook-Accepted-As`"
+    )
+    off: frozenset[Feature] = _is(frozenset(), _features, "parts of SCIM that are not offered")
+    patch_answer: PatchAnswer = _is(
+        PatchAnswer.USUAL,
+        _choice(PatchAnswer),
+        "what PATCH answers: the resource except for groups (`usual`), always the `resource`, or nothing (`empty`)",
+    )
+    references: References = _is(
+        References.MEMBERS,
+        _choice(References),
+        "what must exist to be referred to: `members` only, everything (`strict`), or nothing (`tolerant`)",
+    )
+    group_cycles: bool = _is(False, _switch, "whether groups may contain each other in a ring")
+    indirect_groups: bool = _is(
+        False, _switch, "whether `groups` shows groups that a resource is in by way of another group"
+    )
+    unique_group_names: bool = _is(False, _switch, "whether two groups may not have one displayName")
+    unique_external_ids: bool = _is(
+        False, _switch, "whether two resources of a type may not have one externalId"
+    )
+    require_if_match: bool = _is(False, _switch, "whether PUT, PATCH and DELETE need If-Match (428 without)")
+    default_paging: Paging = _is(
+        Paging.INDEX, _choice(Paging), "how lists are paged that name neither startIndex nor cursor"
+    )
+    cursor_seconds: int = _is(3600, _seconds, "how long a cursor can be used")
+    cursor_totals: bool = _is(True, _switch, "whether pages by cursor say totalResults")
+    sensitive_filters: frozenset[str] = _is(
+        frozenset(), _names, "attributes that may not be filtered on in a URL, only by POST to .search"
+    )
+    self_service: frozenset[str] = _is(
+        frozenset(), _names, "attributes a user may change with a token of their own"
+    )
+    open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
+
+    @cached_property
+    def accepted(self) -> Profile:
+        """The profile, with single quirks switched as `quirks` says."""
+        on = [Quirk(name[1:]) for name in self.quirks if name[0] == "+"]
+        off = [Quirk(name[1:]) for name in self.quirks if name[0] == "-"]
+        return adjusted(PROFILES[self.profile], on, off)
+
+    def offers(self, feature: Feature) -> bool:
+        """Whether an optional part of SCIM is offered."""
+        return feature not in self.off
+
+
+SETTINGS = {each.name.replace("_", "-"): each for each in fields(TenantSettings)}
+"""Every setting by its name."""
+
+
+def read_settings(assignments: Iterable[str]) -> TenantSettings:
+    """The settings that `NAME=VALUE` texts give, later ones winning; the others have their defaults.
+
+    Raises:
+        InvalidValue: no such setting, or not a value of it; says what would be accepted.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = (part.strip() for part in assignment.partition("="))
+        known = SETTINGS.get(name)
+        if not equals or known is None:
+            close = get_close_matches(name, SETTINGS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
+            raise InvalidValue(f"{assignment[:100]!r}: write NAME=VALUE with the name of a setting; {hint}")
+        try:
+            values[known.name] = known.metadata["read"](text)
+        except InvalidValue as error:
+            raise InvalidValue(f"{name}={text[:60]}: {error.detail}") from None
+    return TenantSettings(**values)

@@ -1,0 +1,47 @@
+"""Who has left a group, and which quirks each token's client needs."""
+
+from alembic import op
+
+from rollbook.storage.sql.dialects import BY_NAME
+
+revision = "0004"
+down_revision = "0003"
+
+TABLES = (
+    # Resources that were members once: what they showed then went without a new version of theirs (A-31).
+    """
+    CREATE TABLE departed (
+        tenant {integer} NOT NULL,
+        member {integer} NOT NULL,
+        PRIMARY KEY (tenant, member)
+    ){clustered}
+    """,
+    # `sender` is what the shape of the requests looks like, empty if nothing known.
+    """
+    CREATE TABLE quirk_use (
+        tenant {integer} NOT NULL,
+        token {text} NOT NULL,
+        quirk {text} NOT NULL,
+        sender {text} NOT NULL,
+        uses {integer} NOT NULL,
+        first {integer} NOT NULL,
+        last {integer} NOT NULL,
+        PRIMARY KEY (tenant, token, quirk, sender)
+    ){clustered}
+    """,
+)
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    words = BY_NAME[op.get_context().dialect.name]
+    for statement in TABLES:
+        op.execute(
+            statement.format(
+                text=words.text,
+                integer=words.integer,
+                blob=words.blob,
+                table=words.table,
+                clustered=words.clustered,
+            )
+        )
