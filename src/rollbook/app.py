@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rollbook.operations import tokens
 from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
+from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.protocol.catalog import Catalog, build_catalog
 from rollbook.protocol.errors import ScimError, StoreUnavailable
@@ -106,7 +107,8 @@ async def running(settings: Settings) -> AsyncIterator[Application]:
 async def build(settings: Settings, store: SqlStore) -> Application:
     """Wire a server over an open store."""
     tenant = Tenant(DEFAULT_TENANT, store.catalog, settings.tenant)
-    services = Services(store, store, now, new_id, PasswordHasher())
+    cursors = Cursors(await tokens.cursor_key(store))
+    services = Services(store, store, now, new_id, PasswordHasher(), cursors)
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
     verifier = tokens.Verifier(store, tenant, key, bootstrap)

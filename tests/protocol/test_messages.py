@@ -6,7 +6,7 @@ import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.errors import InternalError, InvalidFilter, NotFound, ScimError, Sensitive, Uniqueness
-from rollbook.protocol.messages import error_body, list_response, list_response_bytes
+from rollbook.protocol.messages import error_body, list_bytes, list_response
 from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonObject
 
@@ -37,19 +37,32 @@ def test_error_body(error: ScimError, body: JsonObject) -> None:
 @pytest.mark.parametrize("items", [[], [{"id": "1"}], [{"id": "1"}, {"id": "ü"}]])
 def test_list_response(items: list[JsonObject]) -> None:
     """P-3.4.2-02 to -08, A-40: integers, and Resources always; joined bytes say the same as the object."""
-    body = list_response(25, 11, len(items), items)
+    body = list_response(items)
     assert body == {
         "schemas": [urns.LIST_RESPONSE],
-        "totalResults": 25,
-        "startIndex": 11,
+        "totalResults": len(items),
+        "startIndex": 1,
         "itemsPerPage": len(items),
         "Resources": items,
     }
-    joined = list_response_bytes(25, 11, [json.dumps(item, ensure_ascii=False).encode() for item in items])
+    parts = [json.dumps(item, ensure_ascii=False).encode() for item in items]
+    joined = list_bytes(parts, total=len(items), start_index=1)
     assert json.loads(joined) == body
     assert list(json.loads(joined)) == list(body)
 
 
+def test_page_by_cursor() -> None:
+    """RFC 9865 table 2: cursors stand where there are neighbours; what is not known is left out."""
+    page = json.loads(list_bytes([b"{}"], total=None, previous="a-1", next="b_2"))
+    assert page == {
+        "schemas": [urns.LIST_RESPONSE],
+        "itemsPerPage": 1,
+        "previousCursor": "a-1",
+        "nextCursor": "b_2",
+        "Resources": [{}],
+    }
+
+
 def test_resources_are_not_read() -> None:
     """Architecture §1: bytes of resources go out as they lie."""
-    assert list_response_bytes(1, 1, [b'{"a" :  1.50}']).endswith(b'"Resources":[{"a" :  1.50}]}')
+    assert list_bytes([b'{"a" :  1.50}'], total=1, start_index=1).endswith(b'"Resources":[{"a" :  1.50}]}')

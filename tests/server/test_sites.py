@@ -2,10 +2,11 @@
 
 import pytest
 
+from rollbook.operations.context import Tenant
 from rollbook.protocol.catalog import core_catalog
 from rollbook.server.sites import Sites
 
-CATALOG = core_catalog()
+TENANT = Tenant(1, core_catalog())
 
 
 def scope(host: str | None) -> dict[str, object]:
@@ -33,18 +34,18 @@ def test_origin(host: str | None, base: str) -> None:
     """Loopback names are believed, any other Host is not (A-46, T-50)."""
     if host is not None:
         host = host.encode().decode("latin-1")
-    assert Sites("/scim/v2", "http://fallback:1").site(scope(host), CATALOG).base == base
+    assert Sites("/scim/v2", "http://fallback:1").site(scope(host), TENANT).base == base
 
 
 def test_public_url() -> None:
     """A configured public URL wins over every Host (P-1.3-03)."""
     sites = Sites("/scim/v2", "http://fallback:1", "https://scim.example.com/")
-    assert sites.site(scope("localhost"), CATALOG).base == "https://scim.example.com/scim/v2"
+    assert sites.site(scope("localhost"), TENANT).base == "https://scim.example.com/scim/v2"
 
 
 def test_hosts_are_bounded() -> None:
     """Callers who invent ports do not fill the memory."""
     sites = Sites("/scim/v2", "http://fallback:1")
     for port in range(2000):
-        sites.site(scope(f"localhost:{port}"), CATALOG)
+        sites.site(scope(f"localhost:{port}"), TENANT)
     assert len(sites._known) <= 257

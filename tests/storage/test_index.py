@@ -36,15 +36,24 @@ def _index(name: str) -> TypeIndex:
 
 
 def _rows(name: str, document: JsonObject) -> tuple[set[tuple[str, bytes, int]], set[tuple[str, bytes]]]:
-    """Rows with the names of attributes in place of numbers; those of long keys begin with a minus."""
+    """Rows of values, with the names of attributes in place of numbers; those of long keys begin with a minus."""
     index = _index(name)
     names = {number: indexed.path.text for number, indexed in index.by_number.items()}
     names |= {-number: f"-{text}" for number, text in names.items()} | {index.schemas: "schemas"}
     rows = index_rows(index, document)
     return (
-        {(names[number], key, element) for number, key, element in rows.values},
+        {(names[number], key, element) for number, key, element in rows.values if number in names},
         {(names[number], key) for number, key in rows.uniques},
     )
+
+
+def _lacking(name: str, document: JsonObject) -> set[str]:
+    """The attributes under which the document is listed for having no value."""
+    index = _index(name)
+    names = {indexed.none: indexed.path.text for indexed in index.attributes if indexed.none is not None}
+    rows = index_rows(index, document).values
+    assert all((key, element) == (b"", 0) for number, key, element in rows if number in names)
+    return {names[number] for number, _, _ in rows if number in names}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +102,34 @@ def test_user_has_a_row_per_value() -> None:
         (f"{ENTERPRISE}:manager.value", b"U-1" if _exact(f"{ENTERPRISE}:manager.value") else b"u-1", 0),
         ("schemas", schema_key(ENTERPRISE), 0),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "lacks"),
+    [
+        ("Group", {"displayName": "g"}, {"externalId"}),
+        ("Group", {"displayName": "g", "externalId": "e"}, set()),
+        (
+            "User",
+            {"userName": "a", "name": {"familyName": "f"}, "displayName": "", BADGE: {"colour": "red"}},
+            {
+                "externalId", "name.givenName", f"{ENTERPRISE}:employeeNumber", f"{ENTERPRISE}:department",
+                f"{ENTERPRISE}:manager.value", f"{BADGE}:division",
+            },
+        ),
+        (
+            "Device",
+            {"serial": "A", "label": 5},
+            {
+                "externalId", "label", "manual", "keeper", f"{SUPPORT}:contract", f"{SUPPORT}:contact.value",
+                f"{SUPPORT}:audit",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_value_is_listed(name: str, document: JsonObject, lacks: set[str]) -> None:
+    """A resource has a row for each indexed attribute that it may have one value of and has none."""
+    assert _lacking(name, document) == lacks
 
 
 def _exact(text: str) -> bool:

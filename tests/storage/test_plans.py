@@ -14,7 +14,7 @@ from rollbook.storage.sql import layout, memberships, migrate, reads, search, to
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.index import Layout, dictionary_names, type_index
 from rollbook.storage.sql.row_sets import Rank, Scope
-from rollbook.storage.sql.search import count_sql, page_sql
+from rollbook.storage.sql.search import count_sql, pks_sql
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
@@ -101,7 +101,7 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row) -> None:
     plan = _compiled(row.text, row.type)
     for rows in (plan.rows, plan.narrow):
         if rows is not None:
-            assert _scans(_plan(connection, page_sql(rows))) == []
+            assert _scans(_plan(connection, pks_sql(rows))) == []
             counted = _scans(_plan(connection, count_sql(rows)))
             assert [line for line in counted if "count(DISTINCT)" not in line] == []
 
@@ -133,7 +133,7 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row) -> None:
 )
 def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str) -> None:
     """Each kind of condition walks the index made for it."""
-    assert any(index in line for line in _plan(connection, page_sql(_compiled(text).rows)))
+    assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows)))
 
 
 @pytest.mark.parametrize(
@@ -182,5 +182,5 @@ def test_large_filters_fit_sqlite(connection: SqliteConnection, text: str) -> No
     known = _layout()
     scope = Scope(1, known, known.index("User"), lambda _: True)
     rows = compile_filter(resolve(tree, resource_type, leniency), scope).rows
-    for sql, limits in ((page_sql(rows), (1, 0)), (count_sql(rows), ())):
+    for sql, limits in ((pks_sql(rows), (1,)), (count_sql(rows), ())):
         connection.all(sql, (*rows.parameters, *limits))

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,16 @@ from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.errors import InvalidValue, TooMany
 from rollbook.protocol.filters import Operator
 from rollbook.protocol.match import values
-from rollbook.protocol.query import Page, Query
+from rollbook.protocol.query import Order, Page, Query, Walk, parse_order
+from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import OPERATORS
 from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
+from rollbook.storage.base import Found
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.store import SqlStore, open_store
 from rollbook.testing.filter_table import FilterTable, load
 from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, find, ids, user
@@ -45,10 +50,26 @@ class Stores:
         for store in (self.reference, self.sqlite):
             await load(store, table)
 
-    def find(self, query: Query) -> tuple[list[str], int, list[str], int]:
-        """What each finds, and the totals."""
-        found = [self._runner.run(store.search(TENANT, query)) for store in (self.reference, self.sqlite)]
-        return ids(found[0]), found[0].total, ids(found[1]), found[1].total
+    def find(self, query: Query) -> tuple[Found, Found]:
+        """What each finds: the reference, and SQLite."""
+        stores = (self.reference, self.sqlite)
+        first, second = (self._runner.run(store.search(TENANT, query)) for store in stores)
+        return first, second
+
+    def walk(self, query: Query, count: int) -> Iterator[Found]:
+        """Every page of a walk through SQLite, to the end and back to the beginning."""
+        walk = Walk(count)
+        while True:
+            found = self._runner.run(self.sqlite.search(TENANT, replace(query, page=walk)))
+            yield found
+            position = found.before if walk.backwards else found.after
+            if position is None and walk.backwards:
+                return
+            walk = replace(
+                walk, position=position or found.before, backwards=position is None or walk.backwards
+            )
+            if walk.position is None:
+                return
 
     def close(self) -> None:
         self._runner.run(self.sqlite.close())
@@ -154,8 +175,66 @@ def test_any_filter_finds_what_the_matcher_finds(stores: Stores, name: str, data
     resource_type = CATALOG.resource_type(name)
     assert resource_type is not None
     condition, page = data.draw(filters(name)), data.draw(_PAGES)
-    names, total, found, counted = stores.find(Query(resource_type, condition, page))
-    assert (found, counted) == (names, total)
+    reference, found = stores.find(Query(resource_type, condition, page))
+    assert (ids(found), found.total) == (ids(reference), reference.total)
+
+
+def _orders(resource_type: ResourceType) -> list[Order | None]:
+    """By creation, and by everything that gives an order, both ways."""
+    names = [path.text for path in _paths(resource_type)] + ["emails", "id", "meta.location", "meta.created"]
+    orders: list[Order | None] = [None]
+    for name in names:
+        for descending in (False, True):
+            with suppress(InvalidValue):
+                orders.append(parse_order(name, resource_type, Leniency(), descending=descending))
+    return orders
+
+
+@pytest.fixture(params=[SOME, -1], ids=["documents tell", "indexes tell"])
+def _how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether sets of this size are put in order by their documents, or found by walking an index."""
+    monkeypatch.setattr("rollbook.storage.sql.search.SOME", request.param)
+
+
+@pytest.mark.usefixtures("_how")
+@pytest.mark.parametrize("name", ["User", "Group", "Device"])
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_order_is_that_of_the_documents(stores: Stores, name: str, data: st.DataObject) -> None:
+    """P-3.4.2.3-02 to -07: pages in any order hold what putting all documents in order gives."""
+    resource_type = CATALOG.resource_type(name)
+    assert resource_type is not None
+    condition = data.draw(st.none() | filters(name))
+    order, page = data.draw(st.sampled_from(_orders(resource_type))), data.draw(_PAGES)
+    reference, found = stores.find(Query(resource_type, condition, page, order))
+    assert (ids(found), found.total) == (ids(reference), reference.total)
+
+
+@pytest.mark.usefixtures("_how")
+@pytest.mark.parametrize("name", ["User", "Group", "Device"])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), count=st.integers(1, 4))
+def test_a_walk_sees_everything_once_each_way(
+    stores: Stores, name: str, data: st.DataObject, count: int
+) -> None:
+    """P-9865-2-03, -04, -10: pages by position make up the whole list, to the end and back."""
+    resource_type = CATALOG.resource_type(name)
+    assert resource_type is not None
+    condition = data.draw(st.none() | filters(name))
+    query = Query(resource_type, condition, Page(1, 1000), data.draw(st.sampled_from(_orders(resource_type))))
+    whole = ids(stores.find(query)[0])
+    pages = [ids(page) for page in stores.walk(query, count)]
+    onwards = [whole[start : start + count] for start in range(0, len(whole), count)] or [[]]
+    assert pages == onwards + [whole[max(0, end - count) : end] for end in _ends(onwards, count)]
+
+
+def _ends(onwards: list[list[str]], count: int) -> list[int]:
+    """Where the pages of the way back end: each where the one after it begins."""
+    start, ends = count * (len(onwards) - 1), []
+    while start > 0:
+        ends.append(start)
+        start = max(0, start - count)
+    return ends
 
 
 @pytest.fixture

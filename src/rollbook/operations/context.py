@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
@@ -42,11 +43,17 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the tenant and name of the token, and the id of the user it acts for, if any."""
+    """Who asks: the tenant, name and public id of the token, and the id of the user it acts for, if any."""
 
     tenant: Tenant
     name: str
     user: str | None = None
+    token_id: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever another may ask, or the same with other rights (P-9865-2-18, -19)."""
+        return f"{self.token_id} {self.name} {self.user or ''}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Services:
     now: Callable[[], int]
     new_id: Callable[[], str]
     passwords: PasswordHasher
+    cursors: Cursors
     limits: Limits = Limits()
 
 

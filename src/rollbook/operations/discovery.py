@@ -1,22 +1,35 @@
 """ServiceProviderConfig, ResourceTypes and Schemas: what is announced, and it is true (RFC 7644 §4, P-4-10)."""
 
 from rollbook.operations.context import Limits
+from rollbook.operations.tenant_settings import Feature, TenantSettings
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.definitions import render_resource_type, render_schema
 from rollbook.protocol.values import JsonObject
 
 
-def service_provider_config(limits: Limits, base: str) -> JsonObject:
-    """The configuration object; `base` is the absolute URI of this service (RFC 7643 §5)."""
+def service_provider_config(settings: TenantSettings, limits: Limits, base: str) -> JsonObject:
+    """The configuration object; `base` is the absolute URI of this service (RFC 7643 §5; RFC 9865 §4)."""
+
+    def offered(feature: Feature) -> JsonObject:
+        return {"supported": settings.offers(feature)}
+
     return {
         "schemas": [urns.SERVICE_PROVIDER_CONFIG],
-        "patch": {"supported": True},
+        "patch": offered(Feature.PATCH),
         "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
-        "filter": {"supported": True, "maxResults": limits.page},
-        "changePassword": {"supported": True},
-        "sort": {"supported": False},
-        "etag": {"supported": True},
+        "filter": {**offered(Feature.FILTER), "maxResults": limits.page},
+        "changePassword": offered(Feature.CHANGE_PASSWORD),
+        "sort": offered(Feature.SORT),
+        "etag": offered(Feature.ETAG),
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": str(settings.default_paging),
+            "defaultPageSize": limits.default_page,
+            "maxPageSize": limits.page,
+            "cursorTimeout": settings.cursor_seconds,
+        },
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from rollbook.operations import access
 from rollbook.operations.context import Context
+from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
-from rollbook.protocol.errors import NotFound
+from rollbook.protocol.errors import Forbidden, NotFound
 from rollbook.protocol.resource import Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
@@ -64,8 +66,10 @@ async def replace(
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
     resource = _read_body(context, resource_type, body, at_create=False)
+    if resource_type.secret in resource.document:
+        _check_password_change(context)
     resource = await _with_hashes(context, resource, resource_type)
-    decide = validate.replace(resource, resource_type, context.leniency)
+    decide = access.limited(context.caller, validate.replace(resource, resource_type, context.leniency))
     scope = Scope(all=resource_type.memberships is not None)
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), if_match=if_match
@@ -82,12 +86,14 @@ async def patch(
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
     message = patching.parse_patch(body, resource_type, context.leniency, id=id)
+    if patching.has_secrets(message):
+        _check_password_change(context)
     message = await _with_patch_hashes(context, message)
     updated = await context.services.store.update(
         context.tenant,
         resource_type,
         id,
-        lambda present: patching.apply(message, present),
+        access.limited(context.caller, lambda present: patching.apply(message, present)),
         patching.scope(message),
         context.author(),
         if_match=if_match,
@@ -113,6 +119,12 @@ def _read_body(
 ) -> Resource:
     foreign = context.caller.tenant.foreign
     return validate.read_body(body, resource_type, context.leniency, at_create=at_create, foreign=foreign)
+
+
+def _check_password_change(context: Context) -> None:
+    """Refuse a password after creation where that is switched off (P-3.5-03, A-68)."""
+    if not context.caller.tenant.settings.offers(Feature.CHANGE_PASSWORD):
+        raise Forbidden("passwords cannot be changed here once a resource is created; leave password out")
 
 
 async def _with_hashes(context: Context, resource: Resource, resource_type: ResourceType) -> Resource:

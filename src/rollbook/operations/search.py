@@ -1,42 +1,105 @@
-"""Query a resource type (RFC 7644 §3.4.2)."""
+"""Queries of one resource type or several, paged by index or by cursor (RFC 7644 §3.4.2, §3.4.3; RFC 9865 §2)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rollbook.operations import across
 from rollbook.operations.context import Context
-from rollbook.operations.served import by_ids
-from rollbook.protocol.filter_parser import parse_filter
-from rollbook.protocol.query import Page, Query
-from rollbook.protocol.resolve import resolve
-from rollbook.protocol.resolved import ResolvedFilter
+from rollbook.operations.cursors import Cursor
+from rollbook.operations.query_parts import Part, check_sensitive, parts_of, read_filter
+from rollbook.operations.tenant_settings import Paging
+from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.filters import Filter, render
+from rollbook.protocol.query import Walk, clamped_count, clamped_page
 from rollbook.protocol.schema import ResourceType
-from rollbook.storage.base import Found
+from rollbook.protocol.search_request import SearchRequest
+from rollbook.storage.base import Record
 
 
-def read_filter(
-    context: Context, resource_type: ResourceType, text: str | None, base: str
-) -> ResolvedFilter | None:
-    """The filter a client sent, resolved; None when there is none. `base` is the URI the service is served at.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An answered query: the resources of a page, each with the part of the query that found it.
 
-    Raises:
-        InvalidFilter: also for empty text (P-3.4.2.2-04).
+    `start_index` is None for a page by cursor, `total` where it was not to be counted.
     """
-    if text is None:
-        return None
-    resolved = resolve(parse_filter(text, context.leniency), resource_type, context.leniency)
-    return by_ids(resolved, resource_type, base)
+
+    found: Sequence[tuple[Part, Record]]
+    total: int | None
+    start_index: int | None = None
+    next: str | None = None
+    previous: str | None = None
 
 
 async def search(
-    context: Context,
-    resource_type: ResourceType,
-    condition: ResolvedFilter | None,
-    page: Page,
-    *,
-    members: bool = True,
-    groups: bool = True,
-) -> Found:
-    """One page of the resources that match (RFC 7644 §3.4.2.4).
+    context: Context, types: Sequence[ResourceType], request: SearchRequest, base: str, *, in_url: bool
+) -> Listing:
+    """Answer a query of those types; `base` is the URI the service is served at.
 
     Raises:
-        TooMany: the filter would cost more than the server is willing to compute.
+        InvalidFilter, InvalidValue: a parameter is refused; Sensitive: a filter that may not stand `in_url`.
+        InvalidCursor, ExpiredCursor, InvalidCount: a cursor is refused.
+        TooMany: the query would cost more than the server is willing to compute.
     """
-    query = Query(resource_type, condition, page)
-    return await context.services.store.search(context.tenant, query, members=members, groups=groups)
+    if request.cursor is not None and request.start_index is not None:
+        raise InvalidValue(
+            "startIndex and cursor are two ways of paging; send one of them (RFC 9865 section 2.4)"
+        )
+    tree = read_filter(context, request.filter)
+    parts = parts_of(context, types, request, tree, base)
+    if in_url:
+        check_sensitive(context, parts)
+    if request.cursor is not None or (
+        request.start_index is None and context.caller.tenant.settings.default_paging is Paging.CURSOR
+    ):
+        return await _by_cursor(context, parts, request, _bound(context, parts, tree))
+    return await _by_index(context, parts, request)
+
+
+async def _by_index(context: Context, parts: Sequence[Part], request: SearchRequest) -> Listing:
+    limits = context.services.limits
+    page = clamped_page(request.start_index, request.count, default=limits.default_page, most=limits.page)
+    window = await across.find(context, parts, page)
+    return Listing(window.found, window.total, page.start_index)
+
+
+async def _by_cursor(
+    context: Context, parts: Sequence[Part], request: SearchRequest, bound: Sequence[str]
+) -> Listing:
+    services, settings = context.services, context.caller.tenant.settings
+    limits, now = services.limits, services.now()
+    count = clamped_count(request.count, default=limits.default_page, most=limits.page)
+    at = Cursor(b"", count)
+    if request.cursor:
+        at = services.cursors.open(request.cursor, bound, None if request.count is None else count, now)
+    counts = settings.cursor_totals and at.total is None
+    window = await across.find(context, parts, Walk(at.count, at.position or None, at.backwards, counts))
+    total = window.total if counts else at.total
+    expires = now + settings.cursor_seconds * 1000
+
+    def seal(position: bytes | None, *, backwards: bool) -> str | None:
+        if position is None:
+            return None
+        cursor = replace(at, position=position, total=total, backwards=backwards)
+        return services.cursors.seal(cursor, bound, expires)
+
+    return Listing(
+        window.found,
+        total if settings.cursor_totals else None,
+        next=seal(window.after, backwards=False),
+        previous=seal(window.before, backwards=True),
+    )
+
+
+def _bound(context: Context, parts: Sequence[Part], tree: Filter | None) -> list[str]:
+    """What the cursors of a query are good for: this tenant, this caller, this query (T-17, P-9865-2-06)."""
+    order = next((part.order for part in parts if part.order), None)
+    projection = parts[0].projection
+    return [
+        str(context.tenant),
+        context.caller.identity,
+        *(part.resource_type.name for part in parts),
+        "" if tree is None else render(tree),
+        "" if order is None else f"{order.path.text} {order.descending}",
+        "" if projection.only is None else f"only {','.join(sorted(projection.only))}",
+        ",".join(sorted(projection.without)),
+    ]

@@ -8,11 +8,17 @@ from collections.abc import Callable
 
 from rollbook.protocol.errors import InvalidFilter
 from rollbook.protocol.filters import Operator
-from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.resolved import (
+    NOTHING,
+    AllOf,
+    AnyOf,
+    Element,
+    HasValue,
+    NotAny,
+    ResolvedFilter,
+    Test,
+)
 from rollbook.protocol.schema import AttributePath, ResourceType
-
-NOWHERE = AnyOf(())
-"""Matches nothing."""
 
 
 def by_ids(node: ResolvedFilter, resource_type: ResourceType, base: str) -> ResolvedFilter:
@@ -75,4 +81,4 @@ def _by_id(test: Test, known: AttributePath, homes: frozenset[str] | None) -> Re
         )
     home, _, identifier = test.key.decode().rpartition("/")
     is_ours = bool(identifier) and (homes is None or home in homes)
-    return Test(known, Operator.EQ, identifier.encode()) if is_ours else NOWHERE
+    return Test(known, Operator.EQ, identifier.encode()) if is_ours else NOTHING

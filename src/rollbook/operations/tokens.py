@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from rollbook.operations.context import Caller, Tenant
+from rollbook.operations.cursors import KEY_BYTES
 from rollbook.protocol.errors import Unauthorized
 from rollbook.storage.base import TokenRecord, TokenStore
 
@@ -44,6 +45,11 @@ def token_id(text: str) -> str | None:
 async def pepper(store: TokenStore) -> bytes:
     """The key of token digests, made once for each store."""
     return bytes.fromhex(await store.keep_setting("token-pepper", secrets.token_hex(32)))
+
+
+async def cursor_key(store: TokenStore) -> bytes:
+    """The key of cursors, made once for each store."""
+    return bytes.fromhex(await store.keep_setting("cursor-key", secrets.token_hex(KEY_BYTES)))
 
 
 def digest(key: bytes, token: str) -> bytes:
@@ -105,7 +111,7 @@ class Verifier:
             raise Unauthorized("the bearer token is not known here; make one with: rollbook token create")
         if record.revoked is not None or (record.expires is not None and record.expires <= now):
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
-        return Caller(self.tenant, f"token {record.name}", record.user)
+        return Caller(self.tenant, f"token {record.name}", record.user, record.id)
 
 
 def _checksum(body: str) -> str:

@@ -1,6 +1,5 @@
 """The bodies of protocol messages: ListResponse and Error (RFC 7644 §3.4.2, §3.12)."""
 
-import json
 from collections.abc import Sequence
 
 from rollbook.protocol import urns
@@ -19,23 +18,41 @@ def error_body(error: ScimError) -> JsonObject:
     return body
 
 
-def list_response(
-    total: int, start_index: int, items_per_page: int, resources: Sequence[JsonObject]
-) -> JsonObject:
-    """The ListResponse message; Resources is there even when empty (A-40)."""
+def list_response(resources: Sequence[JsonObject]) -> JsonObject:
+    """The ListResponse message of a list that is whole; Resources is there even when empty (A-40)."""
     return {
         "schemas": [urns.LIST_RESPONSE],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": items_per_page,
+        "totalResults": len(resources),
+        "startIndex": 1,
+        "itemsPerPage": len(resources),
         "Resources": list(resources),
     }
 
 
-_HEAD = json.dumps(list_response(0, 0, 0, ()), separators=(",", ":")).partition('"totalResults"')[0]
+_HEAD = f'{{"schemas":["{urns.LIST_RESPONSE}"]'
 
 
-def list_response_bytes(total: int, start_index: int, items: Sequence[bytes]) -> bytes:
-    """The ListResponse message around resources that are JSON already; they are joined, not read."""
-    head = f'{_HEAD}"totalResults":{total:d},"startIndex":{start_index:d},"itemsPerPage":{len(items)},"Resources":['
-    return b"".join((head.encode(), b",".join(items), b"]}"))
+def list_bytes(
+    items: Sequence[bytes],
+    *,
+    total: int | None,
+    start_index: int | None = None,
+    previous: str | None = None,
+    next: str | None = None,
+) -> bytes:
+    """The ListResponse message of one page, around resources that are JSON already; they are joined, not read.
+
+    What is None is left out: a page by cursor has no index, the last one nothing next (RFC 9865 table 2).
+    Cursors have no character that JSON would escape (P-9865-2-02).
+    """
+    head = _HEAD
+    if total is not None:
+        head += f',"totalResults":{total:d}'
+    if start_index is not None:
+        head += f',"startIndex":{start_index:d}'
+    head += f',"itemsPerPage":{len(items)}'
+    if previous is not None:
+        head += f',"previousCursor":"{previous}"'
+    if next is not None:
+        head += f',"nextCursor":"{next}"'
+    return b"".join((head.encode(), b',"Resources":[', b",".join(items), b"]}"))

@@ -2,10 +2,18 @@
 
 from rollbook.protocol import errors
 from rollbook.protocol.patch_add import merge_into_all, merge_parts, set_value
-from rollbook.protocol.patch_parts import Apply, created, merged_into, no_target, parts_of, selected
+from rollbook.protocol.patch_parts import Apply, created, merge, merged_into, no_target, parts_of, selected
 from rollbook.protocol.patch_steps import Form, Step
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.values import JsonValue
+
+
+def replace_parts(held: JsonValue, step: Step, leniency: Leniency) -> JsonValue:
+    """Parts given are set and others stay (P-3.5.2.3-05), or go where leniency reads it so (A-32)."""
+    if leniency.accepts(Quirk.WHOLE_REPLACE):
+        named = {sub.name: None for sub in step.target.path.attribute.sub_attributes}
+        return merge(step.target.whole, held, {**named, **parts_of(step)})
+    return merge_parts(held, step, leniency)
 
 
 def replace_selected(held: JsonValue, step: Step, leniency: Leniency) -> JsonValue:
@@ -44,7 +52,7 @@ def replace_part_of_selected(held: JsonValue, step: Step, leniency: Leniency) ->
 
 FORMS: dict[Form, Apply] = {
     Form.SINGLE: set_value,
-    Form.PARTS: merge_parts,
+    Form.PARTS: replace_parts,
     Form.PART: merge_parts,
     Form.VALUES: set_value,
     Form.PART_OF_ALL: merge_into_all,

@@ -12,7 +12,17 @@ from rollbook.protocol.attributes import Attribute, Returned, Type
 from rollbook.protocol.errors import InvalidFilter, InvalidValue
 from rollbook.protocol.filters import And, Compare, Filter, Name, Not, Operator, Or, Present, Select
 from rollbook.protocol.quirks import Leniency, Quirk
-from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.resolved import (
+    EVERYTHING,
+    NOTHING,
+    AllOf,
+    AnyOf,
+    Element,
+    HasValue,
+    NotAny,
+    ResolvedFilter,
+    Test,
+)
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonValue
 
@@ -32,17 +42,31 @@ OPERATORS: dict[Type, frozenset[Operator]] = {
 }
 """The operators of each type; `pr`, and comparison with null, go with all."""
 
-_Find = Callable[[Name], AttributePath]
+_Find = Callable[[Name], AttributePath | None]
+"""What a name means; None for an attribute that counts as having no value."""
 
 
-def resolve(node: Filter, resource_type: ResourceType, leniency: Leniency) -> ResolvedFilter:
+def resolve(
+    node: Filter, resource_type: ResourceType, leniency: Leniency, *, of_several: bool = False
+) -> ResolvedFilter:
     """The filter with the attributes of that resource type (P-3.4.2.2-13 to -31).
+
+    With `of_several` types in one query, an attribute that this one lacks has no value (P-3.4.2.1-05).
 
     Raises:
         InvalidFilter: an attribute the type does not have, an operator the attribute does not have, or a
             value that is not of its type; says what would be accepted.
     """
-    return _resolve(node, lambda name: _find(name, resource_type, leniency), leniency)
+
+    def find(name: Name) -> AttributePath | None:
+        path = _known(name, resource_type, leniency)
+        if path is not None:
+            return _disclosed(name, path)
+        if of_several or leniency.accepts(Quirk.UNKNOWN_IN_FILTER):
+            return None
+        raise _unknown(name, resource_type)
+
+    return _resolve(node, find, leniency)
 
 
 def resolve_selection(inner: Filter, path: AttributePath, leniency: Leniency) -> ResolvedFilter:
@@ -60,9 +84,11 @@ def resolve_selection(inner: Filter, path: AttributePath, leniency: Leniency) ->
 def _resolve(node: Filter, find: _Find, leniency: Leniency) -> ResolvedFilter:
     match node:
         case Compare():
-            return _compare(node, find(node.name), leniency)
+            path = find(node.name)
+            return _compare_nothing(node) if path is None else _compare(node, path, leniency)
         case Present(name):
-            return HasValue(find(name))
+            path = find(name)
+            return NOTHING if path is None else HasValue(path)
         case And(terms):
             return AllOf(tuple(_resolve(term, find, leniency) for term in terms))
         case Or(terms):
@@ -71,11 +97,19 @@ def _resolve(node: Filter, find: _Find, leniency: Leniency) -> ResolvedFilter:
             return NotAny(_resolve(term, find, leniency))
         case Select(name, inner):
             path = find(name)
+            if path is None:
+                return NOTHING
             if path.sub or not path.attribute.is_complex:
                 raise _refuse(name, f"{path.text} has no parts to select by", f"write {_plain(path)} eq …")
             return Element(path, resolve_selection(inner, path, leniency))
         case _:
             assert_never(node)
+
+
+def _compare_nothing(node: Compare) -> ResolvedFilter:
+    """The comparison with an attribute that no resource has a value of (A-13, A-14)."""
+    is_equal, is_null = node.operator is Operator.EQ, node.value is None
+    return EVERYTHING if (is_equal and is_null) or (node.operator is Operator.NE and not is_null) else NOTHING
 
 
 def _compare(node: Compare, path: AttributePath, leniency: Leniency) -> ResolvedFilter:
@@ -152,18 +186,20 @@ def _checked(node: Compare, make: Callable[[], bytes]) -> bytes:
         raise InvalidFilter(f"filter{_place(node.name)}: {error.detail}") from None
 
 
-def _find(name: Name, resource_type: ResourceType, leniency: Leniency) -> AttributePath:
+def _known(name: Name, resource_type: ResourceType, leniency: Leniency) -> AttributePath | None:
     path = resource_type.find(name.text)
-    if path is None:
-        path = resource_type.find_in_extensions(name.text)
-        if path is None:
-            raise _refuse(
-                name, f"{resource_type.name} has no attribute {name.text[:80]}", _hint(name, resource_type)
-            )
-        quirk = Quirk.UNQUALIFIED_EXTENSION
-        if not leniency.accepts(quirk):
-            raise _refuse(name, f"{name.text} belongs to an extension", f"write {path.text}", quirk=quirk)
-    return _disclosed(name, path)
+    if path is not None:
+        return path
+    path = resource_type.find_in_extensions(name.text)
+    quirk = Quirk.UNQUALIFIED_EXTENSION
+    if path is not None and not leniency.accepts(quirk):
+        raise _refuse(name, f"{name.text} belongs to an extension", f"write {path.text}", quirk=quirk)
+    return path
+
+
+def _unknown(name: Name, resource_type: ResourceType) -> InvalidFilter:
+    fact = f"{resource_type.name} has no attribute {name.text[:80]}"
+    return _refuse(name, fact, _hint(name, resource_type), quirk=Quirk.UNKNOWN_IN_FILTER)
 
 
 def _find_part(name: Name, path: AttributePath) -> AttributePath:

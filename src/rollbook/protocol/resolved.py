@@ -4,8 +4,9 @@
 document, the stores compile it to SQL; neither can be handed an unresolved filter.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from rollbook.protocol.filters import Operator
 from rollbook.protocol.schema import AttributePath
@@ -66,3 +67,26 @@ class AnyOf:
 
 
 ResolvedFilter: TypeAlias = HasValue | Test | Element | NotAny | AllOf | AnyOf
+
+NOTHING = AnyOf(())
+"""Matches nothing."""
+
+EVERYTHING = NotAny(NOTHING)
+"""Matches every resource."""
+
+
+def paths(node: ResolvedFilter) -> Iterator[AttributePath]:
+    """Every attribute and part that the filter looks at."""
+    match node:
+        case Test(path) | HasValue(path):
+            yield path
+        case Element(path, inner):
+            yield path
+            yield from paths(inner)
+        case NotAny(term):
+            yield from paths(term)
+        case AllOf(terms) | AnyOf(terms):
+            for term in terms:
+                yield from paths(term)
+        case _:
+            assert_never(node)

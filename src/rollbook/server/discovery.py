@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from rollbook.operations import discovery
-from rollbook.operations.context import Limits
-from rollbook.protocol.catalog import Catalog
+from rollbook.operations.context import Limits, Tenant
 from rollbook.protocol.errors import Forbidden, NotFound
 from rollbook.protocol.messages import list_response
 from rollbook.protocol.values import JsonObject
 from rollbook.protocol.versions import if_none_match
-from rollbook.server.endpoints import Exchange
+from rollbook.server.exchange import Exchange
 from rollbook.server.responses import Answer, dump
 
 _CACHE = (b"cache-control", b"max-age=60")
@@ -19,9 +18,9 @@ _CACHE = (b"cache-control", b"max-age=60")
 
 @dataclass
 class Discovery:
-    """Handlers of the discovery endpoints of one catalog."""
+    """Handlers of the discovery endpoints of one tenant."""
 
-    catalog: Catalog
+    tenant: Tenant
     limits: Limits
     _rendered: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
@@ -38,26 +37,32 @@ class Discovery:
 
     async def config(self, exchange: Exchange) -> Answer:
         """GET /ServiceProviderConfig: one object, not a list (P-4-01)."""
-        return self._answer(exchange, "", lambda base: discovery.service_provider_config(self.limits, base))
+        return self._answer(
+            exchange,
+            "",
+            lambda base: discovery.service_provider_config(self.tenant.settings, self.limits, base),
+        )
 
     async def resource_types(self, exchange: Exchange) -> Answer:
         """GET /ResourceTypes."""
         return self._answer(
-            exchange, "types", lambda base: _all(discovery.resource_types(self.catalog, base))
+            exchange, "types", lambda base: _all(discovery.resource_types(self.tenant.catalog, base))
         )
 
     async def schemas(self, exchange: Exchange) -> Answer:
         """GET /Schemas."""
-        return self._answer(exchange, "schemas", lambda base: _all(discovery.schemas(self.catalog, base)))
+        return self._answer(
+            exchange, "schemas", lambda base: _all(discovery.schemas(self.tenant.catalog, base))
+        )
 
     async def resource_type(self, exchange: Exchange) -> Answer:
         """GET /ResourceTypes/{id}."""
-        listed = discovery.resource_types(self.catalog, exchange.site.base)
+        listed = discovery.resource_types(self.tenant.catalog, exchange.site.base)
         return self._one(exchange, "resource type", listed)
 
     async def schema(self, exchange: Exchange) -> Answer:
         """GET /Schemas/{urn}."""
-        return self._one(exchange, "schema", discovery.schemas(self.catalog, exchange.site.base))
+        return self._one(exchange, "schema", discovery.schemas(self.tenant.catalog, exchange.site.base))
 
     def _one(self, exchange: Exchange, kind: str, listed: list[JsonObject]) -> Answer:
         wanted = exchange.request.id
@@ -84,4 +89,4 @@ class Discovery:
 
 
 def _all(items: list[JsonObject]) -> JsonObject:
-    return list_response(len(items), 1, len(items), items)
+    return list_response(items)

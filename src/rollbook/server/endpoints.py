@@ -1,91 +1,19 @@
-"""What each SCIM endpoint does with each method: HTTP → operation → answer."""
+"""What the endpoints of a resource type do with each method but queries: HTTP → operation → answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from rollbook.operations import access, resources, search
-from rollbook.operations.context import Context, Services, Tenant
-from rollbook.operations.tokens import Verifier
-from rollbook.protocol.errors import MethodNotAllowed, NotFound, UnsupportedFeature
+from rollbook.operations import query_parts, resources
+from rollbook.operations.tenant_settings import Feature, PatchAnswer, TenantSettings
+from rollbook.protocol.errors import NotFound, PreconditionRequired, UnsupportedFeature
 from rollbook.protocol.match import matches
-from rollbook.protocol.messages import list_response_bytes
 from rollbook.protocol.projection import DEFAULT, Projection, parse_projection, wants
-from rollbook.protocol.query import parse_page
-from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.search_request import names_in
 from rollbook.protocol.versions import if_match, if_none_match
-from rollbook.server.auth import authenticate
-from rollbook.server.requests import Receive, Request, Scope, Send, answer_type, parameters, read_json
-from rollbook.server.responses import (
-    Answer,
-    Site,
-    projected_bytes,
-    resource_document,
-    resource_headers,
-    send_answer,
-)
-from rollbook.server.sites import Sites
+from rollbook.server.exchange import Exchange
+from rollbook.server.requests import read_json
+from rollbook.server.responses import Answer, projected_bytes, resource_document, resource_headers
 from rollbook.storage.base import Record
-
-Handler = Callable[["Exchange"], Awaitable[Answer]]
-
-
-@dataclass(frozen=True)
-class Shell:
-    """What every endpoint of a tenant shares."""
-
-    services: Services
-    tenant: Tenant
-    verifier: Verifier
-    sites: Sites
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One authenticated request on its way through a handler."""
-
-    request: Request
-    context: Context
-    site: Site
-    parameters: Mapping[str, str]
-
-
-class Endpoint:
-    """An ASGI app for one path: picks the handler by method, authenticates, answers."""
-
-    def __init__(self, shell: Shell, handlers: Mapping[str, Handler], *, is_open: bool = False) -> None:
-        self.shell = shell
-        self.is_open = is_open
-        self.handlers = dict(handlers)
-        if "GET" in self.handlers:
-            self.handlers["HEAD"] = self.handlers["GET"]
-        self.allow = (*self.handlers, "OPTIONS")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        shell = self.shell
-        method = scope["method"]
-        site = shell.sites.site(scope, shell.tenant.catalog)
-        request = Request(scope, receive, site.base, scope["path_params"].get("id", ""))
-        if method == "OPTIONS":
-            await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
-            return
-        caller = None
-        if not self.is_open:
-            caller = await authenticate(request, shell.verifier, shell.services.now())
-            access.check(caller, method, request.id)
-        handler = self.handlers.get(method)
-        if handler is None:
-            raise MethodNotAllowed(
-                f"{method} is not offered here, only {', '.join(self.allow)}", allow=self.allow
-            )
-        media_type = answer_type(request)
-        context = Context(
-            shell.services, caller or shell.verifier.nobody, Leniency(shell.tenant.settings.accepted)
-        )
-        exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
-        answer = await handler(exchange)
-        await send_answer(send, answer, media_type, head=method == "HEAD")
 
 
 @dataclass(frozen=True)
@@ -108,30 +36,12 @@ class Resources:
         record = await self._read(exchange, projection, everything=filter_text is not None)
         if filter_text is not None:
             self._check_filter(exchange, record, filter_text)
-        known = exchange.request.header(b"if-none-match")
+        known = exchange.request.header(b"if-none-match") if exchange.site.etags else None
         # Derived values move without the version, so an answer that shows them is never a 304 (A-31).
         shows_derived = bool(record.groups) or bool(record.members)
         if known is not None and not shows_derived and if_none_match(known, record.version):
             return Answer(304, headers=resource_headers(record, exchange.site))
         return self._answer(exchange, 200, record, projection)
-
-    async def list(self, exchange: Exchange) -> Answer:
-        """GET a page (RFC 7644 §3.4.2)."""
-        given, limits = exchange.parameters, exchange.context.services.limits
-        projection = self._projection(exchange)
-        page = parse_page(
-            given.get("startIndex"), given.get("count"), default=limits.default_page, most=limits.page
-        )
-        condition = search.read_filter(
-            exchange.context, self.resource_type, given.get("filter"), exchange.site.base
-        )
-        found = await search.search(
-            exchange.context, self.resource_type, condition, page, **self._include(projection)
-        )
-        items = [
-            projected_bytes(record, self.resource_type, exchange.site, projection) for record in found.records
-        ]
-        return Answer(200, list_response_bytes(found.total, page.start_index, items))
 
     async def replace(self, exchange: Exchange) -> Answer:
         """PUT (RFC 7644 §3.5.1)."""
@@ -144,13 +54,15 @@ class Resources:
         return self._answer(exchange, 200, record, projection, written.paths)
 
     async def patch(self, exchange: Exchange) -> Answer:
-        """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 where that would mean all members (A-21)."""
+        """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 (A-21)."""
+        if not _settings(exchange).offers(Feature.PATCH):
+            raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
         body = await read_json(exchange.request, exchange.context.services.limits)
         projection = self._projection(exchange)
         written = await resources.patch(
             exchange.context, self.resource_type, exchange.request.id, body, self._if_match(exchange)
         )
-        if self.resource_type.memberships is not None and projection.is_default:
+        if self._answers_nothing(exchange):
             return Answer(204, headers=resource_headers(written.record, exchange.site))
         record = await self._whole(exchange, written.record, projection)
         return self._answer(exchange, 200, record, projection, written.paths)
@@ -162,13 +74,23 @@ class Resources:
         )
         return Answer(204)
 
+    def _answers_nothing(self, exchange: Exchange) -> bool:
+        """Whether PATCH is answered 204; never if the request says what to show (P-3.5.2-17, -18)."""
+        if {"attributes", "excludedAttributes"} & exchange.parameters.keys():
+            return False
+        match _settings(exchange).patch_answer:
+            case PatchAnswer.USUAL:
+                return self.resource_type.memberships is not None
+            case answer:
+                return answer is PatchAnswer.EMPTY
+
     def _projection(self, exchange: Exchange) -> Projection:
         given = exchange.parameters
         wanted, unwanted = given.get("attributes"), given.get("excludedAttributes")
         if wanted is None and unwanted is None:
             return DEFAULT
         return parse_projection(
-            _names(wanted), _names(unwanted), self.resource_type, exchange.context.leniency
+            names_in(wanted), names_in(unwanted), self.resource_type, exchange.context.leniency
         )
 
     def _include(self, projection: Projection) -> dict[str, bool]:
@@ -186,9 +108,10 @@ class Resources:
         return await self._read(exchange, projection) if self._include(projection)["members"] else record
 
     def _check_filter(self, exchange: Exchange, record: Record, text: str) -> None:
-        condition = search.read_filter(exchange.context, self.resource_type, text, exchange.site.base)
-        document = resource_document(record, self.resource_type, exchange.site)
-        if condition is not None and not matches(condition, document):
+        context, kind, site = exchange.context, self.resource_type, exchange.site
+        tree = query_parts.read_filter(context, text)
+        condition = query_parts.resolved_for(context, tree, kind, site.base)
+        if condition is not None and not matches(condition, resource_document(record, kind, site)):
             raise NotFound("the resource does not match the filter (A-42)")
 
     def _answer(
@@ -204,7 +127,14 @@ class Resources:
 
     @staticmethod
     def _if_match(exchange: Exchange) -> resources.Precondition:
-        return if_match(exchange.request.header(b"if-match"))
+        if not exchange.site.etags:
+            return None
+        header = exchange.request.header(b"if-match")
+        if header is None and _settings(exchange).require_if_match:
+            raise PreconditionRequired(
+                "changes need the header If-Match with the version last read, or * for any (P-3.14-10)"
+            )
+        return if_match(header)
 
 
 async def unsupported(exchange: Exchange) -> Answer:
@@ -212,5 +142,5 @@ async def unsupported(exchange: Exchange) -> Answer:
     raise UnsupportedFeature(f"{exchange.request.scope['path']} is not supported by this server")
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name for part in text.split(",") if (name := part.strip())]
+def _settings(exchange: Exchange) -> TenantSettings:
+    return exchange.context.caller.tenant.settings

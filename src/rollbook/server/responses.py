@@ -51,10 +51,11 @@ def dump(value: JsonValue) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a tenant is served: the absolute URI issued URIs start with, and its catalog."""
+    """Where a tenant is served: the absolute URI issued URIs start with, its catalog, and whether versions are shown."""
 
     base: str
     catalog: Catalog
+    etags: bool = True
 
     def location(self, type_name: str, id: str) -> str:
         """The permanent URI of a resource (P-1.3-03)."""
@@ -67,7 +68,8 @@ class Site:
 def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], ...]:
     """ETag, Location and Content-Location of an answer about one resource (A-46, P-3.14-02)."""
     uri = site.location(record.resource_type, record.id).encode("ascii")
-    return (b"etag", record.version.encode("ascii")), (b"location", uri), (b"content-location", uri)
+    where = (b"location", uri), (b"content-location", uri)
+    return ((b"etag", record.version.encode("ascii")), *where) if site.etags else where
 
 
 def resource_bytes(record: Record, resource_type: ResourceType, site: Site) -> bytes:
@@ -106,15 +108,15 @@ def projected_bytes(
 def _meta(record: Record, site: Site) -> bytes:
     created = render_date_time(record.created)
     is_new = record.modified == record.created
-    return orjson.dumps(
-        {
-            "resourceType": record.resource_type,
-            "created": created,
-            "lastModified": created if is_new else render_date_time(record.modified),
-            "location": site.location(record.resource_type, record.id),
-            "version": record.version,
-        }
-    )
+    meta = {
+        "resourceType": record.resource_type,
+        "created": created,
+        "lastModified": created if is_new else render_date_time(record.modified),
+        "location": site.location(record.resource_type, record.id),
+    }
+    if site.etags:
+        meta["version"] = record.version
+    return orjson.dumps(meta)
 
 
 def _members(members: tuple[Member, ...], site: Site) -> bytes:

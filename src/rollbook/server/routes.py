@@ -3,11 +3,15 @@
 from starlette.routing import BaseRoute, Route, Router
 
 from rollbook.operations.context import Services, Tenant
+from rollbook.operations.tenant_settings import Feature
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import NotFound
 from rollbook.server.discovery import Discovery
-from rollbook.server.endpoints import Endpoint, Resources, Shell, unsupported
+from rollbook.server.endpoints import Resources, unsupported
 from rollbook.server.errors import ErrorBoundary
+from rollbook.server.exchange import Access, Endpoint, Shell
+from rollbook.server.me import handlers
+from rollbook.server.queries import Queries
 from rollbook.server.requests import AsgiApp, Receive, Scope, Send
 from rollbook.server.sites import Sites
 
@@ -26,28 +30,35 @@ def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sit
 
 def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
     """Every route of one tenant under `path`; the two of each resource type first, being asked most."""
+    catalog, settings = shell.tenant.catalog, shell.tenant.settings
     routes: list[BaseRoute] = []
-    for resource_type in shell.tenant.catalog.resource_types:
-        handlers = Resources(resource_type)
+    for resource_type in catalog.resource_types:
+        resources, queries = Resources(resource_type), Queries((resource_type,))
         one = {
-            "GET": handlers.read,
-            "PUT": handlers.replace,
-            "PATCH": handlers.patch,
-            "DELETE": handlers.delete,
+            "GET": resources.read,
+            "PUT": resources.replace,
+            "PATCH": resources.patch,
+            "DELETE": resources.delete,
         }
-        every = {"GET": handlers.list, "POST": handlers.create}
+        every = {"GET": queries.list, "POST": resources.create}
         routes += [
-            Route(f"{path}{resource_type.endpoint}/.search", Endpoint(shell, {"POST": unsupported})),
+            Route(f"{path}{resource_type.endpoint}/.search", Endpoint(shell, {"POST": queries.search})),
             Route(f"{path}{resource_type.endpoint}/{{id}}", Endpoint(shell, one)),
             Route(f"{path}{resource_type.endpoint}", Endpoint(shell, every)),
         ]
-    discovery = Discovery(shell.tenant.catalog, shell.services.limits)
-    is_open = shell.tenant.settings.open_discovery
+    discovery = Discovery(shell.tenant, shell.services.limits)
+    access = Access.OPEN if settings.open_discovery else Access.TOKEN
     for name, handler in discovery.handlers.items():
-        routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, is_open=is_open)))
-    for name in ("/Me", "/Bulk", "/.search", ""):
-        routes.append(Route(f"{path}{name}", Endpoint(shell, dict.fromkeys(_METHODS, unsupported))))
-    return routes
+        routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, access)))
+    everything = Queries(catalog.resource_types)
+    me = handlers() if settings.offers(Feature.ME) else dict.fromkeys(_METHODS, unsupported)
+    return [
+        *routes,
+        Route(f"{path}/Me", Endpoint(shell, me, Access.TOKEN)),
+        Route(f"{path}/Bulk", Endpoint(shell, dict.fromkeys(_METHODS, unsupported))),
+        Route(f"{path}/.search", Endpoint(shell, {"POST": everything.search})),
+        Route(path, Endpoint(shell, {"GET": everything.list})),
+    ]
 
 
 class TrailingSlash:

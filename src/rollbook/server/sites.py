@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from rollbook.protocol.catalog import Catalog
+from rollbook.operations.context import Tenant
+from rollbook.operations.tenant_settings import Feature
 from rollbook.server.requests import Scope
 from rollbook.server.responses import Site
 
@@ -23,14 +24,15 @@ class Sites:
     hosts: frozenset[str] = LOOPBACK_NAMES
     _known: dict[bytes, Site] = field(default_factory=dict)
 
-    def site(self, scope: Scope, catalog: Catalog) -> Site:
+    def site(self, scope: Scope, tenant: Tenant) -> Site:
         """The site of one request."""
         host = next((value for name, value in scope["headers"] if name == b"host"), b"")
         found = self._known.get(host)
         if found is None:
             if len(self._known) > 256:  # ports of a Host header come from callers
                 self._known.clear()
-            found = self._known[host] = Site(self._origin(scope, host) + self.path, catalog)
+            base, etags = self._origin(scope, host) + self.path, tenant.settings.offers(Feature.ETAG)
+            found = self._known[host] = Site(base, tenant.catalog, etags)
         return found
 
     def _origin(self, scope: Scope, host: bytes) -> str:

@@ -59,10 +59,16 @@ class Updated:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of a search: the exact number of matches and the records of the page, in order."""
+    """One page of a search: the exact number of matches and the records of the page, in order.
 
-    total: int
+    `total` is None if the query did not want it. In a walk `before` and `after` are the positions from which
+    the neighbouring pages are reached, None where there is none.
+    """
+
+    total: int | None
     records: Sequence[Record]
+    before: bytes | None = None
+    after: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +107,10 @@ class Store(Protocol):
         """The resource, or None. `members` and `groups` say whether to read them along."""
 
     async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
-        """One page of matches, in order of creation.
+        """One page of matches in the query's order, by creation if it names none.
 
         Raises:
-            TooMany: no index serves the filter and the number of resources to look at is over the limit.
+            TooMany: no index serves filter or order, and the number of resources to look at is over the limit.
         """
 
     async def insert(

@@ -14,6 +14,7 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
 from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode, view
+from rollbook.storage.places import Place, is_descending, place_of, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,12 @@ class MemoryStore:
 
     async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
         """One page of matches, found by looking at every resource."""
-        found = list(self._matching(self._of(tenant), query))
-        start = query.page.start_index - 1
-        page = found[start : start + query.page.count]
         of = self._of(tenant)
-        return Found(len(found), [self._record(of, kept, members=members, groups=groups) for kept in page])
+        placed = dict(self._matching(of, query))
+        places = sorted(placed, reverse=is_descending(query))
+        part, total, before, after = window(places, query)
+        records = [self._record(of, placed[place], members=members, groups=groups) for place in places[part]]
+        return Found(total, records, before, after)
 
     async def insert(
         self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
@@ -173,13 +175,13 @@ class MemoryStore:
         kept = self._of(tenant).resources.get(id)
         return kept if kept is not None and kept.resource_type.name == resource_type.name else None
 
-    def _matching(self, of: _Tenant, query: Query) -> Iterator[_Kept]:
+    def _matching(self, of: _Tenant, query: Query) -> Iterator[tuple[Place, _Kept]]:
         for kept in of.resources.values():
             if kept.resource_type.name != query.resource_type.name:
                 continue
-            record = self._record(of, kept, members=True, groups=True)
-            if query.filter is None or matches(query.filter, view(record, kept.resource_type)):
-                yield kept
+            document = view(self._record(of, kept, members=True, groups=True), kept.resource_type)
+            if query.filter is None or matches(query.filter, document):
+                yield place_of(query.order, document, kept.number), kept
 
     def _record(self, of: _Tenant, kept: _Kept, *, members: bool, groups: bool) -> Record:
         resource_type = kept.resource_type

@@ -10,7 +10,16 @@ from typing import assert_never
 from rollbook.protocol import compare
 from rollbook.protocol.filters import Operator
 from rollbook.protocol.match import matches, matches_element
-from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
+from rollbook.protocol.resolved import (
+    AllOf,
+    AnyOf,
+    Element,
+    HasValue,
+    NotAny,
+    ResolvedFilter,
+    Test,
+    paths,
+)
 from rollbook.protocol.schema import AttributePath
 from rollbook.storage.sql.conditions import SYMBOLS, on_key, on_text
 from rollbook.storage.sql.connection import Parameter
@@ -75,7 +84,8 @@ def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
         case NotAny(NotAny(term)):
             return _rows(term, scope)
         case NotAny(term):
-            return not_any(scope, _rows(term, scope))
+            absent = _absent(term.path, scope) if isinstance(term, HasValue) else None
+            return absent or not_any(scope, _rows(term, scope))
         case AllOf(terms):
             return all_of(scope, [_rows(term, scope) for term in terms])
         case AnyOf(terms):
@@ -153,6 +163,15 @@ def _present(indexed: Indexed, scope: Scope) -> Rows:
     return listed(select, (scope.tenant, indexed.number, b""), Rank.MANY)
 
 
+def _absent(path: AttributePath, scope: Scope) -> Rows | None:
+    """Those without a value, if the index lists them; an empty text is none, and has an empty key too (A-16)."""
+    indexed = scope.index.get(path)
+    if indexed is None or indexed.none is None or not indexed.listed:
+        return None
+    select = "SELECT pk FROM value WHERE tenant = ? AND attribute IN (?, ?) AND key = X''"
+    return listed(select, (scope.tenant, indexed.none, indexed.number), Rank.MANY)
+
+
 def _element(path: AttributePath, inner: ResolvedFilter, scope: Scope) -> Rows:
     relation = relation_of(path, scope)
     if relation is not None:
@@ -177,26 +196,14 @@ def _within(node: ResolvedFilter, scope: Scope) -> Rows | None:
             if not served:
                 return None
             best = min(served, key=lambda rows: rows.rank)
-            return best if len(terms) == 1 else replace(best, exact=False, unserved=(_name(node),))
+            name = next((path.text for path in paths(node)), "")
+            return best if len(terms) == 1 else replace(best, exact=False, unserved=(name,))
         case AnyOf(terms):
             parts = [_within(term, scope) for term in terms]
             known = [rows for rows in parts if rows is not None]
             return any_of(scope, known) if len(known) == len(parts) else None
         case NotAny() | Element():
             return None
-        case _:
-            assert_never(node)
-
-
-def _name(node: ResolvedFilter) -> str:
-    """An attribute that a filter tests, to name it in advice."""
-    match node:
-        case Test(path) | HasValue(path) | Element(path, _):
-            return path.text
-        case NotAny(term):
-            return _name(term)
-        case AllOf(terms) | AnyOf(terms):
-            return _name(terms[0]) if terms else ""
         case _:
             assert_never(node)
 

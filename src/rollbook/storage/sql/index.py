@@ -42,12 +42,17 @@ KEPT = 480
 
 @dataclass(frozen=True)
 class Indexed:
-    """An attribute in the index: its number, and whether `unique_value` holds it, and `value` as well."""
+    """An attribute in the index: its number, and whether `unique_value` holds it, and `value` as well.
+
+    `none` is the number under which resources without a value are listed: so an order by the attribute is
+    two walks of an index, and those without it are found. None where all have one, or may have several.
+    """
 
     number: int
     path: AttributePath
     unique: bool
     listed: bool
+    none: int | None = None
 
     @cached_property
     def name(self) -> str:
@@ -124,14 +129,17 @@ def index_rows(index: TypeIndex, document: JsonObject, attributes: Container[str
     for indexed in index.attributes:
         if attributes is not None and indexed.name not in attributes:
             continue
-        number = indexed.number
+        number, has_none = indexed.number, indexed.none is not None
         for element, key in _keys(indexed, document):
+            has_none = False
             if indexed.unique:
                 uniques.add((number, key))
             if indexed.listed:
                 listed.add((number, key, element))
             if len(key) == CUT:
                 listed.add((-number, key, element))
+        if has_none and indexed.none is not None:
+            listed.add((indexed.none, b"", 0))
     for extension in index.resource_type.extensions:
         if document.get(extension.schema.id):
             listed.add((index.schemas, schema_key(extension.schema.id), 0))
@@ -201,8 +209,19 @@ def is_unique(path: AttributePath) -> bool:
 
 def dictionary_names(resource_type: ResourceType) -> list[str]:
     """What the attribute dictionary calls the indexed attributes of a type, and its `schemas`."""
-    paths = [path.text for path in indexed_paths(resource_type)]
-    return [f"{resource_type.name}:{text}" for text in (*paths, "schemas")]
+    paths = list(indexed_paths(resource_type))
+    none = [_none(path) for path in paths if _may_lack(path)]
+    return [f"{resource_type.name}:{text}" for text in (*(path.text for path in paths), *none, "schemas")]
+
+
+def _none(path: AttributePath) -> str:
+    return f"{path.text} (none)"
+
+
+def _may_lack(path: AttributePath) -> bool:
+    """Whether resources without the attribute are listed: it has one value at most, and need not have it."""
+    always = path.urn is None and path.sub is None and path.leaf.required
+    return not (always or path.attribute.multi_valued or path.leaf.multi_valued)
 
 
 def type_index(resource_type: ResourceType, numbers: Mapping[str, int]) -> TypeIndex:
@@ -212,7 +231,8 @@ def type_index(resource_type: ResourceType, numbers: Mapping[str, int]) -> TypeI
         unique = is_unique(path)
         many = path.attribute.multi_valued or path.leaf.multi_valued
         number = numbers[f"{resource_type.name}:{path.text}"]
-        attributes.append(Indexed(number, path, unique, listed=not unique or many))
+        none = numbers[f"{resource_type.name}:{_none(path)}"] if _may_lack(path) else None
+        attributes.append(Indexed(number, path, unique, not unique or many, none))
     return TypeIndex(resource_type, tuple(attributes), numbers[f"{resource_type.name}:schemas"])
 
 
@@ -222,7 +242,8 @@ def fingerprint(resource_type: ResourceType) -> str:
     for path in indexed_paths(resource_type):
         leaf = path.leaf
         kind = f"{leaf.type} {'exact' if leaf.compares_exactly else 'folded'}"
-        parts.append(f"{path.text} {kind}{' unique' if is_unique(path) else ''}")
+        marks = (" unique" if is_unique(path) else "") + (" or none" if _may_lack(path) else "")
+        parts.append(f"{path.text} {kind}{marks}")
     return "; ".join((*parts, *sorted(extension.schema.id for extension in resource_type.extensions)))
 
 

@@ -9,7 +9,7 @@ from rollbook.protocol.errors import ScimError
 from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
-from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.connection import Connection, Parameter, Parameters, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
 
@@ -30,11 +30,13 @@ def _references(near: str, far: str) -> str:
 WITH_MEMBERS, WITH_GROUPS = _references("container", "member"), _references("member", "container")
 
 
+def _whole(members: bool, groups: bool) -> str:
+    references = f"{WITH_MEMBERS if members else '?'}, {WITH_GROUPS if groups else '?'}"
+    return f"SELECT r.{COLUMNS.replace(', ', ', r.')}, r.type, {references}"
+
+
 WHOLE = {
-    (members, groups): f"""
-        SELECT {COLUMNS}, type, {WITH_MEMBERS if members else "?"}, {WITH_GROUPS if groups else "?"}
-        FROM resource r WHERE
-    """
+    (members, groups): f"{_whole(members, groups)} FROM resource r WHERE "
     for members in (False, True)
     for groups in (False, True)
 }
@@ -42,6 +44,12 @@ WHOLE = {
 
 One statement for all of it: another one costs more than what it would do here, and one sees one snapshot.
 """
+
+
+def listed_whole(members: bool, groups: bool, keys: str) -> str:
+    """SELECT of the resources whose key and row key a SELECT yields, and that key; takes two limits first."""
+    return f"{_whole(members, groups)}, s.key FROM ({keys}) s {SQLITE.walk} resource r ON r.pk = s.pk"
+
 
 BY_ID = "r.tenant = ? AND r.id = ?"
 BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
@@ -126,13 +134,32 @@ class Whole:
         Raises:
             TooLong: one has more members or groups than that.
         """
+        rows = connection.all(WHOLE[self._wanted] + condition, (*self._limits, *parameters))
+        return [self._record(row) for row in rows if row[7] == self.resource_type.name]
+
+    def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
+        """The resources of those row keys, by row key."""
+        rows = connection.all(WHOLE[self._wanted] + BY_KEYS, (*self._limits, listed(pks)))
+        return {row[0]: self._record(row) for row in rows}
+
+    def read_listed(
+        self, connection: Connection, keys: str, parameters: Parameters
+    ) -> list[tuple[Parameter, int, Record]]:
+        """The resources whose key and row key a SELECT yields, with these, in any order."""
+        rows = connection.all(listed_whole(*self._wanted, keys), (*self._limits, *parameters))
+        return [(row[10], row[0], self._record(row)) for row in rows]
+
+    @property
+    def _wanted(self) -> tuple[bool, bool]:
         resource_type = self.resource_type
         members = self.members and resource_type.memberships is not None
-        groups = self.groups and resource_type.derived is not None
+        return members, self.groups and resource_type.derived is not None
+
+    @property
+    def _limits(self) -> tuple[int | None, int | None]:
         limit = min(self.most + 1, EVERYTHING)
-        limits = (limit if members else None, limit if groups else None)
-        rows = connection.all(WHOLE[members, groups] + condition, (*limits, *parameters))
-        return [self._record(row) for row in rows if row[7] == resource_type.name]
+        members, groups = self._wanted
+        return limit if members else None, limit if groups else None
 
     def _record(self, row: Row) -> Record:
         members = None if row[8] is None else self._references(row[8])

@@ -1,32 +1,36 @@
-"""Runs what `compile` made: pages with exact totals; documents are looked at where no index serves, within limits."""
+"""Runs what `compile` and `ordering` made: pages in order, exact totals.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+Where an index serves the filter and the order, the page is walked in the index. Otherwise the candidates are
+few, or few enough to look at their documents (`candidates`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rollbook.protocol.errors import TooMany
-from rollbook.protocol.match import matches
-from rollbook.protocol.query import Query
-from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
-from rollbook.storage.base import Found, Record
-from rollbook.storage.documents import mentions, view
-from rollbook.storage.sql import reads
+from rollbook.protocol.query import Page, Query, Walk
+from rollbook.storage.base import Found
+from rollbook.storage.places import is_descending
+from rollbook.storage.sql import candidates
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.ordering import Stretch, stretches
 from rollbook.storage.sql.reads import EVERYTHING, TooLong, Whole
 from rollbook.storage.sql.row_sets import Rows, Scope
+from rollbook.storage.sql.walks import Walker
 
 COUNTED = "SELECT resources FROM counter WHERE tenant = ? AND type = ?"
 HAS_LONG = "SELECT 1 FROM value WHERE tenant = ? AND attribute = ? LIMIT 1"
 
 LOOKED_AT = 50_000
-"""Documents a filter may have to look at for want of an index (T-43)."""
-
-BATCH = 500
-"""Documents looked at together."""
+"""Documents a query may have to look at for want of an index (T-43)."""
 
 FEW = 256
-"""Rows up to which looking at their documents costs less than asking another set."""
+"""Rows up to which looking at their documents costs less than asking another set, or walking an index."""
+
+SOME = 5_000
+"""The same for an order: a set of more is found soon enough by walking the index in order."""
 
 NEAR_PAGE = 100
 NEAR_INDEX = 1000
@@ -44,24 +48,22 @@ class Search:
     groups: bool
     looked_at: int
 
-    def plan(self, connection: Connection) -> Plan:
-        """How to find the matches."""
+    def scope(self, connection: Connection) -> Scope:
+        """What filter and order are compiled for."""
 
         def has_long(number: int) -> bool:
             return connection.one(HAS_LONG, (self.tenant, -number)) is not None
 
         index = self.layout.index(self.query.resource_type.name)
-        return compile_filter(self.query.filter, Scope(self.tenant, self.layout, index, has_long))
+        return Scope(self.tenant, self.layout, index, has_long)
+
+    def plan(self, connection: Connection) -> Plan:
+        """How to find the matches."""
+        return compile_filter(self.query.filter, self.scope(connection))
 
     def whole(self, most: int) -> Whole:
         """How the page's resources are read."""
         return Whole(self.layout, self.query.resource_type, self.members, self.groups, most)
-
-    @property
-    def window(self) -> slice:
-        """The page, as places in the list of all matches."""
-        start = self.query.page.start_index - 1
-        return slice(start, start + self.query.page.count)
 
 
 def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
@@ -70,9 +72,15 @@ def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
     Raises:
         TooLong: it has many members.
     """
-    rows = plan.rows
+    rows, page = plan.rows, search.query.page
     found = search.whole(FEW).read(connection, f"r.pk IN ({rows.select})", rows.parameters)
-    return Found(len(found), found[search.window])
+    start = page.start_index - 1 if isinstance(page, Page) else 0
+    return Found(len(found), found[start : start + page.count])
+
+
+def is_look_up(query: Query, plan: Plan) -> bool:
+    """Whether `look_up` serves: at most one match, and no position among it."""
+    return plan.is_look_up and (isinstance(query.page, Page) or query.page.position is None)
 
 
 def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> Found:
@@ -83,27 +91,33 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
         TooLong: it was to be done on the event loop (`near`), and would not be quick.
     """
     whole = search.whole(FEW if near else EVERYTHING)
-    few = None if plan.narrow is None else _few(connection, plan.narrow)
+    few = None if plan.narrow is None else _at_most(connection, plan.narrow, FEW)
     if plan.narrow is not None and few is not None:
-        return _of_candidates(connection, search, whole, few, exact=plan.narrow.exact)
-    if near and not _is_near_page(plan.rows, search.query):
+        return candidates.found(connection, search.query, whole, few, exact=plan.narrow.exact)
+    parts = stretches(search.query.order, search.scope(connection))
+    if near and not (parts and _is_near_page(plan.rows, search.query)):
         raise TooLong("neither a look-up nor a first page")
-    if plan.rows.exact:
-        return _of_exact(connection, search, whole, plan.rows)
-    candidates = _candidates(connection, search, plan.rows)
-    return _of_candidates(connection, search, whole, candidates, exact=False)
+    if plan.rows.exact and parts:
+        some = None if search.query.order is None else _some(connection, plan.rows)
+        if some is not None:
+            return candidates.found(connection, search.query, whole, some, exact=True)
+        return _walked(connection, search, whole, plan.rows, parts)
+    looked_at = _to_look_at(connection, search, plan.rows)
+    return candidates.found(connection, search.query, whole, looked_at, exact=plan.rows.exact)
 
 
 def _is_near_page(rows: Rows, query: Query) -> bool:
     page = query.page
-    return rows.is_every and rows.exact and page.count <= NEAR_PAGE and page.start_index <= NEAR_INDEX
+    if not (rows.is_every and rows.exact and page.count <= NEAR_PAGE):
+        return False
+    return isinstance(page, Walk) or page.start_index <= NEAR_INDEX
 
 
-def page_sql(rows: Rows) -> str:
-    """The SELECT of one page of row keys, ascending, each once; takes a limit and an offset."""
+def pks_sql(rows: Rows) -> str:
+    """The SELECT of row keys of a set, ascending, each once; takes a limit."""
     if rows.ordered:
-        return f"{rows.select} ORDER BY pk LIMIT ? OFFSET ?"
-    return f"SELECT r.pk FROM resource r WHERE r.pk IN ({rows.select}) ORDER BY r.pk LIMIT ? OFFSET ?"
+        return f"{rows.select} ORDER BY pk LIMIT ?"
+    return f"SELECT r.pk FROM resource r WHERE r.pk IN ({rows.select}) ORDER BY r.pk LIMIT ?"
 
 
 def count_sql(rows: Rows) -> str:
@@ -111,26 +125,38 @@ def count_sql(rows: Rows) -> str:
     return f"SELECT count({'*' if rows.ordered else 'DISTINCT pk'}) FROM ({rows.select})"
 
 
-def _few(connection: Connection, rows: Rows) -> Sequence[int] | None:
-    """All row keys of a set, None if they are not few."""
-    found = connection.all(page_sql(rows), (*rows.parameters, FEW + 1, 0))
-    return [pk for (pk,) in found] if len(found) <= FEW else None
+def _at_most(connection: Connection, rows: Rows, most: int) -> Sequence[int] | None:
+    """All row keys of a set, None if they are more than that."""
+    found = connection.all(pks_sql(rows), (*rows.parameters, most + 1))
+    return [pk for (pk,) in found] if len(found) <= most else None
 
 
-def _of_exact(connection: Connection, search: Search, whole: Whole, rows: Rows) -> Found:
-    """The page of a set that needs no look at documents."""
-    page = search.query.page
-    skipped = page.start_index - 1
-    found = whole.read(
-        connection, f"r.pk IN ({page_sql(rows)}) ORDER BY r.pk", (*rows.parameters, page.count, skipped)
+def _some(connection: Connection, rows: Rows) -> Sequence[int] | None:
+    return None if rows.is_every else _at_most(connection, rows, SOME)
+
+
+def _to_look_at(connection: Connection, search: Search, rows: Rows) -> Sequence[int]:
+    """Row keys of all whose documents have to be looked at, if these are not too many."""
+    most = search.looked_at
+    found = None
+    if not rows.is_every or _counted(connection, search) <= most:
+        found = _at_most(connection, rows, most)
+    if found is not None:
+        return found
+    names = ", ".join(sorted({name for name in rows.unserved if name}))
+    what = (
+        f"filter: no index serves {names}"
+        if names
+        else f"sortBy: no index has the order by {_sorted_by(search)}"
     )
-    if rows.is_every:
-        total = _counted(connection, search)
-    elif found and len(found) < page.count:
-        total = skipped + len(found)  # the page is the last one
-    else:
-        (total,) = connection.all(count_sql(rows), rows.parameters)[0]
-    return Found(total, found)
+    raise TooMany(
+        f"{what}, and more than {most} resources would have to be looked at; "
+        "add a condition on an attribute people look up by, such as an equality on a name or an id"
+    )
+
+
+def _sorted_by(search: Search) -> str:
+    return search.query.order.path.text if search.query.order else ""
 
 
 def _counted(connection: Connection, search: Search) -> int:
@@ -138,56 +164,23 @@ def _counted(connection: Connection, search: Search) -> int:
     return row[0] if row else 0
 
 
-def _candidates(connection: Connection, search: Search, rows: Rows) -> Sequence[int]:
-    """Row keys of an inexact set, if they are not too many to look at."""
-    most = search.looked_at
-    if not rows.is_every or _counted(connection, search) <= most:
-        found = connection.all(page_sql(rows), (*rows.parameters, most + 1, 0))
-        if len(found) <= most:
-            return [pk for (pk,) in found]
-    names = ", ".join(sorted({name for name in rows.unserved if name}))
-    raise TooMany(
-        f"filter: no index serves {names}, and more than {most} resources would have to be looked at; "
-        "add a condition on an attribute people look up by, such as an equality on a name or an id"
-    )
-
-
-def _of_candidates(
-    connection: Connection, search: Search, whole: Whole, pks: Sequence[int], *, exact: bool
+def _walked(
+    connection: Connection, search: Search, whole: Whole, rows: Rows, parts: Sequence[Stretch]
 ) -> Found:
-    """The page among candidates, each looked at unless it is known to match."""
-    if not exact:
-        pks = list(_matching(connection, search, pks))
-    return Found(len(pks), _read(connection, whole, pks[search.window]))
+    """The page of a set that indexes have in order."""
+    page, ascending = search.query.page, not is_descending(search.query)
+    walker = Walker(connection, whole, rows, parts)
+    if isinstance(page, Walk):
+        return walker.step(page, lambda: _total(connection, search, rows), ascending=ascending)
+    skipped = page.start_index - 1
+    records = walker.page(skipped, page.count, ascending=ascending)
+    if not rows.is_every and records and len(records) < page.count:
+        return Found(skipped + len(records), records)  # the page is the last one
+    return Found(_total(connection, search, rows), records)
 
 
-def _matching(connection: Connection, search: Search, pks: Sequence[int]) -> Iterator[int]:
-    """Those of the candidates that match, seen in their documents."""
-    condition, resource_type = search.query.filter, search.query.resource_type
-    if condition is None:
-        return
-    whole = replace(
-        search.whole(LOOKED_AT),
-        members=_looks_at(condition, resource_type.memberships),
-        groups=_looks_at(condition, resource_type.derived),
-    )
-    for at in range(0, len(pks), BATCH):
-        batch = pks[at : at + BATCH]
-        for pk, record in zip(batch, _read(connection, whole, batch), strict=True):
-            if matches(condition, view(record, resource_type)):
-                yield pk
-
-
-def _looks_at(node: ResolvedFilter, name: str | None) -> bool:
-    """Whether a filter tests that attribute."""
-    match node:
-        case Test(path) | HasValue(path) | Element(path, _):
-            return mentions(path, name)
-        case NotAny(term):
-            return _looks_at(term, name)
-        case AllOf(terms) | AnyOf(terms):
-            return any(_looks_at(term, name) for term in terms)
-
-
-def _read(connection: Connection, whole: Whole, pks: Sequence[int]) -> list[Record]:
-    return whole.read(connection, reads.BY_KEYS, (reads.listed(pks),)) if pks else []
+def _total(connection: Connection, search: Search, rows: Rows) -> int:
+    if rows.is_every:
+        return _counted(connection, search)
+    ((total,),) = connection.all(count_sql(rows), rows.parameters)
+    return int(total)

@@ -15,7 +15,7 @@ from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Whole
-from rollbook.storage.sql.search import LOOKED_AT, Search, find, look_up
+from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up
 from rollbook.storage.sql.sqlite import SqliteDatabase
 
 NEAR = 256
@@ -84,11 +84,11 @@ class SqlStore:
         return await self.database.read(lambda connection: read(connection, near=False))
 
     async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
-        """One page of matches, in order of creation."""
+        """One page of matches."""
         search = Search(self._layout, tenant, query, members, groups, self._looked_at)
         plan = self.database.read_now(search.plan)
         with suppress(TooLong):
-            if plan.is_look_up:
+            if is_look_up(query, plan):
                 return self.database.read_now(lambda connection: look_up(connection, search, plan))
             return self.database.read_now(
                 lambda connection: find(connection, search, plan, near=True), snapshot=True

@@ -1,0 +1,88 @@
+"""One endpoint as an ASGI app, and one request on its way through a handler: HTTP → handler → answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from rollbook.operations import access
+from rollbook.operations.context import Caller, Context, Services, Tenant
+from rollbook.operations.tokens import Verifier
+from rollbook.protocol.errors import MethodNotAllowed
+from rollbook.protocol.quirks import Leniency
+from rollbook.server.auth import authenticate
+from rollbook.server.requests import Receive, Request, Scope, Send, answer_type, parameters
+from rollbook.server.responses import Answer, Site, send_answer
+from rollbook.server.sites import Sites
+
+
+class Access(Enum):
+    """Who may ask an endpoint; what they may ask is `operations.access`'s to say."""
+
+    OPEN = "anybody"
+    TOKEN = "whoever has a valid token"  # noqa: S105 - not a token
+    OWN = "whoever has a valid token, about what their token is for"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What every endpoint of a tenant shares."""
+
+    services: Services
+    tenant: Tenant
+    verifier: Verifier
+    sites: Sites
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One authenticated request on its way through a handler."""
+
+    request: Request
+    context: Context
+    site: Site
+    parameters: Mapping[str, str]
+
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+
+class Endpoint:
+    """An ASGI app for one path: picks the handler by method, authenticates, answers."""
+
+    def __init__(self, shell: Shell, handlers: Mapping[str, Handler], access: Access = Access.OWN) -> None:
+        self.shell = shell
+        self.access = access
+        self.handlers = dict(handlers)
+        if "GET" in self.handlers:
+            self.handlers["HEAD"] = self.handlers["GET"]
+        self.allow = (*self.handlers, "OPTIONS")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        shell = self.shell
+        method = scope["method"]
+        site = shell.sites.site(scope, shell.tenant)
+        request = Request(scope, receive, site.base, scope["path_params"].get("id", ""))
+        if method == "OPTIONS":
+            await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
+            return
+        caller = await self._caller(request, method)
+        handler = self.handlers.get(method)
+        if handler is None:
+            raise MethodNotAllowed(
+                f"{method} is not offered here, only {', '.join(self.allow)}", allow=self.allow
+            )
+        media_type = answer_type(request)
+        context = Context(shell.services, caller, Leniency(shell.tenant.settings.accepted))
+        exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
+        answer = await handler(exchange)
+        await send_answer(send, answer, media_type, head=method == "HEAD")
+
+    async def _caller(self, request: Request, method: str) -> Caller:
+        shell = self.shell
+        if self.access is Access.OPEN:
+            return shell.verifier.nobody
+        caller = await authenticate(request, shell.verifier, shell.services.now())
+        if self.access is Access.OWN:
+            access.check(caller, method, request.id)
+        return caller

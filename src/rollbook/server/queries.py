@@ -1,0 +1,45 @@
+"""Query endpoints: GET on a type or the root, POST to .search (RFC 7644 §3.4.2, §3.4.3)."""
+
+from dataclasses import dataclass
+
+from rollbook.operations.search import Listing, search
+from rollbook.protocol.messages import list_bytes
+from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.search_request import SearchRequest, from_body, from_parameters
+from rollbook.server.exchange import Exchange
+from rollbook.server.requests import read_json
+from rollbook.server.responses import Answer, projected_bytes
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The handlers of queries on these resource types."""
+
+    types: tuple[ResourceType, ...]
+
+    async def list(self, exchange: Exchange) -> Answer:
+        """GET: the parameters stand in the URL (RFC 7644 §3.4.2)."""
+        return await self._answer(exchange, from_parameters(exchange.parameters), in_url=True)
+
+    async def search(self, exchange: Exchange) -> Answer:
+        """POST to .search: they are the body, and those in the URL are not looked at (RFC 7644 §3.4.3; A-50)."""
+        body = await read_json(exchange.request, exchange.context.services.limits)
+        return await self._answer(exchange, from_body(body, exchange.context.leniency), in_url=False)
+
+    async def _answer(self, exchange: Exchange, request: SearchRequest, *, in_url: bool) -> Answer:
+        found = await search(exchange.context, self.types, request, exchange.site.base, in_url=in_url)
+        return Answer(200, _rendered(found, exchange))
+
+
+def _rendered(listing: Listing, exchange: Exchange) -> bytes:
+    items = [
+        projected_bytes(record, part.resource_type, exchange.site, part.projection)
+        for part, record in listing.found
+    ]
+    return list_bytes(
+        items,
+        total=listing.total,
+        start_index=listing.start_index,
+        previous=listing.previous,
+        next=listing.next,
+    )
