@@ -1,12 +1,15 @@
 """A whole server in-process, over a real SQLite file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from rollbook.app import Application, running
+from rollbook.operations.tenant_settings import read_settings
 from rollbook.settings import Settings
+from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.asgi import AsgiCaller
 
 TOKEN = "the-token-of-these-tests"
@@ -18,6 +21,34 @@ async def application(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Appli
     settings = Settings(database=f"sqlite:///{tmp_path / 'store.db'}", bootstrap_token=TOKEN)
     async with running(settings) as application:
         yield application
+
+
+Told = Callable[..., Awaitable[AsgiCaller]]
+"""Starts a server over the test's database that has been told `NAME=VALUE` settings; how to call it."""
+
+STORES: dict[AsgiCaller, SqlStore] = {}
+"""The stores of the servers that `told` has started."""
+
+
+@pytest.fixture
+async def told(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Told]:
+    """Starts servers with settings of their own, one after another."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*assignments: str) -> AsgiCaller:
+            await stack.aclose()
+            settings = Settings(
+                database=f"sqlite:///{tmp_path / 'told.db'}",
+                bootstrap_token=TOKEN,
+                tenant=read_settings(assignments),
+            )
+            application = await stack.enter_async_context(running(settings))
+            caller = AsgiCaller(application.asgi, TOKEN)
+            STORES[caller] = application.store
+            return caller
+
+        yield start
+    STORES.clear()
 
 
 @pytest.fixture

@@ -8,12 +8,15 @@ import pytest
 from tests.protocol.filter_rows import CATALOG, ENTERPRISE, ROWS, Row
 
 from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.query import parse_order
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
+from rollbook.storage.places import Place
 from rollbook.storage.sql import layout, memberships, migrate, reads, search, tokens, writes
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.index import Layout, dictionary_names, type_index
-from rollbook.storage.sql.row_sets import Rank, Scope
+from rollbook.storage.sql.ordering import number_in, stretches, walk
+from rollbook.storage.sql.row_sets import Rank, Scope, every
 from rollbook.storage.sql.search import count_sql, pks_sql
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
@@ -86,13 +89,14 @@ def _layout() -> Layout:
     return Layout(CATALOG, {kind.name: type_index(kind, numbers) for kind in CATALOG.resource_types}, "e")
 
 
-def _compiled(text: str, type_name: str = "User") -> Plan:
-    resource_type = CATALOG.resource_type(type_name)
-    assert resource_type is not None
+def _scope(type_name: str) -> Scope:
     known = _layout()
-    scope = Scope(1, known, known.index(type_name), lambda _: True)
-    leniency = Leniency()
-    return compile_filter(resolve(parse_filter(text, leniency), resource_type, leniency), scope)
+    return Scope(1, known, known.index(type_name), lambda _: True)
+
+
+def _compiled(text: str, type_name: str = "User") -> Plan:
+    scope, leniency = _scope(type_name), Leniency()
+    return compile_filter(resolve(parse_filter(text, leniency), scope.index.resource_type, leniency), scope)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
@@ -134,6 +138,54 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row) -> None:
 def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str) -> None:
     """Each kind of condition walks the index made for it."""
     assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows)))
+
+
+_SORTED = [
+    ("userName", "SEARCH v USING PRIMARY KEY (tenant=? AND attribute=?"),
+    ("name.familyName", "SEARCH v USING PRIMARY KEY (tenant=? AND attribute=?"),
+    ("externalId", "SEARCH v USING PRIMARY KEY (tenant=? AND attribute=?"),
+    (f"{ENTERPRISE}:department", "SEARCH v USING PRIMARY KEY (tenant=? AND attribute=?"),
+    ("meta.lastModified", "resource_by_modified (tenant=? AND type=?"),
+    ("meta.created", "resource_by_created (tenant=? AND type=?"),
+    ("id", "resource_by_id (tenant=?"),
+    (None, "resource_by_type (tenant=? AND type=?"),
+]
+
+
+@pytest.mark.parametrize("ascending", [True, False], ids=["ascending", "descending"])
+@pytest.mark.parametrize(
+    "at", [None, Place(False, b"k" * 8, 1), Place(True, b"", 1)], ids=["start", "key", "none"]
+)
+@pytest.mark.parametrize(
+    "text", [None, "title pr", 'userName sw "a"', 'not (externalId eq "a")', 'externalId eq "a"']
+)
+@pytest.mark.parametrize(("sort_by", "index"), _SORTED)
+def test_order_is_walked_in_an_index(
+    connection: SqliteConnection,
+    sort_by: str | None,
+    index: str,
+    text: str | None,
+    at: Place | None,
+    ascending: bool,
+) -> None:
+    """P-3.4.2.3: every page of an order, whatever the filter, walks the index that has it, without sorting."""
+    scope = _scope("User")
+    resource_type = scope.index.resource_type
+    order = parse_order(sort_by, resource_type, Leniency(), descending=not ascending) if sort_by else None
+    rows = _compiled(text).rows if text else every(scope)
+    parts = stretches(order, scope)
+    assert parts
+    for part in parts:
+        place = at if at is not None and at.missing == part.missing else None
+        statement = walk(part, rows, place, forwards=ascending, limit=10)
+        plan = _plan(connection, statement.sql)
+        assert [line for line in plan if "TEMP B-TREE" in line] == []
+        assert _scans(plan) == []
+        if rows.is_every and not part.missing:
+            assert any(index in line for line in plan), plan
+        connection.all(statement.sql, statement.parameters)
+        counted = number_in(part, rows)
+        connection.all(counted.sql, counted.parameters)
 
 
 @pytest.mark.parametrize(

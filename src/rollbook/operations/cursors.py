@@ -45,7 +45,7 @@ class Cursors:
         total = _UNCOUNTED if cursor.total is None else cursor.total
         plain = _HEAD.pack(_FORM, expires, cursor.count, total, cursor.backwards) + cursor.position
         sealed: bytes = self._cipher().encrypt(plain, [_digest(bound)])
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _text(sealed)
 
     def open(self, text: str, bound: Sequence[str], count: int | None, now: int) -> Cursor:
         """What a cursor says, for the query it was made for; `count` is that of the request, None if it has none.
@@ -72,10 +72,12 @@ class Cursors:
     def _opened(self, text: str, bound: Sequence[str]) -> bytes:
         from cryptography.exceptions import InvalidTag
 
-        if len(text) > _MOST or not text.isascii() or "=" in text:
+        if len(text) > _MOST or not text.isascii():
             raise _invalid()
         try:
-            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            if _text(sealed) != text:  # base64 has several texts for the same bytes; one is ours
+                raise _invalid()
             plain: bytes = self._cipher().decrypt(sealed, [_digest(bound)])
         except (binascii.Error, InvalidTag, ValueError):
             raise _invalid() from None
@@ -85,6 +87,10 @@ class Cursors:
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
         return AESSIV(self.key)
+
+
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _digest(bound: Sequence[str]) -> bytes:
