@@ -1,8 +1,10 @@
-"""ServiceProviderConfig, ResourceTypes and Schemas: what is announced, and it is true (RFC 7644 §4, P-4-10)."""
+"""ServiceProviderConfig, ResourceTypes, Schemas, and all of it as OpenAPI: what is announced is true (RFC 7644 §4, P-4-10)."""
 
-from rollbook.operations.context import Limits
+from rollbook import __version__
+from rollbook.operations.context import Limits, Tenant
+from rollbook.operations.passwords import LEAST_CHARACTERS
 from rollbook.operations.tenant_settings import Feature, TenantSettings
-from rollbook.protocol import urns
+from rollbook.protocol import openapi, urns
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.definitions import render_resource_type, render_schema
 from rollbook.protocol.values import JsonObject
@@ -59,3 +61,27 @@ def schemas(catalog: Catalog, base: str) -> list[JsonObject]:
         | {"meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.id}"}}
         for schema in catalog.schemas
     ]
+
+
+def openapi_document(tenant: Tenant, limits: Limits, base: str) -> JsonObject:
+    """The OpenAPI document of everything that is served at `base`."""
+    settings, catalog = tenant.settings, tenant.catalog
+    return openapi.document(
+        openapi.Service(
+            base=base,
+            version=__version__,
+            catalog=catalog,
+            config=service_provider_config(settings, limits, base),
+            has_me=settings.offers(Feature.ME),
+            accepted=settings.accepted.quirks,
+            counts=settings.cursor_totals,
+            empty_patches=frozenset(
+                kind.name
+                for kind in catalog.resource_types
+                if settings.empties_patch(has_members=kind.memberships is not None)
+            ),
+            require_if_match=settings.require_if_match,
+            open_discovery=settings.open_discovery,
+            least_secret=LEAST_CHARACTERS,
+        )
+    )

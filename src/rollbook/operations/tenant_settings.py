@@ -158,6 +158,14 @@ class TenantSettings:
         """Whether an optional part of SCIM is offered."""
         return feature not in self.off
 
+    def empties_patch(self, *, has_members: bool) -> bool:
+        """Whether a PATCH is answered 204, of a resource that has members or not (P-3.5.2-17)."""
+        match self.patch_answer:
+            case PatchAnswer.USUAL:
+                return has_members
+            case answer:
+                return answer is PatchAnswer.EMPTY
+
 
 SETTINGS = {each.name.replace("_", "-"): each for each in fields(TenantSettings)}
 """Every setting by its name."""

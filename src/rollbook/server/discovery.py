@@ -1,6 +1,5 @@
 """The three discovery endpoints (RFC 7644 §4): rendered once for each base URI, then sent as they lie."""
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -9,11 +8,9 @@ from rollbook.operations.context import Limits, Tenant
 from rollbook.protocol.errors import Forbidden, NotFound
 from rollbook.protocol.messages import list_response
 from rollbook.protocol.values import JsonObject
-from rollbook.protocol.versions import if_none_match
 from rollbook.server.exchange import Exchange
-from rollbook.server.responses import Answer, dump
-
-_CACHE = (b"cache-control", b"max-age=60")
+from rollbook.server.rendered import Rendered
+from rollbook.server.responses import Answer
 
 
 @dataclass
@@ -22,7 +19,7 @@ class Discovery:
 
     tenant: Tenant
     limits: Limits
-    _rendered: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _rendered: Rendered = field(default_factory=Rendered)
 
     @property
     def handlers(self) -> dict[str, Callable[[Exchange], Awaitable[Answer]]]:
@@ -74,18 +71,7 @@ class Discovery:
     def _answer(self, exchange: Exchange, name: str, render: Callable[[str], JsonObject]) -> Answer:
         if "filter" in exchange.parameters:
             raise Forbidden("the discovery endpoints cannot be filtered (RFC 7644 section 4)")
-        key = (exchange.site.base, name)
-        body = self._rendered.get(key)
-        if body is None:
-            if len(self._rendered) > 1000:
-                self._rendered.clear()
-            body = self._rendered[key] = dump(render(exchange.site.base))
-        version = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
-        headers = ((b"etag", version.encode()), _CACHE)
-        known = exchange.request.header(b"if-none-match")
-        if known is not None and if_none_match(known, version):
-            return Answer(304, headers=headers)
-        return Answer(200, body, headers)
+        return self._rendered.answer(exchange, name, render)
 
 
 def _all(items: list[JsonObject]) -> JsonObject:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rollbook.operations import query_parts, resources
-from rollbook.operations.tenant_settings import Feature, PatchAnswer, TenantSettings
+from rollbook.operations.tenant_settings import Feature, TenantSettings
 from rollbook.protocol.errors import NotFound, PreconditionRequired, UnsupportedFeature
 from rollbook.protocol.match import matches
 from rollbook.protocol.projection import DEFAULT, Projection, parse_projection, wants
@@ -78,11 +78,7 @@ class Resources:
         """Whether PATCH is answered 204; never if the request says what to show (P-3.5.2-17, -18)."""
         if {"attributes", "excludedAttributes"} & exchange.parameters.keys():
             return False
-        match _settings(exchange).patch_answer:
-            case PatchAnswer.USUAL:
-                return self.resource_type.memberships is not None
-            case answer:
-                return answer is PatchAnswer.EMPTY
+        return _settings(exchange).empties_patch(has_members=self.resource_type.memberships is not None)
 
     def _projection(self, exchange: Exchange) -> Projection:
         given = exchange.parameters

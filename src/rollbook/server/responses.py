@@ -29,6 +29,8 @@ class Answer:
     status: int
     body: bytes | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: str | None = None
+    """What the body is; None for what the request accepts."""
 
 
 async def send_answer(send: Send, answer: Answer, media_type: str = SCIM, *, head: bool = False) -> None:
@@ -37,7 +39,7 @@ async def send_answer(send: Send, answer: Answer, media_type: str = SCIM, *, hea
     headers = [*answer.headers]
     if body is not None:
         headers += [
-            (b"content-type", media_type.encode()),
+            (b"content-type", (answer.media_type or media_type).encode()),
             (b"content-length", str(len(body)).encode()),
         ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

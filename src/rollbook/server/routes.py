@@ -11,6 +11,8 @@ from rollbook.server.endpoints import Resources, unsupported
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.exchange import Access, Endpoint, Shell
 from rollbook.server.me import handlers
+from rollbook.server.openapi import PATH as OPENAPI_PATH
+from rollbook.server.openapi import OpenApi
 from rollbook.server.queries import Queries
 from rollbook.server.requests import AsgiApp, Receive, Scope, Send
 from rollbook.server.sites import Sites
@@ -24,7 +26,12 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites) -> AsgiApp:
     """The whole server as one ASGI app: errors caught outermost, then routing, then endpoints."""
     shell = Shell(services, tenant, verifier, sites)
-    router = Router(routes=tenant_routes(shell, sites.path), redirect_slashes=False, default=_no_endpoint)
+    described = OpenApi(tenant, services.limits)
+    routes = [
+        *tenant_routes(shell, sites.path),
+        Route(OPENAPI_PATH, Endpoint(shell, {"GET": described.read}, _access_to_discovery(tenant))),
+    ]
+    router = Router(routes=routes, redirect_slashes=False, default=_no_endpoint)
     return ErrorBoundary(TrailingSlash(router))
 
 
@@ -47,7 +54,7 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
             Route(f"{path}{resource_type.endpoint}", Endpoint(shell, every)),
         ]
     discovery = Discovery(shell.tenant, shell.services.limits)
-    access = Access.OPEN if settings.open_discovery else Access.TOKEN
+    access = _access_to_discovery(shell.tenant)
     for name, handler in discovery.handlers.items():
         routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, access)))
     everything = Queries(catalog.resource_types)
@@ -59,6 +66,10 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
         Route(f"{path}/.search", Endpoint(shell, {"POST": everything.search})),
         Route(path, Endpoint(shell, {"GET": everything.list})),
     ]
+
+
+def _access_to_discovery(tenant: Tenant) -> Access:
+    return Access.OPEN if tenant.settings.open_discovery else Access.TOKEN
 
 
 class TrailingSlash:

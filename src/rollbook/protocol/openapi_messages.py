@@ -1,0 +1,166 @@
+"""The protocol messages as JSON Schema: errors, lists, searches, patches and bulk jobs (RFC 7644 §3, RFC 9865 §2)."""
+
+from collections.abc import Sequence
+
+from rollbook.protocol import urns
+from rollbook.protocol.errors import BY_SCIM_TYPE
+from rollbook.protocol.openapi_schemas import reference
+from rollbook.protocol.values import JsonObject
+
+_TEXT: JsonObject = {"type": "string"}
+_NUMBER: JsonObject = {"type": "integer"}
+_NAMES: JsonObject = {"type": "array", "items": _TEXT}
+_PATH: JsonObject = {"type": "string", "format": "scim-path"}
+
+FILTER: JsonObject = {"type": "string", "format": "scim-filter"}
+"""A filter (RFC 7644 §3.4.2.2); the format is a name of ours."""
+
+SORT_ORDER: JsonObject = {"type": "string", "enum": ["ascending", "descending"]}
+
+
+def error_schema() -> JsonObject:
+    """An Error (RFC 7644 §3.12)."""
+    return _message(
+        "What was wrong with a request",
+        urns.ERROR,
+        {
+            "status": {"type": "string", "description": "The HTTP status", "pattern": "^[45][0-9]{2}$"},
+            "scimType": {"type": "string", "enum": list(BY_SCIM_TYPE)},
+            "detail": {"type": "string", "description": "What was wrong and what would be accepted"},
+        },
+        ("status", "detail"),
+        closed=True,
+    )
+
+
+def list_schema(item: JsonObject, *, cursors: bool = False, counts: bool = True) -> JsonObject:
+    """A ListResponse of such items (RFC 7644 §3.4.2); with `cursors` its pages may be as RFC 9865 has them.
+
+    With `counts` every page says totalResults.
+    """
+    properties: JsonObject = {
+        "totalResults": {"type": "integer", "minimum": 0, "description": "How many match, on all pages"},
+        "startIndex": {"type": "integer", "minimum": 1, "description": "Where the page begins"},
+        "itemsPerPage": {"type": "integer", "minimum": 0, "description": "How many are on this page"},
+        "Resources": {"type": "array", "items": item},
+    }
+    required = ["itemsPerPage", "Resources"]
+    if counts:
+        required.append("totalResults")
+    if cursors:
+        properties["nextCursor"] = {"type": "string", "description": "The next page, if there is one"}
+        properties["previousCursor"] = {"type": "string", "description": "The page before, if there is one"}
+    else:
+        required.append("startIndex")
+    return _message("A page of a list", urns.LIST_RESPONSE, properties, required, closed=True)
+
+
+def patch_schema() -> JsonObject:
+    """A PatchOp (RFC 7644 §3.5.2)."""
+    change: JsonObject = {
+        "type": "object",
+        "description": "Without a path the value is an object of attributes",
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "replace"]},
+            "path": _PATH,
+            "value": {"type": ["object", "array", "string", "number", "boolean", "null"]},
+        },
+        "required": ["op", "value"],
+    }
+    removal: JsonObject = {
+        "type": "object",
+        "properties": {"op": {"type": "string", "enum": ["remove"]}, "path": _PATH},
+        "required": ["op", "path"],
+    }
+    operations: JsonObject = {"type": "array", "minItems": 1, "items": {"oneOf": [change, removal]}}
+    return _message(
+        "Changes of one resource: all of them or none",
+        urns.PATCH_OP,
+        {"Operations": operations},
+        ("Operations",),
+    )
+
+
+def search_schema(*, filters: bool, sorts: bool, cursors: bool) -> JsonObject:
+    """A SearchRequest (RFC 7644 §3.4.3) with what is offered of it; null is as good as nothing."""
+    properties: JsonObject = {"attributes": _NAMES, "excludedAttributes": _NAMES}
+    if filters:
+        properties["filter"] = FILTER
+    if sorts:
+        properties |= {"sortBy": _TEXT, "sortOrder": SORT_ORDER}
+    properties |= {"startIndex": _NUMBER, "count": _NUMBER}
+    if cursors:
+        properties["cursor"] = _TEXT
+    nullable = {name: _or_null(schema) for name, schema in properties.items()}
+    return _message("A query", urns.SEARCH_REQUEST, nullable)
+
+
+def _or_null(schema: JsonObject) -> JsonObject:
+    choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **choices}
+
+
+def bulk_request_schema(most: int) -> JsonObject:
+    """A BulkRequest of at most that many operations (RFC 7644 §3.7)."""
+    operation: JsonObject = {
+        "type": "object",
+        "properties": {
+            "method": {"type": "string", "enum": ["POST", "PUT", "PATCH", "DELETE"]},
+            "path": {"type": "string", "description": "Relative to the base URI"},
+            "bulkId": {"type": "string", "description": "Names a resource to be created within the request"},
+            "version": {"type": "string", "description": "The version expected, as If-Match has it"},
+            "data": {"type": "object", "description": "The body that the single request would have"},
+        },
+        "required": ["method", "path"],
+    }
+    properties: JsonObject = {
+        "failOnErrors": {"type": "integer", "minimum": 1, "description": "Stop after so many errors"},
+        "Operations": {"type": "array", "maxItems": most, "items": operation},
+    }
+    return _message("Several requests in one", urns.BULK_REQUEST, properties, ("Operations",))
+
+
+def bulk_response_schema() -> JsonObject:
+    """A BulkResponse (RFC 7644 §3.7.3)."""
+    result: JsonObject = {
+        "type": "object",
+        "properties": {
+            "method": {"type": "string", "enum": ["POST", "PUT", "PATCH", "DELETE"]},
+            "bulkId": _TEXT,
+            "version": _TEXT,
+            "location": _TEXT,
+            "status": {"type": "string", "pattern": "^[1-5][0-9]{2}$"},
+            "response": {
+                "type": "object",
+                "description": "The body that the single request would be answered with",
+            },
+        },
+        "required": ["method", "status"],
+        "additionalProperties": False,
+    }
+    operations: JsonObject = {"type": "array", "items": result}
+    return _message(
+        "One result for each operation that was processed",
+        urns.BULK_RESPONSE,
+        {"Operations": operations},
+        ("Operations",),
+        closed=True,
+    )
+
+
+def one_status(status: int) -> JsonObject:
+    """The Error of that HTTP status, which it repeats (P-3.2-05)."""
+    return {"allOf": [reference("Error"), {"properties": {"status": {"const": str(status)}}}]}
+
+
+def _message(
+    description: str, urn: str, properties: JsonObject, required: Sequence[str] = (), *, closed: bool = False
+) -> JsonObject:
+    schemas: JsonObject = {"type": "array", "items": {"type": "string", "const": urn}, "minItems": 1}
+    described: JsonObject = {
+        "type": "object",
+        "description": description,
+        "properties": {"schemas": schemas} | properties,
+        "required": ["schemas", *required],
+    }
+    return described | ({"additionalProperties": False} if closed else {})
