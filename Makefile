@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check fix bench docs clean
+.PHONY: setup demo test check spec fix bench docs clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+spec: setup
+	$(BIN)/python -m spec
 
 fix: setup
 	$(BIN)/ruff check --fix .

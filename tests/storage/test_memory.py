@@ -9,12 +9,22 @@ from rollbook.testing.store_suite import (
     TestConcurrency,
     TestContract,
     TestMemberships,
+    TestOrder,
     TestTenants,
+    TestTogether,
     TestTransactions,
     filter_failures,
 )
 
-__all__ = ["TestConcurrency", "TestContract", "TestMemberships", "TestTenants", "TestTransactions"]
+__all__ = [
+    "TestConcurrency",
+    "TestContract",
+    "TestMemberships",
+    "TestOrder",
+    "TestTenants",
+    "TestTogether",
+    "TestTransactions",
+]
 
 pytestmark = pytest.mark.anyio
 

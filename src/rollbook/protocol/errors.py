@@ -2,7 +2,7 @@
 
     ScimError
      ├── RequestError            the caller's fault; one class per scimType or status
-     │    ├── InvalidFilter, TooMany, InvalidSyntax, InvalidPath, NoTarget, InvalidValue,
+     │    ├── InvalidFilter, TooMany, InvalidSyntax, InvalidPath, NoTarget, InvalidValue (Cycle),
      │    │   InvalidVersion, InvalidCursor, ExpiredCursor, InvalidCount, Mutability     400
      │    ├── Unauthorized 401 · Forbidden, Sensitive 403 · NotFound 404 · MethodNotAllowed 405
      │    ├── NotAcceptable 406 · RequestTimeout 408 · Conflict, Uniqueness 409
@@ -75,6 +75,10 @@ class InvalidValue(RequestError):
     """A required value is missing, or a value does not fit type, operation or schema."""
 
     scim_type = "invalidValue"
+
+
+class Cycle(InvalidValue):
+    """Members that would contain each other in a ring; a bulk operation answers it with 409 (A-70)."""
 
 
 class InvalidVersion(RequestError):

@@ -4,6 +4,8 @@ Guarantees, proved by `rollbook.testing.store_suite` on every backend:
 
 - A write is one transaction: document, value index, memberships, uniqueness, counters and change row are
   all there or none is (I-02). What was acknowledged survives a crash (I-01).
+- Writes take effect in the order in which they are asked for, each seeing those before it, also while these
+  are not yet acknowledged.
 - Unique values are decided by the store, under any concurrency (I-05).
 - A write that changes nothing leaves version, lastModified and the change log alone (A-31).
 - A removed resource is in no membership; groups it was in get a new version (A-37).
@@ -14,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from rollbook.protocol.errors import RequestError, ScimError
 from rollbook.protocol.query import Query
 from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import ResourceType
@@ -47,6 +50,27 @@ class Record(NamedTuple):
     extra: bytes | None = None
     members: tuple[Member, ...] | None = None
     groups: tuple[Member, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A resource to be created: its document and members are those of the change."""
+
+    resource_type: ResourceType
+    id: str
+    change: Change
+
+
+class StepRefused(ScimError):
+    """Of several writes that stand or fall together one was refused, so that none happened.
+
+    `step` counts from 0; `error` is what that write would have raised by itself.
+    """
+
+    def __init__(self, step: int, error: RequestError) -> None:
+        super().__init__(error.detail)
+        self.step = step
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +145,19 @@ class Store(Protocol):
         Raises:
             Uniqueness: a unique value is in use; names the attribute.
             InvalidValue: a member does not exist in this tenant (A-70).
+            Cycle: a member is, or contains, the resource itself.
+        """
+
+    async def insert_together(
+        self, tenant: int, inserts: Sequence[Insert], author: Author
+    ) -> Sequence[Record]:
+        """Create resources that may refer to each other, in either direction: all of them or none.
+
+        All are there before the references of any are looked at. Each is new in version and log, as if by `insert`.
+        The records have neither members nor groups.
+
+        Raises:
+            StepRefused: says which one is at fault, and why; nothing was created.
         """
 
     async def update(

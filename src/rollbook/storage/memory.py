@@ -12,7 +12,7 @@ from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
-from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
+from rollbook.storage.base import Author, Decide, Found, Insert, LogEntry, Record, TokenRecord, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode, view
 from rollbook.storage.places import Place, is_descending, place_of, window
 
@@ -79,18 +79,31 @@ class MemoryStore:
     ) -> Record:
         """Create a resource."""
         of = self._of(tenant)
-        if id in of.resources:
-            raise refusals.id_in_use(id)
-        document = change.document or {}
-        stored, unique = encode(document, resource_type), _unique_values(resource_type, document)
-        kept = _Kept(resource_type, id, of.made + 1, 1, author.at, author.at, stored, unique)
-        _check_unique(of, kept)
+        kept = _new(of, Insert(resource_type, id, change), author)
         added = _check_members(of, kept, change.add_members)
-        of.made += 1
         _keep(of, None, kept)
-        of.members.setdefault(id, set()).update(added)
-        _log(of, kept, "create", author, _member_detail(added, []))
+        _join(of, kept, added, author)
         return self._record(of, kept, members=True, groups=True)
+
+    async def insert_together(
+        self, tenant: int, inserts: Sequence[Insert], author: Author
+    ) -> Sequence[Record]:
+        """Create resources that may refer to each other, on a copy that takes the place of the tenant at the end."""
+        of = _copy(self._of(tenant))
+
+        def put(one: Insert) -> tuple[_Kept, Insert]:
+            kept = _new(of, one, author)
+            _keep(of, None, kept)
+            return kept, one
+
+        def join(made: tuple[_Kept, Insert]) -> Record:
+            kept, one = made
+            _join(of, kept, _check_members(of, kept, one.change.add_members), author)
+            return self._record(of, kept, members=False, groups=False)
+
+        records = refusals.stepwise(refusals.stepwise(inserts, put), join)
+        self._tenants[tenant] = of
+        return records
 
     async def update(
         self,
@@ -195,6 +208,27 @@ class MemoryStore:
         )  # fmt: skip
 
 
+def _copy(of: _Tenant) -> _Tenant:
+    members = {container: set(each) for container, each in of.members.items()}
+    return _Tenant(dict(of.resources), dict(of.unique), members, list(of.log), of.made)
+
+
+def _new(of: _Tenant, insert: Insert, author: Author) -> _Kept:
+    """A resource as it would be kept, if nothing stands against it but its members."""
+    if insert.id in of.resources:
+        raise refusals.id_in_use(insert.id)
+    resource_type, document = insert.resource_type, insert.change.document or {}
+    stored, unique = encode(document, resource_type), _unique_values(resource_type, document)
+    kept = _Kept(resource_type, insert.id, of.made + 1, 1, author.at, author.at, stored, unique)
+    _check_unique(of, kept)
+    return kept
+
+
+def _join(of: _Tenant, kept: _Kept, added: Sequence[str], author: Author) -> None:
+    of.members[kept.id].update(added)
+    _log(of, kept, "create", author, _member_detail(added, []))
+
+
 def _version(kept: _Kept) -> str:
     return f'W/"0-{kept.version}"'
 
@@ -267,6 +301,8 @@ def _keep(of: _Tenant, old: _Kept | None, new: _Kept) -> None:
         del of.unique[value]
     of.unique.update(dict.fromkeys(new.unique, new.id))
     of.resources[new.id] = new
+    of.members.setdefault(new.id, set())
+    of.made = max(of.made, new.number)
 
 
 def _apply(of: _Tenant, old: _Kept, change: Change, author: Author) -> _Kept:

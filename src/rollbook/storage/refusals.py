@@ -1,10 +1,15 @@
 """What every store refuses, in the same words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from rollbook.protocol.errors import InvalidValue, PreconditionFailed, Uniqueness
+from rollbook.protocol.errors import Cycle, InvalidValue, PreconditionFailed, RequestError, Uniqueness
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import ResourceType
+from rollbook.storage.base import StepRefused
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 def check_members(members: Iterable[Member], types: Mapping[str, str], resource_type: ResourceType) -> None:
@@ -27,9 +32,9 @@ def check_members(members: Iterable[Member], types: Mapping[str, str], resource_
             )
 
 
-def cycle(id: str, resource_type: ResourceType) -> InvalidValue:
+def cycle(id: str, resource_type: ResourceType) -> Cycle:
     """A member is, or contains, what it would be a member of (A-70)."""
-    return InvalidValue(
+    return Cycle(
         f"{resource_type.memberships}: {id[:64]!r} is or contains this {resource_type.name} itself; "
         "members may not form a cycle"
     )
@@ -43,6 +48,21 @@ def value_in_use(path: str, resource_type: ResourceType) -> Uniqueness:
 def id_in_use(id: str) -> Uniqueness:
     """An id is given twice."""
     return Uniqueness(f"id: {id[:64]!r} is in use; ids are never given twice")
+
+
+def stepwise(items: Sequence[T], do: Callable[[T], S]) -> list[S]:
+    """What a part of a write gives for each of the resources that are written together.
+
+    Raises:
+        StepRefused: names the one that was refused.
+    """
+    done: list[S] = []
+    for item in items:
+        try:
+            done.append(do(item))
+        except RequestError as error:
+            raise StepRefused(len(done), error) from error
+    return done
 
 
 def check_version(version: str, if_match: Callable[[str], bool] | None) -> None:

@@ -9,6 +9,7 @@ from rollbook.testing.store_concurrency import TestConcurrency, TestTenants, Tes
 from rollbook.testing.store_contract import TestContract
 from rollbook.testing.store_members import TestMemberships
 from rollbook.testing.store_steps import FullStore
+from rollbook.testing.store_together import TestOrder, TestTogether
 
 __all__ = [
     "FilterRow",
@@ -17,7 +18,9 @@ __all__ = [
     "TestConcurrency",
     "TestContract",
     "TestMemberships",
+    "TestOrder",
     "TestTenants",
+    "TestTogether",
     "TestTransactions",
     "filter_failures",
     "load",

@@ -9,7 +9,7 @@ from rollbook.protocol.errors import StoreUnavailable
 from rollbook.protocol.query import Query
 from rollbook.protocol.resource import Change, Scope
 from rollbook.protocol.schema import ResourceType
-from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, TokenRecord, Updated
+from rollbook.storage.base import Author, Decide, Found, Insert, LogEntry, Record, TokenRecord, Updated
 from rollbook.storage.sql import files, layout, reads, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
@@ -23,6 +23,9 @@ NEAR = 256
 
 LONG = 200
 """A write that touches more memberships than this runs in a thread."""
+
+ROWS_EACH = 10
+"""Memberships that take as long to write as a resource does."""
 
 
 def open_store(url: str, catalog: Catalog | None) -> "SqlStore":
@@ -103,6 +106,17 @@ class SqlStore:
         return await self.database.write(
             lambda connection: writes.insert(connection, self._layout, tenant, new, author),
             long=len(change.add_members) > LONG,
+        )
+
+    async def insert_together(
+        self, tenant: int, inserts: Sequence[Insert], author: Author
+    ) -> Sequence[Record]:
+        """Create resources that may refer to each other, in one transaction."""
+        each = [writes.new(self._layout, one.resource_type, one.id, one.change) for one in inserts]
+        members = sum(len(one.change.add_members) for one in inserts)
+        return await self.database.write(
+            lambda connection: writes.insert_together(connection, self._layout, tenant, each, author),
+            long=members + len(inserts) * ROWS_EACH > LONG,
         )
 
     async def update(

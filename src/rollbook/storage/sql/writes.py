@@ -89,19 +89,48 @@ def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) ->
 
 def insert(connection: Connection, layout: Layout, tenant: int, new: New, author: Author) -> Record:
     """Create a resource; see `Store.insert`."""
-    resource_type, stored = new.resource_type, new.stored
+    return _join(connection, layout, _put(connection, layout, tenant, new, author), author)
+
+
+def insert_together(
+    connection: Connection, layout: Layout, tenant: int, each: Sequence[New], author: Author
+) -> list[Record]:
+    """Create resources that may refer to each other; see `Store.insert_together`."""
+    made = refusals.stepwise(each, lambda new: _put(connection, layout, tenant, new, author))
+    records = refusals.stepwise(made, lambda one: _join(connection, layout, one, author))
+    return [record._replace(members=None, groups=None) for record in records]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A resource whose row is there, and whose memberships and entry in the log are not; `number` is the entry's."""
+
+    new: New
+    container: Container
+    number: int
+
+
+def _put(connection: Connection, layout: Layout, tenant: int, new: New, author: Author) -> _Made:
+    """Insert the row and its values."""
+    resource_type = new.resource_type
     sequence, number = _one(connection, NEXT_RESOURCE, (tenant,))
     pk = tenant << TENANT_SHIFT | sequence
     _insert_row(connection, tenant, pk, new, author)
     write_index(connection, layout.index(resource_type.name), tenant, pk, IndexRows(), new.rows)
     connection.run(COUNT, (tenant, resource_type.name))
-    container = Container(tenant, pk, resource_type)
+    return _Made(new, Container(tenant, pk, resource_type), number)
+
+
+def _join(connection: Connection, layout: Layout, made: _Made, author: Author) -> Record:
+    """Add the members and the entry in the log."""
+    new, container = made.new, made.container
+    tenant, pk, resource_type = container.tenant, container.pk, container.resource_type
     added = memberships.add(connection, layout, container, new.change.add_members)
     detail: JsonObject = {"members": {"add": added}} if added else {}
     entry = (resource_type.name, new.id, "create", layout.version(1), detail)
-    _log(connection, tenant, number, author, [entry])
+    _log(connection, tenant, made.number, author, [entry])
     members = others(connection, MEMBERS, tenant, pk) if added else ()
-    row = (pk, new.id, 1, author.at, author.at, stored.body, stored.extra)
+    row = (pk, new.id, 1, author.at, author.at, new.stored.body, new.stored.extra)
     return record(
         row,
         resource_type,
