@@ -8,6 +8,7 @@ from rollbook.settings import (
     Settings,
     SettingsError,
     check_exposure,
+    check_public_url,
     choose_database,
     is_loopback,
     make_private_directory,
@@ -59,3 +60,22 @@ def test_private_directory(tmp_path: Path) -> None:
 def test_secret_is_not_shown() -> None:
     """The bootstrap token is in no repr (T-88)."""
     assert "secret" not in repr(Settings(bootstrap_token="secret"))
+
+
+@pytest.mark.spec("P-1.3-01")
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        (None, True), ("https://scim.example.com", True), ("http://x:8080/hr", True),
+        ("https://scim.example.com/scim?x=1", False), ("https://x/#a", False), ("scim.example.com", False),
+        ("https://user:secret@x", False), ("ftp://x", False), ("https://", False),
+    ],
+)  # fmt: skip
+def test_public_url(url: str | None, fits: bool) -> None:
+    """What issued URIs start with has scheme, host and perhaps a path, and no query."""
+    settings = Settings(public_url=url)
+    if fits:
+        check_public_url(settings)
+        return
+    with pytest.raises(SettingsError, match="--public-url"):
+        check_public_url(settings)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rollbook.operations.tenant_settings import TenantSettings, read_settings
 from rollbook.protocol.errors import InvalidValue
@@ -58,6 +59,28 @@ def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple
         Path(environment.get("HOME") or Path.home()) / ".local/share"
     )
     return f"sqlite:///{Path(home).absolute() / 'rollbook' / 'rollbook.db'}", "default"
+
+
+def check_public_url(settings: Settings) -> None:
+    """Refuse a public URL that issued URIs cannot start with (P-1.3-01).
+
+    Raises:
+        SettingsError: says what one looks like.
+    """
+    if settings.public_url is None:
+        return
+    parts = urlsplit(settings.public_url)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.netloc
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise SettingsError(
+            f"--public-url {settings.public_url}: write scheme, host and perhaps a path, such as"
+            " https://scim.example.com; no query, no credentials"
+        )
 
 
 def tenant_settings(assignments: Iterable[str]) -> TenantSettings:

@@ -188,4 +188,4 @@ def test_s_59_a_country_is_judged_where_it_changes() -> None:
     assert after(document, operation("replace", "title", value="x"))["title"] == "x"
     with pytest.raises(InvalidValue) as caught:
         patched(document, operation("add", "addresses", value=[{"country": "GER"}]))
-    assert caught.value.quirk == Quirk.ANY_COUNTRY
+    assert caught.value.quirk == Quirk.ANY_FORMAT

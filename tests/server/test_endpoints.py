@@ -295,7 +295,7 @@ async def test_preconditions(call: AsgiCaller) -> None:
         pytest.param("GET", "/scim/v2/users", 404, id="P-3.2-08"),
         pytest.param("GET", "/scim/v2/Foo", 404, id="P-3.12-05"),
         pytest.param("GET", "/elsewhere", 404, id="P-3.12-01"),
-        pytest.param("GET", "/scim/v9/Users", 404, id="P-3.13-02"),
+        pytest.param("GET", "/scim/v9/Users", 400, id="P-3.13-02 P-3.12-16"),
         pytest.param("GET", "/scim/v2/Users/unknown", 404, id="P-3.4.1-02"),
         pytest.param("POST", "/scim/v2/Bulk", 501, id="P-3.7-01"),
         pytest.param("GET", "/scim/v2/Me", 501, id="P-3.11-01"),

@@ -63,6 +63,7 @@ def serve(
         Settings,
         SettingsError,
         check_exposure,
+        check_public_url,
         choose_database,
         tenant_settings,
     )
@@ -82,6 +83,7 @@ def serve(
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
     check_exposure(settings)
+    check_public_url(settings)
     if config is not None and not config.is_file():
         raise SettingsError(f"--config {config}: there is no such file")
     asyncio.run(_serve(settings))

@@ -1,6 +1,7 @@
 """Passwords become Argon2id hashes before they reach the store (P-7-10, T-32, T-33)."""
 
 import asyncio
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,12 +24,13 @@ class PasswordHasher:
         Raises:
             InvalidValue: too short or too long (A-68); never says what was sent.
         """
-        for password in passwords:
-            _check_policy(password)
+        prepared = {password: opaque(password) for password in passwords}
+        for text in prepared.values():
+            _check_policy(text)
         loop = asyncio.get_running_loop()
         return {
-            password: await loop.run_in_executor(self._pool, self._compute, password)
-            for password in passwords
+            password: await loop.run_in_executor(self._pool, self._compute, text)
+            for password, text in prepared.items()
         }
 
     def close(self) -> None:
@@ -43,8 +45,16 @@ class PasswordHasher:
         return self._hash(password)
 
 
+def opaque(password: str) -> str:
+    """The form in which passwords are compared: other spaces as the ASCII one, composed (RFC 8265 §4.2; P-5-01)."""
+    spaced = "".join(" " if unicodedata.category(each) == "Zs" else each for each in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
 def _check_policy(password: str) -> None:
     if len(password) < LEAST_CHARACTERS:
         raise InvalidValue(f"password: must have at least {LEAST_CHARACTERS} characters")
+    if any(unicodedata.category(each) == "Cc" for each in password):
+        raise InvalidValue("password: control characters cannot be typed again; leave them out")
     if len(password.encode()) > MOST_BYTES:
         raise InvalidValue(f"password: must have at most {MOST_BYTES} bytes in UTF-8")

@@ -34,7 +34,7 @@ class Quirk(StrEnum):
     SUBSTRING_OF_ANY_TYPE = "substring-of-any-type"
     KEEP_ACTIVE = "keep-active"
     BOTH_PROJECTIONS = "both-projections"
-    ANY_COUNTRY = "any-country"
+    ANY_FORMAT = "any-format"
     UNKNOWN_IN_FILTER = "unknown-in-filter"
     WHOLE_REPLACE = "whole-replace"
 
@@ -101,7 +101,9 @@ TABLE: dict[Quirk, Description] = {
     Quirk.SUBSTRING_OF_ANY_TYPE: Description("co, sw, ew on types without text match nothing", "A-15"),
     Quirk.KEEP_ACTIVE: Description("PUT without active keeps active as it is", "A-05; Okta"),
     Quirk.BOTH_PROJECTIONS: Description("attributes wins over excludedAttributes", "A-17"),
-    Quirk.ANY_COUNTRY: Description("any text as country of an address", "A-74; the RFC's own examples"),
+    Quirk.ANY_FORMAT: Description(
+        "any text as language, locale, time zone, country or photo", "A-74; the RFC's own examples"
+    ),
     Quirk.UNKNOWN_IN_FILTER: Description(
         "a filter on an attribute the type does not have matches as if it had no value",
         "A-09",

@@ -1,11 +1,13 @@
 """The route table: start reading here. Every request takes one of these ways."""
 
+import re
+
 from starlette.routing import BaseRoute, Route, Router
 
 from rollbook.operations.context import Services, Tenant
 from rollbook.operations.tenant_settings import Feature
 from rollbook.operations.tokens import Verifier
-from rollbook.protocol.errors import NotFound
+from rollbook.protocol.errors import InvalidVersion, NotFound
 from rollbook.server.discovery import Discovery
 from rollbook.server.endpoints import Resources, unsupported
 from rollbook.server.errors import ErrorBoundary
@@ -32,7 +34,7 @@ def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sit
         Route(OPENAPI_PATH, Endpoint(shell, {"GET": described.read}, _access_to_discovery(tenant))),
     ]
     router = Router(routes=routes, redirect_slashes=False, default=_no_endpoint)
-    return ErrorBoundary(TrailingSlash(router))
+    return ErrorBoundary(PathForms(router, sites.path))
 
 
 def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
@@ -72,18 +74,37 @@ def _access_to_discovery(tenant: Tenant) -> Access:
     return Access.OPEN if tenant.settings.open_discovery else Access.TOKEN
 
 
-class TrailingSlash:
-    """ASGI middleware: a trailing slash is as good as none (P-3.2-07)."""
+class PathForms:
+    """ASGI middleware: the forms a path may have besides the one that is routed.
 
-    def __init__(self, app: AsgiApp) -> None:
+    A trailing slash is as good as none (P-3.2-07). Without a version in it the path means the newest; a version
+    that is not served is refused (RFC 7644 §3.13).
+    """
+
+    def __init__(self, app: AsgiApp, path: str) -> None:
         self.app = app
+        self.path = path
+        parent, _, version = path.rpartition("/")
+        self.parent = f"{parent}/" if _VERSION.match(version) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on without the slash."""
+        """Pass the request on with the path that is routed."""
         path: str = scope["path"]
         if path.endswith("/") and len(path) > 1:
-            scope["path"] = path[:-1]
+            path = scope["path"] = path[:-1]
+        if self.parent is not None and not path.startswith(self.path) and path.startswith(self.parent):
+            scope["path"] = self._versioned(path, self.parent)
         await self.app(scope, receive, send)
+
+    def _versioned(self, path: str, parent: str) -> str:
+        rest = path[len(parent) :]
+        version = rest.partition("/")[0]
+        if _VERSION.match(version):
+            raise InvalidVersion(f"version {version[:20]} is not served here, only {self.path} (P-3.12-16)")
+        return f"{self.path}/{rest}"
+
+
+_VERSION = re.compile(r"v[0-9]+\Z", re.ASCII)
 
 
 async def _no_endpoint(scope: Scope, _receive: Receive, _send: Send) -> None:
