@@ -130,9 +130,10 @@ def _refine(
         members["items"]["properties"]["value"] |= {"type": "string", "minLength": 1}
     if resource_type.secret in properties:
         properties[resource_type.secret]["minLength"] = least_secret
-    for form in FORMATS.get(resource_type.schema.id, ()):
-        if form.quirk not in accepted:
-            part = properties[form.attribute]["items"]["properties"][form.part]
+    for form in () if Quirk.ANY_FORMAT in accepted else FORMATS.get(resource_type.schema.id, ()):
+        if form.attribute in properties:
+            whole = properties[form.attribute]
+            part = whole if form.part is None else whole["items"]["properties"][form.part]
             part["pattern"] = f"^({form.pattern.pattern.removesuffix(_END)})?$"
 
 
