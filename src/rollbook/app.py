@@ -106,7 +106,7 @@ async def running(settings: Settings) -> AsyncIterator[Application]:
 
 async def build(settings: Settings, store: SqlStore) -> Application:
     """Wire a server over an open store."""
-    tenant = Tenant(DEFAULT_TENANT, store.catalog, settings.tenant)
+    tenant = Tenant(DEFAULT_TENANT, settings.tenant.served(store.catalog), settings.tenant)
     cursors = Cursors(await tokens.cursor_key(store))
     services = Services(store, store, now, new_id, PasswordHasher(), cursors)
     key = await tokens.pepper(store)

@@ -4,7 +4,13 @@ import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Mutability, Returned, Type, Uniqueness
-from rollbook.protocol.catalog import build_catalog, common_attributes, core_catalog, definitions_of
+from rollbook.protocol.catalog import (
+    build_catalog,
+    common_attributes,
+    core_catalog,
+    definitions_of,
+    with_labels_on_request,
+)
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.values import JsonObject, JsonValue
 
@@ -194,3 +200,19 @@ def test_definitions_make_an_equal_catalog() -> None:
     ]
     for catalog in (core_catalog(), build_catalog(documents)):
         assert build_catalog(definitions_of(catalog)) == catalog
+
+
+@pytest.mark.parametrize(("name", "shows"), [("User", "groups"), ("Group", "members")])
+def test_labels_on_request(name: str, shows: str) -> None:
+    """`display` of members and groups becomes readOnly and returned on request; all else stays as it is."""
+    before, after = core_catalog(), with_labels_on_request(core_catalog())
+    old, new = before.resource_type(name), after.resource_type(name)
+    assert old is not None
+    assert new is not None
+    assert (old.shows_labels, new.shows_labels) == (True, False)
+    assert after.schema(new.schema.id) is new.schema
+    changed = [a.name for a, b in zip(new.schema.attributes, old.schema.attributes, strict=True) if a != b]
+    assert changed == [shows]
+    path = new.find(f"{shows}.display")
+    assert path is not None
+    assert (path.leaf.mutability, path.leaf.returned) == (Mutability.READ_ONLY, Returned.REQUEST)

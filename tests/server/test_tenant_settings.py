@@ -171,3 +171,35 @@ async def test_closed_discovery(told: Told) -> None:
     for name in ("ServiceProviderConfig", "Schemas", "ResourceTypes", "Schemas/x", "ResourceTypes/User"):
         assert (await anonymous("GET", f"{BASE}/{name}")).status == 401
         assert (await call("GET", f"{BASE}/{name}")).status in {200, 404}
+
+
+async def test_display_when_asked_for(told: Told) -> None:
+    """With display=asked members and groups come without `display` unless `attributes` names it, after a write too."""
+    call = await told("display=asked", "patch-answer=resource")
+    user = (await call("GET", await made(call, "Users", ANN))).json
+    sent = {"members": [{"value": user["id"], "display": "sent"}]}
+    where = await made(call, "Groups", STAFF | sent)
+    members = [{"value": user["id"], "$ref": user["meta"]["location"], "type": "User"}]
+    answers = [
+        await call("GET", where),
+        await call("PATCH", where, patch("members", sent["members"])),
+        await call("PUT", where, STAFF | sent),
+        await call("GET", f"{where}?excludedAttributes=externalId"),
+        await call("PUT", f"{where}?excludedAttributes=externalId", STAFF | sent),
+    ]
+    assert [answer.json["members"] for answer in answers] == [members] * 5
+    asked = (await call("GET", f"{where}?attributes=members.display,members.value")).json
+    assert asked["members"] == [{"value": user["id"], "display": "ann"}]
+    seen = f"{BASE}/Users/{user['id']}"
+    assert "display" not in (await call("GET", seen)).json["groups"][0]
+    assert (await call("GET", f"{seen}?attributes=groups.display")).json["groups"] == [{"display": "Staff"}]
+
+
+async def test_display_is_announced(told: Told) -> None:
+    """What display=asked does stands in the schema: readOnly, returned on request (P-4-10)."""
+    for setting, said in (("asked", ("readOnly", "request")), ("always", ("immutable", "default"))):
+        call = await told(f"display={setting}")
+        schema = (await call("GET", f"{BASE}/Schemas/{urns.GROUP}")).json
+        members = next(each for each in schema["attributes"] if each["name"] == "members")
+        part = next(each for each in members["subAttributes"] if each["name"] == "display")
+        assert (part["mutability"], part["returned"]) == said

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
+from rollbook.protocol.catalog import Catalog, with_labels_on_request
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
 
@@ -46,6 +47,14 @@ class References(StrEnum):
     """Every reference must lead to a resource, and goes when that is deleted."""
     TOLERANT = "tolerant"
     """Unknown members are left out; other references are taken as sent, and stay."""
+
+
+class Display(StrEnum):
+    """When answers show `display` of members and of groups; it is the server's own in either case (A-69)."""
+
+    ALWAYS = "always"
+    ASKED = "asked"
+    """When `attributes` names it: `returned` is `request` then, `mutability` readOnly."""
 
 
 class Paging(StrEnum):
@@ -129,6 +138,11 @@ class TenantSettings:
     indirect_groups: bool = _is(
         False, _switch, "whether `groups` shows groups that a resource is in by way of another group"
     )
+    display: Display = _is(
+        Display.ALWAYS,
+        _choice(Display),
+        "whether `display` of members and of groups is shown `always`, or only when it is `asked` for",
+    )
     unique_group_names: bool = _is(False, _switch, "whether two groups may not have one displayName")
     unique_external_ids: bool = _is(
         False, _switch, "whether two resources of a type may not have one externalId"
@@ -157,6 +171,10 @@ class TenantSettings:
     def offers(self, feature: Feature) -> bool:
         """Whether an optional part of SCIM is offered."""
         return feature not in self.off
+
+    def served(self, catalog: Catalog) -> Catalog:
+        """The catalog as a tenant with these settings serves it."""
+        return with_labels_on_request(catalog) if self.display is Display.ASKED else catalog
 
     def empties_patch(self, *, has_members: bool) -> bool:
         """Whether a PATCH is answered 204, of a resource that has members or not (P-3.5.2-17)."""

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 
 from rollbook.protocol import urns
-from rollbook.protocol.attributes import Attribute, Type
+from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type
 from rollbook.protocol.definitions import (
     parse_attributes,
     parse_resource_type,
@@ -99,6 +99,29 @@ def definitions_of(catalog: Catalog) -> list[JsonObject]:
     core = {schema.id for schema in _core_schemas()}
     own = [render_schema(schema) for schema in catalog.schemas if schema.id not in core]
     return own + [render_resource_type(resource_type) for resource_type in catalog.resource_types]
+
+
+def with_labels_on_request(catalog: Catalog) -> Catalog:
+    """The catalog with `display` of members and of groups as the server's own, returned on request only."""
+    types = tuple(_with_labels_on_request(resource_type) for resource_type in catalog.resource_types)
+    changed = {resource_type.schema.id: resource_type.schema for resource_type in types}
+    return Catalog(tuple(changed.get(schema.id, schema) for schema in catalog.schemas), types)
+
+
+def _with_labels_on_request(resource_type: ResourceType) -> ResourceType:
+    def part(sub: Attribute) -> Attribute:
+        if sub.name != "display":
+            return sub
+        return replace(sub, mutability=Mutability.READ_ONLY, returned=Returned.REQUEST)
+
+    held = {resource_type.memberships, resource_type.derived}
+    attributes = tuple(
+        replace(attribute, sub_attributes=tuple(map(part, attribute.sub_attributes)))
+        if attribute.name in held
+        else attribute
+        for attribute in resource_type.schema.attributes
+    )
+    return replace(resource_type, schema=replace(resource_type.schema, attributes=attributes))
 
 
 def _extended(resource_type: ResourceType, loose: list[Schema]) -> ResourceType:

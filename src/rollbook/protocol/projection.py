@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rollbook.protocol.attributes import Returned
+from rollbook.protocol.attributes import Mutability, Returned
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.schema import AttributePath, ResourceType
@@ -162,7 +162,9 @@ def _shows(path: AttributePath, projection: Projection, written: frozenset[str])
     always = path.attribute.returned is Returned.ALWAYS  # then only the part's own name can take it away
     if not projection.without.isdisjoint({path.text} if always else around):
         return False
-    return returned is Returned.DEFAULT or not written.isdisjoint(around) or _holds_any(path, written)
+    if returned is Returned.DEFAULT or path.leaf.mutability is Mutability.READ_ONLY:
+        return returned is Returned.DEFAULT  # nobody writes what is readOnly
+    return not written.isdisjoint(around) or _holds_any(path, written)
 
 
 _SETTLED = {Returned.ALWAYS: True, Returned.NEVER: False}

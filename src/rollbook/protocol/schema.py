@@ -100,6 +100,12 @@ class ResourceType:
         """Top-level attributes that are not returned by default, or have parts that are not."""
         return tuple(p for p in self.paths() if p.attribute.is_hidden or p.attribute.hidden_parts)
 
+    @cached_property
+    def shows_labels(self) -> bool:
+        """Whether members and groups are shown with their `display` when nobody asks for it."""
+        held = [self.attribute(name) for name in (self.memberships, self.derived) if name is not None]
+        return not any(path and "display" in path.attribute.hidden_parts for path in held)
+
     def extension(self, urn: str) -> Extension | None:
         """The extension with that URN in any case, or None."""
         return next((ext for ext in self.extensions if ext.schema.id.lower() == urn.lower()), None)

@@ -74,20 +74,28 @@ def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], .
     return ((b"etag", record.version.encode("ascii")), *where) if site.etags else where
 
 
-def resource_bytes(record: Record, resource_type: ResourceType, site: Site) -> bytes:
-    """The resource in default projection, without parsing what is stored."""
+def resource_bytes(
+    record: Record, resource_type: ResourceType, site: Site, *, labels: bool | None = None
+) -> bytes:
+    """The resource in default projection, without parsing what is stored; `labels` says whether with `display`."""
+    labels = resource_type.shows_labels if labels is None else labels
     parts = [record.body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
     if record.members:
-        parts += [b',"', str(resource_type.memberships).encode(), b'":', _members(record.members, site)]
+        parts += [
+            b',"',
+            str(resource_type.memberships).encode(),
+            b'":',
+            _members(record.members, site, labels),
+        ]
     if record.groups:
-        parts += [b',"', str(resource_type.derived).encode(), b'":', _groups(record.groups, site)]
+        parts += [b',"', str(resource_type.derived).encode(), b'":', _groups(record.groups, site, labels)]
     parts.append(b"}")
     return b"".join(parts)
 
 
 def resource_document(record: Record, resource_type: ResourceType, site: Site) -> JsonObject:
     """The resource with everything stored of it, as a document: what projection and filters look at."""
-    document: JsonObject = orjson.loads(resource_bytes(record, resource_type, site))
+    document: JsonObject = orjson.loads(resource_bytes(record, resource_type, site, labels=True))
     if record.extra is not None:
         document = join_stored(document, orjson.loads(record.extra))
     return document
@@ -121,16 +129,16 @@ def _meta(record: Record, site: Site) -> bytes:
     return orjson.dumps(meta)
 
 
-def _members(members: tuple[Member, ...], site: Site) -> bytes:
-    return orjson.dumps([_reference(member, site) | {"type": member.type} for member in members])
+def _members(members: tuple[Member, ...], site: Site, labels: bool) -> bytes:
+    return orjson.dumps([_reference(member, site, labels) | {"type": member.type} for member in members])
 
 
-def _groups(groups: tuple[Member, ...], site: Site) -> bytes:
-    return orjson.dumps([_reference(group, site) | {"type": "direct"} for group in groups])
+def _groups(groups: tuple[Member, ...], site: Site, labels: bool) -> bytes:
+    return orjson.dumps([_reference(group, site, labels) | {"type": "direct"} for group in groups])
 
 
-def _reference(member: Member, site: Site) -> JsonObject:
+def _reference(member: Member, site: Site, labels: bool) -> JsonObject:
     out: JsonObject = {"value": member.value, "$ref": site.location(member.type or "", member.value)}
-    if member.display is not None:
+    if labels and member.display is not None:
         out["display"] = member.display
     return out
