@@ -12,3 +12,14 @@ settings.load_profile("suite")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the product does."""
     return "asyncio"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the judges that are not ours have counted (`tests/judges`)."""
+    reports = (report for kind in terminalreporter.stats.values() for report in kind)
+    properties = (each for report in reports for each in getattr(report, "user_properties", ()))
+    lines = sorted({str(said) for name, said in properties if name == "judge"})
+    if lines:
+        terminalreporter.section("judges that are not ours")
+    for line in lines:
+        terminalreporter.write_line(line)
