@@ -23,3 +23,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("judges that are not ours")
     for line in lines:
         terminalreporter.write_line(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A longer search than fits into every run."""
+    parser.addoption("--thorough", action="store_true", help="let schemathesis search for minutes")
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether to search for long."""
+    return bool(request.config.getoption("--thorough"))

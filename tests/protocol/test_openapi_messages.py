@@ -84,6 +84,9 @@ def test_patches(operation: JsonObject, valid: bool) -> None:
     [
         ({"filter": "userName pr", "attributes": ["id"], "sortBy": "id", "sortOrder": "descending"}, True),
         ({"filter": None, "cursor": "", "count": 5}, True),
+        ({"cursor": "", "startIndex": None}, True),
+        ({"cursor": "", "startIndex": 1}, False),
+        ({"filter": ""}, False),
         ({"attributes": "id"}, False),
         ({"count": "5"}, False),
         ({"sortOrder": "upwards"}, False),

@@ -9,6 +9,7 @@ from tests.courses import CREDIT, DEFINITIONS
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Type
 from rollbook.protocol.catalog import Catalog, build_catalog
+from rollbook.protocol.compare import decode_binary
 from rollbook.protocol.openapi_schemas import (
     ANSWER,
     REQUEST,
@@ -22,6 +23,7 @@ from rollbook.protocol.quirks import AUTO, Quirk
 from rollbook.protocol.values import JsonObject
 
 CATALOG = build_catalog(DEFINITIONS)
+BASE64 = "^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$"
 NAMES = {urns.ENTERPRISE_USER: "Enterprise", CREDIT: "Credit"}
 
 
@@ -48,9 +50,24 @@ def test_every_type_has_a_schema() -> None:
         ),
         ("fee", {"type": ["number", "null"]}),
         ("open", {"type": ["boolean", "null"]}),
-        ("begins", {"type": ["string", "null"], "format": "date-time"}),
-        ("key", {"type": ["string", "null"], "contentEncoding": "base64", "maxLength": 1_048_576}),
-        ("homepage", {"type": ["string", "null"], "maxLength": 1_048_576}),
+        ("begins", {"type": ["string", "null"], "format": "date-time", "minLength": 1}),
+        (
+            "key",
+            {
+                "type": ["string", "null"],
+                "contentEncoding": "base64",
+                "maxLength": 1_048_576,
+                "pattern": BASE64,
+            },
+        ),
+        (
+            "homepage",
+            {
+                "type": ["string", "null"],
+                "maxLength": 1_048_576,
+                "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+            },
+        ),
         (
             "tags",
             {"type": ["array", "null"], "maxItems": 10_000, "items": {"type": "string", "maxLength": 65_536}},
@@ -149,6 +166,26 @@ def test_formats(accepted: frozenset[Quirk], fits: bool) -> None:
     assert check.is_valid("Germany") is fits
     assert check.is_valid("DE")
     assert check.is_valid(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("", True),
+        ("AA", True),
+        ("AA==", True),
+        ("AAE=", True),
+        ("-_+/", True),
+        ("A", False),
+        ("A===", False),
+        ("A A=", False),
+    ],
+)
+def test_binary(text: str, fits: bool) -> None:
+    """S-25: base64 in either alphabet, padded or not; what the pattern takes, the server takes."""
+    assert Draft202012Validator({"pattern": BASE64}).is_valid(text) is fits
+    if fits:
+        decode_binary(text)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 
 from rollbook.protocol import urns
 from rollbook.protocol.errors import BY_SCIM_TYPE
-from rollbook.protocol.openapi_schemas import reference
+from rollbook.protocol.openapi_schemas import INT64, reference
 from rollbook.protocol.values import JsonObject
 
 _TEXT: JsonObject = {"type": "string"}
 _NUMBER: JsonObject = {"type": "integer"}
+_ONE_WAY_OF_PAGING: JsonObject = {
+    "not": {
+        "properties": {"startIndex": _NUMBER, "cursor": _TEXT},
+        "required": ["startIndex", "cursor"],
+    }
+}
 _NAMES: JsonObject = {"type": "array", "items": _TEXT}
-_PATH: JsonObject = {"type": "string", "format": "scim-path"}
+_PATH: JsonObject = {"type": "string", "format": "scim-path", "minLength": 1}
 
-FILTER: JsonObject = {"type": "string", "format": "scim-filter"}
+FILTER: JsonObject = {"type": "string", "format": "scim-filter", "minLength": 1}
 """A filter (RFC 7644 §3.4.2.2); the format is a name of ours."""
+
+SORT_BY: JsonObject = {"type": "string", "minLength": 1}
 
 SORT_ORDER: JsonObject = {"type": "string", "enum": ["ascending", "descending"]}
 
@@ -87,12 +95,12 @@ def search_schema(*, filters: bool, sorts: bool, cursors: bool) -> JsonObject:
     if filters:
         properties["filter"] = FILTER
     if sorts:
-        properties |= {"sortBy": _TEXT, "sortOrder": SORT_ORDER}
-    properties |= {"startIndex": _NUMBER, "count": _NUMBER}
+        properties |= {"sortBy": SORT_BY, "sortOrder": SORT_ORDER}
+    properties |= {"startIndex": _NUMBER | INT64, "count": _NUMBER | INT64}
     if cursors:
         properties["cursor"] = _TEXT
     nullable = {name: _or_null(schema) for name, schema in properties.items()}
-    return _message("A query", urns.SEARCH_REQUEST, nullable)
+    return _message("A query", urns.SEARCH_REQUEST, nullable) | (_ONE_WAY_OF_PAGING if cursors else {})
 
 
 def _or_null(schema: JsonObject) -> JsonObject:

@@ -6,7 +6,7 @@ Knows which parameters, bodies, headers and statuses an operation has. What a se
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from rollbook.protocol.openapi_messages import FILTER, SORT_ORDER, one_status
+from rollbook.protocol.openapi_messages import FILTER, SORT_BY, SORT_ORDER, one_status
 from rollbook.protocol.openapi_schemas import reference
 from rollbook.protocol.values import JsonObject
 
@@ -111,7 +111,7 @@ _PARAMETERS: Mapping[str, tuple[str, JsonObject, str]] = {
         "Which of the usual attributes to leave out (RFC 7644 section 3.9)",
     ),
     "filter": ("query", FILTER, "What to find (RFC 7644 section 3.4.2.2)"),
-    "sortBy": ("query", _TEXT, "The attribute to order by"),
+    "sortBy": ("query", SORT_BY, "The attribute to order by"),
     "sortOrder": ("query", SORT_ORDER, "The direction of the order"),
     "startIndex": ("query", _NUMBER, "The first resource of the page, counted from 1"),
     "count": ("query", _NUMBER, "The most resources on the page"),

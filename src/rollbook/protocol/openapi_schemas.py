@@ -3,9 +3,11 @@
 Follows types and characteristics only. Knows nothing of endpoints, and of OpenAPI only how it refers to a component.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type
 from rollbook.protocol.catalog import common_attributes
 from rollbook.protocol.coerce import MAX_BLOB, MAX_TEXT, MAX_VALUES
@@ -26,11 +28,26 @@ TYPES: Mapping[Type, JsonObject] = {
 }
 """Each simple type as JSON Schema. A reference is any text here, since relative and unescaped ones are kept."""
 
-_LONGEST = {Type.STRING: MAX_TEXT, Type.REFERENCE: MAX_BLOB, Type.BINARY: MAX_BLOB}
 _END = r"\Z"
 """How the formats end in Python's dialect, which JSON Schema does not know."""
 
-_INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
+INT64: JsonObject = {"minimum": -(2**63), "maximum": 2**63 - 1}
+"""The bounds of whole numbers."""
+
+_BOUNDS: Mapping[Type, JsonObject] = {
+    Type.STRING: {"maxLength": MAX_TEXT},
+    Type.BOOLEAN: {},
+    Type.DECIMAL: {},
+    Type.INTEGER: INT64,
+    Type.DATE_TIME: {"minLength": 1},
+    Type.BINARY: {
+        "maxLength": MAX_BLOB,
+        "pattern": "^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$",
+    },
+    Type.REFERENCE: {"maxLength": MAX_BLOB, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"},
+}
+"""What is asked of the values of each type in a request (`coerce`)."""
+
 _ONE_PRIMARY: JsonObject = {
     "contains": {"properties": {"primary": {"const": True}}, "required": ["primary"]},
     "minContains": 0,
@@ -91,8 +108,9 @@ def resource_schema(
     """
     described = _object((*resource_type.common, *resource_type.schema.attributes), view)
     properties = described["properties"]
-    urns = [resource_type.schema.id, *(extension.schema.id for extension in resource_type.extensions)]
-    properties["schemas"] |= {"items": {"type": "string", "enum": urns}, "contains": {"const": urns[0]}}
+    base = resource_type.schema.id
+    known = [base, *(extension.schema.id for extension in resource_type.extensions)]
+    properties["schemas"] |= {"items": {"type": "string", "enum": known}, "contains": {"const": base}}
     for extension in resource_type.extensions:
         urn = extension.schema.id
         whole = reference(extensions[urn])
@@ -116,6 +134,10 @@ def configuration_schema(schema: Schema) -> JsonObject:
     common = [a for a in common_attributes() if a.name in {"schemas", "meta"} and a.name not in own]
     described = _object((*common, *schema.attributes), CONFIGURATION)
     described["properties"]["schemas"] |= {"items": {"type": "string", "const": schema.id}, "minItems": 1}
+    if schema.id == urns.SCHEMA:
+        # The schema of schemas has parts of parts itself, one level more than it says (RFC 7643 section 8.7.2).
+        parts = described["properties"]["attributes"]["items"]["properties"]["subAttributes"]
+        parts["items"]["properties"]["subAttributes"] = copy.deepcopy(parts)
     return {"description": schema.description or schema.name, **described}
 
 
@@ -178,9 +200,5 @@ def _value(attribute: Attribute, view: View) -> JsonObject:
 
 
 def _bounds(attribute: Attribute) -> JsonObject:
-    if attribute.type is Type.INTEGER:
-        return dict(_INT64)
-    if attribute.type not in _LONGEST:
-        return {}
-    bounds = {"maxLength": _LONGEST[attribute.type]}
-    return {"minLength": 1} | bounds if attribute.required else bounds
+    bounds = dict(_BOUNDS[attribute.type])
+    return {"minLength": 1} | bounds if attribute.required and "maxLength" in bounds else bounds
