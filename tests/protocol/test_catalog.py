@@ -209,7 +209,10 @@ def test_labels_on_request(name: str, shows: str) -> None:
     old, new = before.resource_type(name), after.resource_type(name)
     assert old is not None
     assert new is not None
-    assert (old.shows_labels, new.shows_labels) == (True, False)
+    for resource_type, shown in ((old, True), (new, False)):
+        held = resource_type.attribute(shows)
+        assert held is not None
+        assert ("display" in held.attribute.open_parts) is shown
     assert after.schema(new.schema.id) is new.schema
     changed = [a.name for a, b in zip(new.schema.attributes, old.schema.attributes, strict=True) if a != b]
     assert changed == [shows]

@@ -204,13 +204,18 @@ def test_resource_type_round_trip(name: str) -> None:
 
 
 def test_roles_of_attributes() -> None:
-    """Which attribute is a membership, derived or secret follows from the schema, not from the name."""
+    """Which attribute of the core is a membership, derived or secret."""
     user, group = (core_catalog().resource_type(name) for name in ("User", "Group"))
     assert user is not None
     assert group is not None
     assert (user.memberships, user.derived, user.secret) == (None, "groups", "password")
     assert (group.memberships, group.derived, group.secret) == ("members", None, None)
     assert user.display[0] == "displayName"
-    device = CATALOG.resource_type("Device")
-    assert device is not None
-    assert (device.memberships, device.derived, device.secret) == (None, None, None)
+
+
+@pytest.mark.parametrize(("kinds", "exact"), [(["User"], True), (["external", "uri"], False)])
+def test_ids_are_compared_exactly(kinds: list[str], exact: bool) -> None:
+    """S-40: the id in a value that refers to a resource heeds case, whether or not its schema says so."""
+    uri: JsonObject = {"name": "$ref", "type": "reference", "referenceTypes": kinds}
+    found = _one(type="complex", subAttributes=[{"name": "value"}, uri, {"name": "x"}])
+    assert [sub.case_exact for sub in found.sub_attributes] == [exact, True, False]

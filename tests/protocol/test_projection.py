@@ -273,13 +273,12 @@ def test_any_projection(
 
 @given(_CHOICES, _CHOICES)
 def test_wants(only: list[str], without: list[str]) -> None:
-    """What is not wanted is not shown, and what is wanted is, for attributes returned by default."""
+    """What is not wanted is not shown, and what is wanted is."""
     projection = parse_projection(only, without, THING, Leniency(AUTO))
     out = project(FULL, THING, projection)
-    for name in ("default", "defaultOne", "defaultMany", "externalId", "meta"):
-        assert wants(projection, name) is (name in out)
-        if name.startswith("default"):
-            assert wants(projection, f"{MORE}:{name}") is (name in out[MORE])
+    for name in {*FULL} - {"schemas", MORE}:
+        assert wants(projection, THING, name) is (name in out)
+    assert not wants(projection, THING, None)
 
 
 @given(_DOCUMENTS)

@@ -1,6 +1,7 @@
 """A whole server in-process, over a real SQLite file."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from rollbook.app import Application, running
 from rollbook.operations.tenant_settings import read_settings
+from rollbook.protocol.values import JsonObject
 from rollbook.settings import Settings
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.asgi import AsgiCaller
@@ -24,7 +26,10 @@ async def application(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Appli
 
 
 Told = Callable[..., Awaitable[AsgiCaller]]
-"""Starts a server over the test's database that has been told `NAME=VALUE` settings; how to call it."""
+"""Starts a server over the test's database that has been told `NAME=VALUE` settings; how to call it.
+
+`definitions` are schemas and resource types beside the core.
+"""
 
 STORES: dict[AsgiCaller, SqlStore] = {}
 """The stores of the servers that `told` has started."""
@@ -35,9 +40,10 @@ async def told(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Told]:
     """Starts servers with settings of their own, one after another."""
     async with AsyncExitStack() as stack:
 
-        async def start(*assignments: str) -> AsgiCaller:
+        async def start(*assignments: str, definitions: Iterable[JsonObject] = ()) -> AsgiCaller:
             await stack.aclose()
             settings = Settings(
+                schemas=_written(tmp_path / "schemas", definitions),
                 database=f"sqlite:///{tmp_path / 'told.db'}",
                 bootstrap_token=TOKEN,
                 tenant=read_settings(assignments),
@@ -49,6 +55,13 @@ async def told(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Told]:
 
         yield start
     STORES.clear()
+
+
+def _written(directory: Path, definitions: Iterable[JsonObject]) -> Path | None:
+    for number, definition in enumerate(definitions):
+        directory.mkdir(exist_ok=True)
+        (directory / f"{number}.json").write_text(json.dumps(definition))
+    return directory if directory.is_dir() else None
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.sql.check import version_number
 from rollbook.storage.sql.store import SqlStore, open_store
-from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join
+from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join, leave
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +23,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     await add_group(opened, "g", "ann", "gone")
     await join(opened, "g", "bob")
     await opened.delete(TENANT, USER, "gone", LATER)
+    await leave(opened, "g", "bob")
     yield opened
     await opened.close()
 
@@ -49,6 +50,8 @@ async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
         ("UPDATE sequence SET change = 1", "a sequence is behind"),
         ("INSERT INTO membership VALUES (1, 1, 1)", "one does not exist"),
         ("UPDATE membership SET tenant = 2", "one does not exist"),
+        ("UPDATE departed SET tenant = 2", "noted as a former member"),
+        ("DELETE FROM resource WHERE id = 'bob'", "noted as a former member"),
         ("UPDATE resource SET version = 7 WHERE id = 'g'", "g is at version 7, its last log entry says"),
         ("DELETE FROM change WHERE id = 'bob'", "bob has no log entry"),
         ("DELETE FROM change WHERE id = 'gone' AND operation = 'delete'", "gone is gone without a log entry"),

@@ -33,8 +33,8 @@ class Part:
         return await context.services.store.search(
             context.tenant,
             Query(kind, self.filter, page, self.order),
-            members=kind.memberships is not None and wants(self.projection, kind.memberships),
-            groups=kind.derived is not None and wants(self.projection, kind.derived),
+            members=wants(self.projection, kind, kind.memberships),
+            groups=wants(self.projection, kind, kind.derived),
         )
 
 

@@ -40,7 +40,7 @@ async def create(context: Context, resource_type: ResourceType, body: JsonValue)
     record = await services.store.insert(
         context.tenant, resource_type, services.new_id(), validate.create(resource), context.author()
     )
-    return Written(record, changed=True, paths=asserted_paths(resource))
+    return Written(record, changed=True, paths=asserted_paths(resource, resource_type.memberships))
 
 
 async def read(
@@ -55,6 +55,13 @@ async def read(
         context.tenant, resource_type, id, members=members, groups=groups
     )
     return found or _missing(resource_type, id)
+
+
+async def may_look_different(context: Context, record: Record, *, members: bool, groups: bool) -> bool:
+    """Whether answers with this version may differ, in what is derived of members or groups if these are shown (A-31)."""
+    if (members and record.members) or (groups and record.groups):
+        return True
+    return groups and await context.services.store.was_member(context.tenant, record.id)
 
 
 async def replace(
@@ -74,7 +81,7 @@ async def replace(
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), if_match=if_match
     )
-    return _written(updated, resource_type, id, asserted_paths(resource))
+    return _written(updated, resource_type, id, asserted_paths(resource, resource_type.memberships))
 
 
 async def patch(

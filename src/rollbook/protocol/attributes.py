@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+_NOT_RESOURCES = frozenset({"external", "uri"})
 _NAME = re.compile(r"\$?[A-Za-z][A-Za-z0-9_$-]*\Z", re.ASCII)
 
 
@@ -87,10 +88,38 @@ class Attribute:
         """Whether it is returned on request only, or never."""
         return self.returned in {Returned.REQUEST, Returned.NEVER}
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether there is at most one value, a string."""
+        return self.type is Type.STRING and not self.multi_valued
+
     @cached_property
     def takes_any_text(self) -> bool:
         """Whether a value is one string of which nothing more is asked: the bulk of all attributes."""
-        return self.type is Type.STRING and not self.multi_valued and self.uniqueness is Uniqueness.NONE
+        return self.takes_text and self.uniqueness is Uniqueness.NONE
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """Names of the sub-attributes."""
+        return frozenset(sub.name for sub in self.sub_attributes)
+
+    @cached_property
+    def open_parts(self) -> frozenset[str]:
+        """Names of the sub-attributes that are returned by default, or always."""
+        return self.parts - self.hidden_parts
+
+    @cached_property
+    def leads_to_resource(self) -> bool:
+        """Whether it is a URI of a resource of some type (RFC 7643 §7)."""
+        return any(kind not in _NOT_RESOURCES for kind in self.reference_types)
+
+    @cached_property
+    def refers(self) -> bool:
+        """Whether each value refers to a resource by its id: `value` is the id, `$ref` the URI (S-71, S-74)."""
+        parts = {sub.name: sub for sub in self.sub_attributes}
+        value, uri = parts.get("value"), parts.get("$ref")
+        is_id = value is not None and value.takes_text and not value.is_hidden
+        return is_id and uri is not None and uri.type is Type.REFERENCE and uri.leads_to_resource
 
     @property
     def is_complex(self) -> bool:

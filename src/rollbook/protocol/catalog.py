@@ -45,6 +45,18 @@ class Catalog:
         """The resource type served under `/Endpoint`, compared exactly (P-3.2-08), or None."""
         return self._by_endpoint.get(endpoint)
 
+    def shown_groups(self, resource_type: ResourceType) -> frozenset[str]:
+        """The types with members that `groups` of resources of that type may lead to, by name (S-60)."""
+        return self._shown_groups.get(resource_type.name, frozenset())
+
+    @cached_property
+    def _shown_groups(self) -> dict[str, frozenset[str]]:
+        groups = frozenset(kind.name for kind in self.resource_types if kind.memberships is not None)
+        derived = {kind.name: kind.find(f"{kind.derived}.$ref") for kind in self.resource_types}
+        return {
+            name: groups.intersection(path.leaf.reference_types) for name, path in derived.items() if path
+        }
+
     def schema(self, urn: str) -> Schema | None:
         """The schema of that URN in any case, or None."""
         return next((schema for schema in self.schemas if schema.id.lower() == urn.lower()), None)

@@ -66,7 +66,9 @@ def searched_text(attribute: Attribute, value: JsonValue) -> bytes:
 
 def searches_key(attribute: Attribute) -> bool:
     """Whether the key of a value is also its searched text, so that an index of keys serves `co`, `sw`, `ew`."""
-    return attribute.type is Type.STRING or (attribute.type is Type.REFERENCE and not _to_resource(attribute))
+    return attribute.type is Type.STRING or (
+        attribute.type is Type.REFERENCE and not attribute.leads_to_resource
+    )
 
 
 def parse_date_time(text: str) -> int:
@@ -127,14 +129,9 @@ def _reference_key(attribute: Attribute, value: JsonValue) -> bytes:
     Thereby relative and absolute forms, and those of other API versions, are equal (RFC 7643 §2.4).
     """
     text = _string_key(attribute, value)
-    return b"/".join(text.rstrip(b"/").rsplit(b"/", 2)[-2:]) if _to_resource(attribute) else text
+    return b"/".join(text.rstrip(b"/").rsplit(b"/", 2)[-2:]) if attribute.leads_to_resource else text
 
 
-def _to_resource(attribute: Attribute) -> bool:
-    return any(kind not in _NOT_RESOURCES for kind in attribute.reference_types)
-
-
-_NOT_RESOURCES = {"external", "uri"}
 _TEXTS = {Type.STRING, Type.REFERENCE}
 
 

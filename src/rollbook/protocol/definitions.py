@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type, Uniqueness, is_name
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import Extension, ResourceType, Schema
+from rollbook.protocol.shapes import derived_of, memberships_of, secret_of
 from rollbook.protocol.values import JsonObject, JsonValue
 
 E = TypeVar("E", Type, Mutability, Returned, Uniqueness)
@@ -17,15 +19,6 @@ _SEGMENT = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", re.ASCII)
 _WITHOUT_CASE = {Type.BOOLEAN, Type.DECIMAL, Type.INTEGER, Type.DATE_TIME, Type.COMPLEX}
 _WITH_CASE = {Type.REFERENCE, Type.BINARY}
 _WITHOUT_UNIQUENESS = {Type.BOOLEAN, Type.DATE_TIME, Type.BINARY, Type.COMPLEX}
-
-MEMBERSHIPS: Mapping[str, str] = {urns.GROUP: "members"}
-"""Base schema → the attribute kept as membership rows (architecture §3)."""
-
-DERIVED: Mapping[str, str] = {urns.USER: "groups"}
-"""Base schema → the attribute computed from those rows, read from the other side."""
-
-SECRETS: Mapping[str, str] = {urns.USER: "password"}
-"""Base schema → the attribute that is kept as a password hash only (P-7-10)."""
 
 DISPLAY: Mapping[str, tuple[str, ...]] = {
     urns.USER: ("displayName", "name.formatted", "userName"),
@@ -81,7 +74,7 @@ def _attribute(data: JsonValue, where: str, *, nested: bool) -> Attribute:
         raise InvalidValue(f"{here}: only type complex has subAttributes, this is {kind}")
     if kind is Type.COMPLEX and not subs:
         raise InvalidValue(f"{here}: type complex needs subAttributes")
-    return Attribute(
+    found = Attribute(
         name=name,
         type=kind,
         multi_valued=_flag(body, "multiValued", here),
@@ -95,6 +88,13 @@ def _attribute(data: JsonValue, where: str, *, nested: bool) -> Attribute:
         reference_types=tuple(map(str, _list(body, "referenceTypes", here))),
         sub_attributes=parse_attributes(subs, here, nested=True),
     )
+    return _with_exact_ids(found) if found.refers else found
+
+
+def _with_exact_ids(attribute: Attribute) -> Attribute:
+    """The attribute with a `value` that is compared as ids are, whether or not its schema says so (S-40)."""
+    subs = (replace(sub, case_exact=True) if sub.name == "value" else sub for sub in attribute.sub_attributes)
+    return replace(attribute, sub_attributes=tuple(subs))
 
 
 def parse_resource_type(
@@ -130,9 +130,9 @@ def parse_resource_type(
         schema=base,
         extensions=extensions,
         common=common,
-        memberships=MEMBERSHIPS.get(base.id),
-        derived=DERIVED.get(base.id),
-        secret=SECRETS.get(base.id),
+        memberships=memberships_of(base),
+        derived=derived_of(base),
+        secret=secret_of(base),
         display=DISPLAY.get(base.id, ("displayName", "name", "title")),
     )
 

@@ -24,8 +24,6 @@ MAX_MEMBERS = 500_000
 _COMPUTED = frozenset({"$ref", "display"})
 """Parts the server fills; what clients send for them is not looked at (A-69)."""
 
-_PLAIN = frozenset({"value", "type", *_COMPUTED})
-
 
 def read_members(path: AttributePath, value: JsonValue, leniency: Leniency) -> tuple[Member, ...]:
     """The members sent, each id once (A-25).
@@ -60,7 +58,7 @@ def read_member_parts(path: AttributePath, sent: JsonObject, leniency: Leniency)
     for name, item in sent.items():
         sub = path.attribute.sub(name)
         if sub is None:
-            drop_unknown(f"{path.text}.{name[:80]}", ", ".join(sorted(_PLAIN)), leniency)
+            drop_unknown(f"{path.text}.{name[:80]}", ", ".join(sorted(path.attribute.parts)), leniency)
             continue
         if name != sub.name:
             check_not_repeated(name, sent, path.text)

@@ -65,12 +65,10 @@ def parse_projection(
     return Projection(without=_known(unwanted, resource_type, leniency))
 
 
-def wants(projection: Projection, path_text: str) -> bool:
-    """Whether an answer may show the attribute at that path, one returned by default; else it need not be read."""
-    around = {path_text, *_holders(path_text)}
-    if projection.only is None:
-        return projection.without.isdisjoint(around)
-    return path_text in projection.holders or not projection.only.isdisjoint(around)
+def wants(projection: Projection, resource_type: ResourceType, name: str | None) -> bool:
+    """Whether an answer may show that attribute of the base schema, or may not, so that it need not be read."""
+    path = None if name is None else resource_type.attribute(name)
+    return path is not None and _shows(path, projection, frozenset())
 
 
 def project(

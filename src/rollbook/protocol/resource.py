@@ -32,9 +32,9 @@ class Resource:
     cleared: frozenset[str] = frozenset()
 
 
-def asserted_paths(resource: Resource) -> frozenset[str]:
+def asserted_paths(resource: Resource, memberships: str | None) -> frozenset[str]:
     """The attributes a client gave values, as `AttributePath.text` has them: top-level ones and extensions'."""
-    paths: set[str] = set()
+    paths: set[str] = {memberships} if memberships is not None and resource.members else set()
     for name, value in resource.document.items():
         paths |= {f"{name}:{inner}" for inner in value} if ":" in name else {name}
     return frozenset(paths)

@@ -101,10 +101,13 @@ class ResourceType:
         return tuple(p for p in self.paths() if p.attribute.is_hidden or p.attribute.hidden_parts)
 
     @cached_property
-    def shows_labels(self) -> bool:
-        """Whether members and groups are shown with their `display` when nobody asks for it."""
-        held = [self.attribute(name) for name in (self.memberships, self.derived) if name is not None]
-        return not any(path and "display" in path.attribute.hidden_parts for path in held)
+    def hides_members(self) -> bool:
+        """Whether the attribute kept as memberships is not returned by default."""
+        return any(
+            p.urn is None and p.attribute.name == self.memberships
+            for p in self.hidden
+            if p.attribute.is_hidden
+        )
 
     def extension(self, urn: str) -> Extension | None:
         """The extension with that URN in any case, or None."""

@@ -37,9 +37,7 @@ class Resources:
         if filter_text is not None:
             self._check_filter(exchange, record, filter_text)
         known = exchange.request.header(b"if-none-match") if exchange.site.etags else None
-        # Derived values move without the version, so an answer that shows them is never a 304 (A-31).
-        shows_derived = bool(record.groups) or bool(record.members)
-        if known is not None and not shows_derived and if_none_match(known, record.version):
+        if if_none_match(known, record.version) and await self._is_unmoved(exchange, record, projection):
             return Answer(304, headers=resource_headers(record, exchange.site))
         return self._answer(exchange, 200, record, projection)
 
@@ -90,15 +88,20 @@ class Resources:
         )
 
     def _include(self, projection: Projection) -> dict[str, bool]:
-        memberships, derived = self.resource_type.memberships, self.resource_type.derived
+        kind = self.resource_type
         return {
-            "members": memberships is not None and wants(projection, memberships),
-            "groups": derived is not None and wants(projection, derived),
+            "members": wants(projection, kind, kind.memberships),
+            "groups": wants(projection, kind, kind.derived),
         }
 
     async def _read(self, exchange: Exchange, projection: Projection, *, everything: bool = False) -> Record:
         include = {"members": True, "groups": True} if everything else self._include(projection)
         return await resources.read(exchange.context, self.resource_type, exchange.request.id, **include)
+
+    async def _is_unmoved(self, exchange: Exchange, record: Record, projection: Projection) -> bool:
+        """Whether a client that has this version has all that the answer would show."""
+        shown = self._include(projection)
+        return not await resources.may_look_different(exchange.context, record, **shown)
 
     async def _whole(self, exchange: Exchange, record: Record, projection: Projection) -> Record:
         return await self._read(exchange, projection) if self._include(projection)["members"] else record

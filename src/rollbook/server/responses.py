@@ -75,27 +75,25 @@ def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], .
 
 
 def resource_bytes(
-    record: Record, resource_type: ResourceType, site: Site, *, labels: bool | None = None
+    record: Record, resource_type: ResourceType, site: Site, *, everything: bool = False
 ) -> bytes:
-    """The resource in default projection, without parsing what is stored; `labels` says whether with `display`."""
-    labels = resource_type.shows_labels if labels is None else labels
+    """The resource in default projection, without parsing what is stored; `everything` of members and groups, or so."""
     parts = [record.body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
-    if record.members:
-        parts += [
-            b',"',
-            str(resource_type.memberships).encode(),
-            b'":',
-            _members(record.members, site, labels),
-        ]
-    if record.groups:
-        parts += [b',"', str(resource_type.derived).encode(), b'":', _groups(record.groups, site, labels)]
+    for name, others, render in (
+        (resource_type.memberships, record.members, _members),
+        (resource_type.derived, record.groups, _groups),
+    ):
+        path = resource_type.attribute(name) if others and name else None
+        if others and path and (everything or not path.attribute.is_hidden):
+            shown = path.attribute.parts if everything else path.attribute.open_parts
+            parts += [b',"', path.attribute.name.encode(), b'":', render(others, shown, site)]
     parts.append(b"}")
     return b"".join(parts)
 
 
 def resource_document(record: Record, resource_type: ResourceType, site: Site) -> JsonObject:
     """The resource with everything stored of it, as a document: what projection and filters look at."""
-    document: JsonObject = orjson.loads(resource_bytes(record, resource_type, site, labels=True))
+    document: JsonObject = orjson.loads(resource_bytes(record, resource_type, site, everything=True))
     if record.extra is not None:
         document = join_stored(document, orjson.loads(record.extra))
     return document
@@ -109,7 +107,7 @@ def projected_bytes(
     written: frozenset[str] = frozenset(),
 ) -> bytes:
     """The resource as the projection wants it; `written` are paths this request wrote (A-78)."""
-    if projection.is_default and not (written and record.extra is not None):
+    if projection.is_default and not (written and (record.extra is not None or resource_type.hides_members)):
         return resource_bytes(record, resource_type, site)
     document = resource_document(record, resource_type, site)
     return orjson.dumps(project(document, resource_type, projection, written))
@@ -129,16 +127,21 @@ def _meta(record: Record, site: Site) -> bytes:
     return orjson.dumps(meta)
 
 
-def _members(members: tuple[Member, ...], site: Site, labels: bool) -> bytes:
-    return orjson.dumps([_reference(member, site, labels) | {"type": member.type} for member in members])
+def _members(members: tuple[Member, ...], parts: frozenset[str], site: Site) -> bytes:
+    return orjson.dumps([_reference(member, member.type, parts, site) for member in members])
 
 
-def _groups(groups: tuple[Member, ...], site: Site, labels: bool) -> bytes:
-    return orjson.dumps([_reference(group, site, labels) | {"type": "direct"} for group in groups])
+def _groups(groups: tuple[Member, ...], parts: frozenset[str], site: Site) -> bytes:
+    return orjson.dumps([_reference(group, "direct", parts, site) for group in groups])
 
 
-def _reference(member: Member, site: Site, labels: bool) -> JsonObject:
-    out: JsonObject = {"value": member.value, "$ref": site.location(member.type or "", member.value)}
-    if labels and member.display is not None:
+def _reference(member: Member, type: str | None, parts: frozenset[str], site: Site) -> JsonObject:
+    """A member or group with those of the parts that are shown."""
+    out: JsonObject = {"value": member.value}
+    if "$ref" in parts:
+        out["$ref"] = site.location(member.type or "", member.value)
+    if "display" in parts and member.display is not None:
         out["display"] = member.display
+    if "type" in parts:
+        out["type"] = type
     return out

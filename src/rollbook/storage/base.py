@@ -9,6 +9,7 @@ Guarantees, proved by `rollbook.testing.store_suite` on every backend:
 - Unique values are decided by the store, under any concurrency (I-05).
 - A write that changes nothing leaves version, lastModified and the change log alone (A-31).
 - A removed resource is in no membership; groups it was in get a new version (A-37).
+- Memberships do not move the version of a member; whether it may have shown groups is remembered (A-31).
 - No call reads or changes anything of another tenant (I-08).
 """
 
@@ -195,6 +196,9 @@ class Store(Protocol):
         Raises:
             PreconditionFailed: `if_match` said no.
         """
+
+    async def was_member(self, tenant: int, id: str) -> bool:
+        """Whether the resource is a member of anything, or was once; True if there is no resource."""
 
     async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
         """Log entries with a sequence number above `after`, in order, at most `limit`."""

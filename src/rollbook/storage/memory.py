@@ -34,11 +34,15 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Tenant:
-    """Everything of one tenant. `members` maps the id of a resource to those of its members."""
+    """Everything of one tenant.
+
+    `members` maps the id of a resource to those of its members; `departed` are those that were members once.
+    """
 
     resources: dict[str, _Kept] = field(default_factory=dict)
     unique: dict[tuple[str, str, bytes], str] = field(default_factory=dict)
     members: dict[str, set[str]] = field(default_factory=dict)
+    departed: set[str] = field(default_factory=set)
     log: list[LogEntry] = field(default_factory=list)
     made: int = 0
 
@@ -149,8 +153,15 @@ class MemoryStore:
             _log(of, touched, "update", author, _member_detail([], [id]))
         for value in kept.unique:
             del of.unique[value]
+        of.departed.update(of.members[id])
+        of.departed.discard(id)
         del of.members[id], of.resources[id]
         return True
+
+    async def was_member(self, tenant: int, id: str) -> bool:
+        """Whether the resource is a member of anything, or was once."""
+        of = self._of(tenant)
+        return id not in of.resources or id in of.departed or bool(_containers(of, id))
 
     async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
         """Log entries with a sequence number above `after`."""
@@ -204,13 +215,13 @@ class MemoryStore:
             kept.id, resource_type.name, _version(kept), kept.created, kept.modified,
             kept.stored.body, kept.stored.extra,
             _members(of, kept) if members else None,
-            tuple(map(_reference, _containers(of, kept.id))) if groups else None,
+            _groups(self.catalog, of, kept) if groups else None,
         )  # fmt: skip
 
 
 def _copy(of: _Tenant) -> _Tenant:
     members = {container: set(each) for container, each in of.members.items()}
-    return _Tenant(dict(of.resources), dict(of.unique), members, list(of.log), of.made)
+    return _Tenant(dict(of.resources), dict(of.unique), members, set(of.departed), list(of.log), of.made)
 
 
 def _new(of: _Tenant, insert: Insert, author: Author) -> _Kept:
@@ -240,6 +251,11 @@ def _reference(kept: _Kept) -> Member:
 def _members(of: _Tenant, kept: _Kept) -> tuple[Member, ...]:
     found = (of.resources[member] for member in of.members[kept.id])
     return tuple(map(_reference, sorted(found, key=lambda member: member.number)))
+
+
+def _groups(catalog: Catalog, of: _Tenant, kept: _Kept) -> tuple[Member, ...]:
+    shown = catalog.shown_groups(kept.resource_type)
+    return tuple(_reference(group) for group in _containers(of, kept.id) if group.resource_type.name in shown)
 
 
 def _in_scope(of: _Tenant, kept: _Kept, scope: Scope) -> Mapping[str, Member]:
@@ -325,6 +341,7 @@ def _apply(of: _Tenant, old: _Kept, change: Change, author: Author) -> _Kept:
     if not detail:
         return old
     of.members[old.id].difference_update(removed)
+    of.departed.update(removed)
     of.members[old.id].update(added)
     _keep(of, old, new)
     _log(of, new, "update", author, detail)

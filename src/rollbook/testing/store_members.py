@@ -186,3 +186,28 @@ class TestMemberships:
         assert [len(record.groups or ()) for record in (await find(store, count=2)).records] == [301, 1]
         found = await find(store, 'displayName eq "g"', GROUP)
         assert [len(record.members or ()) for record in found.records] == [300]
+
+    async def test_former_members_are_known(self, store: FullStore) -> None:
+        """A-31: who is a member, or was one, is told from who never was, however the membership ended."""
+        for name in ("never", "stays", "leaves", "loses", "goes"):
+            await add_user(store, name)
+        await add_group(store, "g", "stays", "leaves", "goes")
+        await add_group(store, "ends", "loses")
+        await leave(store, "g", "leaves", "never")
+        assert await store.delete(TENANT, GROUP, "ends", LATER)
+        assert await store.delete(TENANT, USER, "goes", LATER)
+        told = [await store.was_member(TENANT, name) for name in ("never", "stays", "leaves", "loses", "g")]
+        assert told == [False, True, True, True, False]
+        assert await store.was_member(TENANT, "goes")
+        assert await store.was_member(2, "never")
+
+    async def test_a_refused_change_is_no_departure(self, store: FullStore) -> None:
+        """I-02: a member that was not removed after all is not noted as a former one of what it never left."""
+        await add_user(store, "ann")
+        await add_user(store, "bob")
+        await add_group(store, "g")
+        with pytest.raises(InvalidValue):
+            await update(
+                store, "g", Change(None, (Member("ann"), Member("nobody")), ("bob",)), resource_type=GROUP
+            )
+        assert [await store.was_member(TENANT, name) for name in ("ann", "bob")] == [False, False]

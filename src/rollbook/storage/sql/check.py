@@ -26,6 +26,11 @@ LOOSE_MEMBERSHIPS = """
     LEFT JOIN resource o ON o.pk = m.member AND o.tenant = m.tenant
     WHERE c.pk IS NULL OR o.pk IS NULL
 """
+LOOSE_DEPARTURES = """
+    SELECT d.tenant, d.member FROM departed d
+    LEFT JOIN resource r ON r.pk = d.member AND r.tenant = d.tenant
+    WHERE r.pk IS NULL
+"""
 RUN_AHEAD = """
     SELECT s.tenant FROM sequence s
     WHERE s.change < (SELECT coalesce(max(c.sequence), 0) FROM change c WHERE c.tenant = s.tenant)
@@ -98,6 +103,8 @@ def _counters(connection: Connection, _: Layout) -> Iterator[str]:
 def _memberships(connection: Connection, _: Layout) -> Iterator[str]:
     for tenant, container, member in connection.all(LOOSE_MEMBERSHIPS):
         yield f"tenant {tenant}: membership of {member} in {container}, of which one does not exist there"
+    for tenant, member in connection.all(LOOSE_DEPARTURES):
+        yield f"tenant {tenant}: {member} is noted as a former member, and does not exist there"
 
 
 def _log(connection: Connection, _: Layout) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Filters on members and on groups: conditions on rows of `membership`, seen from either side (architecture §3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -37,7 +38,7 @@ def relation_of(path: AttributePath, scope: Scope) -> Relation | None:
 def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows:
     """Resources with a member, or in a group, that passes."""
     near, far = relation.near, relation.far
-    condition = _condition(node, relation, scope)
+    condition = _shown(_condition(node, relation, scope), relation, scope)
     if _pins(node):  # at most a few others: begin with them
         source = f"resource o {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.{far} = o.pk"
         bounds, rank = "o.tenant = ?", Rank.FEW
@@ -62,6 +63,23 @@ def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows
         quick=rank is Rank.FEW,
         unserved=unserved,
     )
+
+
+def _shown(condition: Condition, relation: Relation, scope: Scope) -> Condition:
+    """The condition, for those groups only that resources of the type show."""
+    if relation.near == "container":
+        return condition
+    catalog = scope.layout.catalog
+    shown = catalog.shown_groups(scope.index.resource_type)
+    if all(kind.name in shown for kind in catalog.resource_types if kind.memberships is not None):
+        return condition
+    of_type = _of_types(sorted(shown))
+    sql = f"({of_type.sql} AND {condition.sql})"
+    return Condition(sql, of_type.parameters + condition.parameters, condition.exact)
+
+
+def _of_types(names: Sequence[str]) -> Condition:
+    return Condition(f"o.type IN ({', '.join('?' * len(names))})" if names else "FALSE", tuple(names))
 
 
 def _pins(node: ResolvedFilter) -> bool:
@@ -120,8 +138,7 @@ def _test(test: Test, relation: Relation, scope: Scope) -> Condition:
         return _UNKNOWN
     if relation.near == "member":
         return Condition("TRUE" if matches_element(test, DIRECT) else "FALSE", ())
-    names = [kind for kind in scope.layout.indexes if matches_element(test, {name: kind})]
-    return Condition(f"o.type IN ({', '.join('?' * len(names))})" if names else "FALSE", tuple(names))
+    return _of_types([kind for kind in scope.layout.indexes if matches_element(test, {name: kind})])
 
 
 DIRECT: JsonObject = {"type": "direct"}

@@ -22,6 +22,16 @@ REMOVE = f"""
     DELETE FROM membership WHERE tenant = ? AND container = ? AND member IN ({SQLITE.each_number})
     RETURNING member
 """
+EMPTY = "DELETE FROM membership WHERE tenant = ? AND container = ?"
+
+NOTE = f"""
+    INSERT INTO departed (tenant, member) SELECT ?, value FROM ({SQLITE.each_number})
+    WHERE true ON CONFLICT DO NOTHING
+"""
+NOTE_ALL = """
+    INSERT INTO departed (tenant, member) SELECT tenant, member FROM membership WHERE tenant = ? AND container = ?
+    ON CONFLICT DO NOTHING
+"""
 ABOVE = f"""
     WITH RECURSIVE above (pk) AS (
         SELECT ?
@@ -63,13 +73,21 @@ def add(connection: Connection, layout: Layout, container: Container, members: S
 
 
 def remove(connection: Connection, container: Container, ids: Iterable[str]) -> list[str]:
-    """Remove members; returns the ids of those that were members."""
+    """Remove members, and note that they were some; returns the ids of those that were members."""
     wanted = sorted(set(ids))
     if not wanted:
         return []
     pks = {pk: value for value, pk, _ in connection.all(BY_ID, (container.tenant, listed(wanted)))}
     rows = connection.all(REMOVE, (container.tenant, container.pk, listed(sorted(pks))))
+    if rows:
+        connection.run(NOTE, (container.tenant, listed([pk for (pk,) in rows])))
     return sorted(pks[pk] for (pk,) in rows)
+
+
+def remove_all(connection: Connection, container: Container) -> None:
+    """Remove every member."""
+    connection.run(NOTE_ALL, (container.tenant, container.pk))
+    connection.run(EMPTY, (container.tenant, container.pk))
 
 
 def _check_cycle(

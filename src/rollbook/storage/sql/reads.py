@@ -54,10 +54,7 @@ def listed_whole(members: bool, groups: bool, keys: str) -> str:
 BY_ID = "r.tenant = ? AND r.id = ?"
 BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
 
-GROUPS = f"""
-    SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.container
-    WHERE m.tenant = ? AND m.member = ? ORDER BY m.container
-"""
+GROUPS = f"SELECT {WITH_GROUPS} FROM resource r WHERE r.pk = ?"
 MEMBERS = f"""
     SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
@@ -78,6 +75,12 @@ def _number(near: str) -> str:
         )
     """
 
+
+WAS_MEMBER = """
+    SELECT EXISTS (SELECT 1 FROM membership m WHERE m.tenant = r.tenant AND m.member = r.pk)
+        OR EXISTS (SELECT 1 FROM departed d WHERE d.tenant = r.tenant AND d.member = r.pk)
+    FROM resource r WHERE r.tenant = ? AND r.id = ?
+"""
 
 NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS = _number("container"), _number("member")
 
@@ -162,32 +165,60 @@ class Whole:
         return limit if members else None, limit if groups else None
 
     def _record(self, row: Row) -> Record:
-        members = None if row[8] is None else self._references(row[8])
-        groups = None if row[9] is None else self._references(row[9])
+        members = None if row[8] is None else _others(row[8], self.most)
+        groups = None if row[9] is None else _shown(self.layout, self.resource_type, row[9], self.most)
         return record(row, self.resource_type, self.layout, members, groups)
 
-    def _references(self, array: str) -> tuple[Member, ...]:
-        if array == "[]":
-            return ()
-        found = orjson.loads(array)
-        if len(found) > self.most:
-            raise TooLong(f"more than {self.most} memberships")
-        return tuple([Member(*parts) for parts in found])
+
+def _others(array: str, most: int) -> tuple[Member, ...]:
+    """What `_references` selected.
+
+    Raises:
+        TooLong: it is more than that.
+    """
+    if array == "[]":
+        return ()
+    found = orjson.loads(array)
+    if len(found) > most:
+        raise TooLong(f"more than {most} memberships")
+    return tuple([Member(*parts) for parts in found])
 
 
-def others(connection: Connection, sql: str, tenant: int, pk: int) -> tuple[Member, ...]:
-    """Members (`MEMBERS`) or groups (`GROUPS`) of one resource, oldest first."""
-    return tuple([Member(*row) for row in connection.all(sql, (tenant, pk))])
+def _shown(layout: Layout, resource_type: ResourceType, array: str, most: int) -> tuple[Member, ...]:
+    """The groups that resources of that type show: others have them as members too, courses and the like."""
+    shown = layout.catalog.shown_groups(resource_type)
+    return tuple([group for group in _others(array, most) if group.type in shown])
+
+
+def members_of(connection: Connection, tenant: int, pk: int) -> tuple[Member, ...]:
+    """All members of a resource, oldest first."""
+    return tuple([Member(*row) for row in connection.all(MEMBERS, (tenant, pk))])
+
+
+def groups_of(
+    connection: Connection, layout: Layout, resource_type: ResourceType, pk: int
+) -> tuple[Member, ...] | None:
+    """The groups of a resource, oldest first; None if its type shows none."""
+    if resource_type.derived is None:
+        return None
+    row = connection.one(GROUPS, (EVERYTHING, pk))
+    return _shown(layout, resource_type, row[0], EVERYTHING) if row else ()
 
 
 def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> dict[str, Member]:
     """Those members of a resource that a change has to see, by id."""
     if scope.all:
-        return {member.value: member for member in others(connection, MEMBERS, tenant, pk)}
+        return {member.value: member for member in members_of(connection, tenant, pk)}
     if not scope.ids:
         return {}
     rows = connection.all(NAMED_MEMBERS, (pk, tenant, listed(sorted(scope.ids))))
     return {value: Member(value, kind, display) for value, kind, display in rows}
+
+
+def was_member(connection: Connection, tenant: int, id: str) -> bool:
+    """Whether a resource is a member of anything, or was once; True if there is none."""
+    row = connection.one(WAS_MEMBER, (tenant, id))
+    return row is None or bool(row[0])
 
 
 def is_large(connection: Connection, tenant: int, id: str, most: int) -> bool:

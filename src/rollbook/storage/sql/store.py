@@ -156,6 +156,10 @@ class SqlStore:
     def _is_large(self, tenant: int, id: str) -> bool:
         return self.database.read_now(lambda connection: reads.is_large(connection, tenant, id, LONG))
 
+    async def was_member(self, tenant: int, id: str) -> bool:
+        """Whether the resource is a member of anything, or was once."""
+        return self.database.read_now(lambda connection: reads.was_member(connection, tenant, id))
+
     async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
         """Log entries with a sequence number above `after`, in order, at most `limit`."""
         return await self.database.read(lambda connection: reads.changes(connection, tenant, after, limit))

@@ -21,7 +21,7 @@ from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.memberships import Container
-from rollbook.storage.sql.reads import GROUPS, MEMBERS, members_in, others, record, row_of
+from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, row_of
 
 TENANT_SHIFT = 40
 """Row keys: tenant number * 2^40 + sequence."""
@@ -66,7 +66,7 @@ TOUCH_CONTAINERS = f"""
     RETURNING pk, type, id, version
 """
 LEAVE = "DELETE FROM membership WHERE tenant = ? AND member = ?"
-EMPTY = "DELETE FROM membership WHERE tenant = ? AND container = ?"
+FORGET = "DELETE FROM departed WHERE tenant = ? AND member = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _join(connection: Connection, layout: Layout, made: _Made, author: Author) -
     detail: JsonObject = {"members": {"add": added}} if added else {}
     entry = (resource_type.name, new.id, "create", layout.version(1), detail)
     _log(connection, tenant, made.number, author, [entry])
-    members = others(connection, MEMBERS, tenant, pk) if added else ()
+    members = members_of(connection, tenant, pk) if added else ()
     row = (pk, new.id, 1, author.at, author.at, new.stored.body, new.stored.extra)
     return record(
         row,
@@ -178,7 +178,7 @@ def update(
     old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]))
     members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
     change = decide(Present(old.document, members))
-    groups = others(connection, GROUPS, tenant, row[0]) if resource_type.derived else None
+    groups = groups_of(connection, layout, resource_type, row[0])
     new_row = _apply(connection, layout, old, change, author)
     if new_row is None:
         return Updated(record(row, resource_type, layout, groups=groups), changed=False)
@@ -231,7 +231,8 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     left = sorted(connection.all(TOUCH_CONTAINERS, (author.at, tenant, pk)))
     connection.run(LEAVE, (tenant, pk))
     if resource_type.memberships:
-        connection.run(EMPTY, (tenant, pk))
+        memberships.remove_all(connection, Container(tenant, pk, resource_type))
+    connection.run(FORGET, (tenant, pk))
     index = layout.index(resource_type.name)
     write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), IndexRows())
     connection.run(DELETE, (pk,))
