@@ -15,11 +15,15 @@ from tests.blackbox.rollbook_process import TOKEN
 from tests.courses import DEFINITIONS
 
 from rollbook.app import Application, build
+from rollbook.operations import tokens
 from rollbook.operations.tenant_settings import read_settings
+from rollbook.protocol import urns
 from rollbook.protocol.catalog import build_catalog
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
+from rollbook.server.routes import PATH
 from rollbook.settings import Settings
 from rollbook.storage.sql.store import open_store
+from rollbook.testing.asgi import AsgiCaller
 
 T = TypeVar("T")
 
@@ -78,6 +82,17 @@ def _failures(recorder: Any) -> Iterator[tuple[str, str]]:
                 yield failure.title, f"{failure}\n{check.failure_info.code_sample}\n→ {said!r}"
 
 
+_HER = {"schemas": [urns.USER], "userName": "her own"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A server as schemathesis sees it, and a token that acts for a user of it."""
+
+    app: AsgiApp
+    own: str
+
+
 @asynccontextmanager
 async def _application(directory: Path, assignments: tuple[str, ...]) -> AsyncIterator[Application]:
     """A server over a new SQLite file, with a resource type of our own."""
@@ -95,8 +110,14 @@ async def _application(directory: Path, assignments: tuple[str, ...]) -> AsyncIt
         await store.close()
 
 
+async def _token_of_a_user(application: Application) -> str:
+    user = await AsgiCaller(application.asgi, TOKEN)("POST", f"{PATH}/Users", _HER)
+    at = application.services.now()
+    return await tokens.issue(application.store, 1, "hers", now=at, expires=None, user=user.json["id"])
+
+
 @contextmanager
-def on_a_loop(directory: Path, *assignments: str) -> Iterator[AsgiApp]:
+def on_a_loop(directory: Path, *assignments: str) -> Iterator[Judged]:
     """A server on a loop in a thread, as an ASGI app for the loop of schemathesis."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -108,8 +129,10 @@ def on_a_loop(directory: Path, *assignments: str) -> Iterator[AsgiApp]:
     holder = _application(directory, assignments)
     try:
         application = there(holder.__aenter__())
-        yield _bridge(application.asgi, loop)
-        there(holder.__aexit__(None, None, None))
+        try:
+            yield Judged(_bridge(application.asgi, loop), there(_token_of_a_user(application)))
+        finally:
+            there(holder.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -144,6 +144,8 @@ def test_only_answers_are_closed(view: View) -> None:
         pytest.param("User", {"userName": "ann"}, False, id="P-3.1-02"),
         pytest.param("User", {"schemas": [urns.USER], "userName": "a", "id": 5}, True, id="P-3.3-02"),
         pytest.param("User", {"schemas": [urns.USER], "userName": "a", "password": "short"}, False, id="A-68"),
+        pytest.param("User", {"schemas": [urns.USER], "userName": "a", "password": "long\nenough"}, False, id="controls"),
+        pytest.param("User", {"schemas": [urns.USER], "userName": "a", "password": "long enough"}, True, id="password"),
         pytest.param("User", {"schemas": [urns.USER], "userName": "a", "emails": [{"primary": True}] * 2}, False, id="A-24"),
         pytest.param("User", {"schemas": [urns.USER], "userName": "a", "emails": None}, True, id="P-3.3-04"),
         pytest.param("User", {"schemas": [urns.USER], "userName": "a", "active": "true"}, False, id="A-12"),

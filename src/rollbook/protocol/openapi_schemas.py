@@ -31,6 +31,8 @@ TYPES: Mapping[Type, JsonObject] = {
 _END = r"\Z"
 """How the formats end in Python's dialect, which JSON Schema does not know."""
 
+_NO_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+
 INT64: JsonObject = {"minimum": -(2**63), "maximum": 2**63 - 1}
 """The bounds of whole numbers."""
 
@@ -44,7 +46,7 @@ _BOUNDS: Mapping[Type, JsonObject] = {
         "maxLength": MAX_BLOB,
         "pattern": "^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2,3}={0,2})?$",
     },
-    Type.REFERENCE: {"maxLength": MAX_BLOB, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"},
+    Type.REFERENCE: {"maxLength": MAX_BLOB, "pattern": _NO_CONTROLS},
 }
 """What is asked of the values of each type in a request (`coerce`)."""
 
@@ -151,7 +153,7 @@ def _refine(
         members["items"]["required"] = ["value"]
         members["items"]["properties"]["value"] |= {"type": "string", "minLength": 1}
     if resource_type.secret in properties:
-        properties[resource_type.secret]["minLength"] = least_secret
+        properties[resource_type.secret] |= {"minLength": least_secret, "pattern": _NO_CONTROLS}
     for form in () if Quirk.ANY_FORMAT in accepted else FORMATS.get(resource_type.schema.id, ()):
         if form.attribute in properties:
             whole = properties[form.attribute]
