@@ -69,6 +69,7 @@ def make_plausible(schema: BaseSchema) -> None:
     def map_case(_: HookContext, case: Case[Any]) -> Case[Any]:
         if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
             _ask_for_order(case.query)
+            _ask_for_order(case.body)
             return case
         _settle(case.query)
         if isinstance(case.body, dict):
@@ -82,10 +83,10 @@ def make_plausible(schema: BaseSchema) -> None:
     schema.hook(map_case)
 
 
-def _ask_for_order(query: dict[str, Any] | None) -> None:
+def _ask_for_order(given: Any) -> None:
     """Without sortBy, sortOrder is not looked at (A-43)."""
-    if query and "sortOrder" in query and "sortBy" not in query:
-        query["sortBy"] = "id"
+    if isinstance(given, dict) and "sortOrder" in given and given.get("sortBy") is None:
+        given["sortBy"] = "id"
 
 
 def _settle(given: dict[str, Any] | None) -> None:
