@@ -202,20 +202,25 @@ def test_definitions_make_an_equal_catalog() -> None:
         assert build_catalog(definitions_of(catalog)) == catalog
 
 
-@pytest.mark.parametrize(("name", "shows"), [("User", "groups"), ("Group", "members")])
-def test_labels_on_request(name: str, shows: str) -> None:
-    """`display` of members and groups becomes readOnly and returned on request; all else stays as it is."""
+@pytest.mark.parametrize(
+    ("name", "urn", "attribute", "label"),
+    [
+        ("User", urns.USER, "groups", "display"),
+        ("User", urns.ENTERPRISE_USER, "manager", "displayName"),
+        ("Group", urns.GROUP, "members", "display"),
+    ],
+)
+def test_labels_on_request(name: str, urn: str, attribute: str, label: str) -> None:
+    """What labels members, groups and managers becomes readOnly and returned on request; all else stays as it is."""
     before, after = core_catalog(), with_labels_on_request(core_catalog())
-    old, new = before.resource_type(name), after.resource_type(name)
+    old, new = before.schema(urn), after.schema(urn)
+    kind = after.resource_type(name)
     assert old is not None
     assert new is not None
-    for resource_type, shown in ((old, True), (new, False)):
-        held = resource_type.attribute(shows)
-        assert held is not None
-        assert ("display" in held.attribute.open_parts) is shown
-    assert after.schema(new.schema.id) is new.schema
-    changed = [a.name for a, b in zip(new.schema.attributes, old.schema.attributes, strict=True) if a != b]
-    assert changed == [shows]
-    path = new.find(f"{shows}.display")
+    assert kind is not None
+    assert kind.urns[urn.lower()] is new
+    changed = [a.name for a, b in zip(new.attributes, old.attributes, strict=True) if a != b]
+    assert changed == [attribute]
+    path = kind.find(f"{urn}:{attribute}.{label}")
     assert path is not None
     assert (path.leaf.mutability, path.leaf.returned) == (Mutability.READ_ONLY, Returned.REQUEST)

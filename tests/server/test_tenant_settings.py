@@ -195,6 +195,27 @@ async def test_display_when_asked_for(told: Told) -> None:
     assert (await call("GET", f"{seen}?attributes=groups.display")).json["groups"] == [{"display": "Staff"}]
 
 
+async def test_managers_are_called_by_name_when_asked(told: Told) -> None:
+    """With display=asked a manager comes without `displayName`, as it was sent; scim2-tester compares it strictly."""
+    call = await told("display=asked")
+    boss = (await call("GET", await made(call, "Users", ANN))).json
+    manager = {"value": boss["id"], "$ref": boss["meta"]["location"]}
+    user = {
+        "schemas": [urns.USER, urns.ENTERPRISE_USER],
+        "userName": "bob",
+        urns.ENTERPRISE_USER: {"manager": manager},
+    }
+    where = await made(call, "Users", user)
+    answers = [
+        await call("GET", where),
+        await call("PUT", where, user),
+        await call("PATCH", where, patch(f"{urns.ENTERPRISE_USER}:manager", manager)),
+    ]
+    assert [answer.json[urns.ENTERPRISE_USER]["manager"] for answer in answers] == [manager] * 3
+    listed = (await call("GET", f"{BASE}/Users?filter=userName%20eq%20%22bob%22")).json["Resources"]
+    assert listed[0][urns.ENTERPRISE_USER]["manager"] == manager
+
+
 async def test_display_is_announced(told: Told) -> None:
     """What display=asked does stands in the schema: readOnly, returned on request (P-4-10)."""
     for setting, said in (("asked", ("readOnly", "request")), ("always", ("immutable", "default"))):

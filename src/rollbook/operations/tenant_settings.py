@@ -50,7 +50,7 @@ class References(StrEnum):
 
 
 class Display(StrEnum):
-    """When answers show `display` of members and of groups; it is the server's own in either case (A-69)."""
+    """When answers show what members, groups and managers are called; it is the server's own in either case (A-69)."""
 
     ALWAYS = "always"
     ASKED = "asked"
@@ -141,7 +141,7 @@ class TenantSettings:
     display: Display = _is(
         Display.ALWAYS,
         _choice(Display),
-        "whether `display` of members and of groups is shown `always`, or only when it is `asked` for",
+        "whether answers show what members, groups and managers are called `always`, or only when `asked` to",
     )
     unique_group_names: bool = _is(False, _switch, "whether two groups may not have one displayName")
     unique_external_ids: bool = _is(

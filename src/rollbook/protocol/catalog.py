@@ -1,7 +1,7 @@
 """The set of schemas and resource types one service offers (RFC 7643 §6, §7)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.resources import files
@@ -18,6 +18,9 @@ from rollbook.protocol.definitions import (
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import Extension, ResourceType, Schema
 from rollbook.protocol.values import JsonObject, JsonValue
+
+_LABELS = frozenset({"display", "displayName"})
+"""Parts that say what a resource is called, where others refer to it."""
 
 _RESERVED = {"serviceproviderconfig", "resourcetypes", "schemas", "bulk", "me", ".search"}
 
@@ -114,26 +117,38 @@ def definitions_of(catalog: Catalog) -> list[JsonObject]:
 
 
 def with_labels_on_request(catalog: Catalog) -> Catalog:
-    """The catalog with `display` of members and of groups as the server's own, returned on request only."""
+    """The catalog with what labels members, groups and managers as the server's own, returned on request only."""
     types = tuple(_with_labels_on_request(resource_type) for resource_type in catalog.resource_types)
-    changed = {resource_type.schema.id: resource_type.schema for resource_type in types}
+    changed = {schema.id: schema for resource_type in types for schema in resource_type.urns.values()}
     return Catalog(tuple(changed.get(schema.id, schema) for schema in catalog.schemas), types)
 
 
 def _with_labels_on_request(resource_type: ResourceType) -> ResourceType:
-    def part(sub: Attribute) -> Attribute:
-        if sub.name != "display":
-            return sub
-        return replace(sub, mutability=Mutability.READ_ONLY, returned=Returned.REQUEST)
-
     held = {resource_type.memberships, resource_type.derived}
-    attributes = tuple(
-        replace(attribute, sub_attributes=tuple(map(part, attribute.sub_attributes)))
-        if attribute.name in held
-        else attribute
-        for attribute in resource_type.schema.attributes
+    extensions = tuple(
+        replace(extension, schema=_labels_on_request(extension.schema, frozenset()))
+        for extension in resource_type.extensions
     )
-    return replace(resource_type, schema=replace(resource_type.schema, attributes=attributes))
+    schema = _labels_on_request(resource_type.schema, held)
+    return replace(resource_type, schema=schema, extensions=extensions)
+
+
+def _labels_on_request(schema: Schema, held: Container[str | None]) -> Schema:
+    """The schema with the labels of attributes that are `held` as rows, and of references, where readOnly."""
+
+    def changed(attribute: Attribute) -> Attribute:
+        ours = attribute.name in held
+        if not ours and attribute.sub("$ref") is None:
+            return attribute
+        subs = tuple(
+            replace(sub, mutability=Mutability.READ_ONLY, returned=Returned.REQUEST)
+            if sub.name in _LABELS and (ours or sub.mutability is Mutability.READ_ONLY)
+            else sub
+            for sub in attribute.sub_attributes
+        )
+        return replace(attribute, sub_attributes=subs)
+
+    return replace(schema, attributes=tuple(map(changed, schema.attributes)))
 
 
 def _extended(resource_type: ResourceType, loose: list[Schema]) -> ResourceType:
