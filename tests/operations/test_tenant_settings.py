@@ -6,12 +6,12 @@ from rollbook.operations.tenant_settings import (
     SETTINGS,
     Feature,
     PatchAnswer,
-    References,
     TenantSettings,
     read_settings,
 )
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import AUTO, RFC, Quirk
+from rollbook.storage.base import References
 
 
 def test_without_a_word_everything_has_its_default() -> None:

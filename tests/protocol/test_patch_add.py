@@ -72,8 +72,8 @@ ADDED: list[tuple[str, JsonObject, str | None, JsonValue, JsonObject]] = [
      {"nickName": "x", "name": {"givenName": "y"}, "emails": [HOME], ENTERPRISE: {"department": "z"}}),
     ("writeOnly", {"password": "a"}, "password", "b", {"password": "b"}),
     ("P-3.3-02 readOnly part", {}, MANAGER, {"value": "7", "displayName": "x"}, {ENTERPRISE: {"manager": {"value": "7"}}}),
-    ("the reference goes with its value", {ENTERPRISE: {"manager": {"value": "6", "$ref": "../Users/6"}}}, MANAGER,
-     {"value": "7"}, {ENTERPRISE: {"manager": {"value": "7"}}}),
+    ("A-69 $ref is not taken", {ENTERPRISE: {"manager": {"value": "6"}}}, MANAGER,
+     {"value": "7", "$ref": "../Users/6"}, {ENTERPRISE: {"manager": {"value": "7"}}}),
     ("A-29 a value that says nothing", {}, 'emails[type eq "home"].primary', True, {}),
 ]  # fmt: skip
 

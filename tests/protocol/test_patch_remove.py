@@ -47,7 +47,6 @@ REMOVED: list[tuple[str, JsonObject, str, JsonObject]] = [
     ("T10", {ENTERPRISE: {"department": "x", "division": "y"}}, f"{ENTERPRISE}:department",
      {ENTERPRISE: {"division": "y"}}),
     ("T10 last", {ENTERPRISE: {"department": "x"}}, f"{ENTERPRISE}:department", {}),
-    ("T11 its reference goes along", {ENTERPRISE: {"manager": {"value": "7", "$ref": "../Users/7"}}}, f"{MANAGER}.value", {}),
     ("T11 last", {ENTERPRISE: {"manager": {"value": "7"}}}, f"{MANAGER}.value", {}),
     ("T14", {"externalId": "x"}, "externalId", {}),
     ("writeOnly", {"password": "x"}, "password", {}),

@@ -68,10 +68,8 @@ REPLACED: list[tuple[str, JsonObject, str | None, JsonValue, JsonObject]] = [
      {ENTERPRISE: {"department": "x", "division": "b"}}),
     ("T10", {}, f"{ENTERPRISE}:department", "x", {ENTERPRISE: {"department": "x"}}),
     ("T11", {ENTERPRISE: {"manager": {"value": "6"}}}, f"{MANAGER}.value", "7", {ENTERPRISE: {"manager": {"value": "7"}}}),
-    ("T11 the reference goes", {ENTERPRISE: {"manager": {"value": "6", "$ref": "../Users/6"}}}, f"{MANAGER}.value", "7",
-     {ENTERPRISE: {"manager": {"value": "7"}}}),
-    ("the reference stays", {ENTERPRISE: {"manager": {"value": "6", "$ref": "../Users/6"}}}, MANAGER,
-     {"value": "6"}, {ENTERPRISE: {"manager": {"value": "6", "$ref": "../Users/6"}}}),
+    ("A-69 the rest is the server's", {ENTERPRISE: {"manager": {"value": "6"}}}, MANAGER,
+     {"value": "7", "$ref": "../Users/6", "displayName": "x"}, {ENTERPRISE: {"manager": {"value": "7"}}}),
     ("T14", {"externalId": "a"}, "externalId", "b", {"externalId": "b"}),
 ]  # fmt: skip
 

@@ -299,6 +299,7 @@ SOURCE_CASES = [
 TARGET_CASES = [
     Case("title: {from: ^titel}", "RB107", "User has no attribute titel", "did you mean: title"),
     Case("title: {from: ^password}", "RB108", "password cannot be read"),
+    Case("title: {from: ^enterprise.manager.displayName}", "RB108", "cannot be read", "read manager.value instead"),
     Case("title: {from: ^groups}", "RB108", "groups cannot be read"),
     Case("title: {from: ^meta.version}", "RB108", "meta.version cannot be read"),
     Case("title: {from: ^emails}", "RB109", "does not fit title", "use expr to make the one of the other"),
@@ -359,6 +360,8 @@ OTHER_CASES = [
     Case(TARGET + "    scope: 'title ^is \"x\"'\n", "RB111", "the scope is not a filter", "expected an operator"),
     Case(TARGET + "    scope: 'title pr and ^enterprise.departmnt pr'\n", "RB111", "not a filter", "did you mean enterprise.department?"),
     Case(TARGET + "    scope: 'enterprise.department pr and ^titel pr'\n", "RB111", "not a filter", "did you mean title?"),
+    Case(TARGET + "    scope: ^'enterprise.manager.displayName sw \"A\"'\n", "RB111", "not a filter",
+         "enterprise.manager.displayName is not stored; write enterprise.manager.value"),
     Case(TARGET + "    groups: {scope: '^userName pr'}\n", "RB111", "not a filter", "Group has no attribute userName"),
     Case(TARGET + "    groups: {displayName: {from: ^displayNam}}\n", "RB107", "Group has no attribute", "did you mean: displayName"),
     Case(TARGET + "    groups: {members: ^yes}\n", "RB105", "members of target t must be true or false"),

@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.sql.check import version_number
 from rollbook.storage.sql.store import SqlStore, open_store
 from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join, leave
 
 pytestmark = pytest.mark.anyio
+
+
+_BODY = (
+    f'{{"schemas":[],"userName":"ann","{urns.ENTERPRISE_USER}":{{"manager":{{"$ref":"x","value":"bob"}}}}}}'
+)
+STRANGE = f"UPDATE resource SET body = CAST('{_BODY}' AS BLOB) WHERE id = 'ann'"
+"""What the server makes of a reference is stored."""
 
 
 @pytest.fixture
@@ -42,6 +50,7 @@ async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
         ("DELETE FROM unique_value WHERE key = x'616e6e'", "User ann: no unique value"),
         ("INSERT INTO unique_value VALUES (1, 1, x'00', 1)", "table unique_value has"),
         ("UPDATE resource SET display = 'x' WHERE id = 'ann'", "User ann: its label"),
+        (STRANGE, "a reference is stored with more than its id"),
         ("UPDATE resource SET version = 0 WHERE id = 'ann'", "User ann: version 0"),
         ("UPDATE counter SET resources = 3 WHERE type = 'User'", "2 resources of type User, counted as 3"),
         ("DELETE FROM counter WHERE type = 'Group'", "1 resources of type Group, counted as 0"),

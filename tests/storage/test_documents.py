@@ -20,7 +20,8 @@ def _type(name: str) -> ResourceType:
 
 def _asserted(document: JsonObject, resource_type: ResourceType) -> JsonObject:
     computed = {"id", "meta", "schemas", resource_type.memberships, resource_type.derived}
-    return {name: value for name, value in document.items() if name not in computed}
+    found = {name: value for name, value in document.items() if name not in computed}
+    return resource_type.references.kept(found)
 
 
 @pytest.mark.parametrize(("name", "document"), DOCUMENTS, ids=[document["id"] for _, document in DOCUMENTS])

@@ -12,7 +12,7 @@ from rollbook.protocol.query import parse_order
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.storage.places import Place
-from rollbook.storage.sql import layout, memberships, migrate, reads, search, tokens, writes
+from rollbook.storage.sql import layout, memberships, migrate, reads, removal, search, tokens, writes
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.index import Layout, dictionary_names, type_index
 from rollbook.storage.sql.ordering import number_in, stretches, walk
@@ -21,7 +21,7 @@ from rollbook.storage.sql.search import count_sql, pks_sql
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
-_MODULES = (layout, memberships, reads, search, tokens, writes)
+_MODULES = (layout, memberships, reads, removal, search, tokens, writes)
 
 _WALKS_LISTS = ("json_each", "(subquery", "above", "CONSTANT ROW")
 """What may be scanned: values in a parameter, and what was found so far."""

@@ -10,7 +10,7 @@ from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.quirks import Leniency
-from rollbook.storage.base import Author, Store, TokenStore
+from rollbook.storage.base import Author, Rules, Store, TokenStore
 
 DEFAULT_TENANT = 1
 """Number of the tenant served under /scim/v2."""
@@ -81,6 +81,11 @@ class Context:
     def tenant(self) -> int:
         """The number every store call is bound to."""
         return self.caller.tenant.number
+
+    @property
+    def rules(self) -> Rules:
+        """What the tenant asks of references between resources."""
+        return self.caller.tenant.settings.rules
 
     def author(self) -> Author:
         """Who writes, and when, for the change log."""

@@ -61,7 +61,8 @@ def resolved_for(
     """
     if tree is None:
         return None
-    return by_ids(resolve(tree, resource_type, context.leniency, of_several=of_several), resource_type, base)
+    resolved = resolve(tree, resource_type, context.leniency, of_several=of_several)
+    return by_ids(resolved, resource_type, context.caller.tenant.catalog, base)
 
 
 def parts_of(

@@ -6,10 +6,12 @@ from typing import NoReturn
 
 from rollbook.operations import access
 from rollbook.operations.context import Context
+from rollbook.operations.referring import Shown
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
 from rollbook.protocol.errors import Forbidden, NotFound
+from rollbook.protocol.projection import wants
 from rollbook.protocol.resource import Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
@@ -38,7 +40,12 @@ async def create(context: Context, resource_type: ResourceType, body: JsonValue)
     resource = await _with_hashes(context, resource, resource_type)
     services = context.services
     record = await services.store.insert(
-        context.tenant, resource_type, services.new_id(), validate.create(resource), context.author()
+        context.tenant,
+        resource_type,
+        services.new_id(),
+        validate.create(resource),
+        context.author(),
+        context.rules,
     )
     return Written(record, changed=True, paths=asserted_paths(resource, resource_type.memberships))
 
@@ -57,9 +64,11 @@ async def read(
     return found or _missing(resource_type, id)
 
 
-async def may_look_different(context: Context, record: Record, *, members: bool, groups: bool) -> bool:
-    """Whether answers with this version may differ, in what is derived of members or groups if these are shown (A-31)."""
-    if (members and record.members) or (groups and record.groups):
+async def may_look_different(context: Context, shown: Shown) -> bool:
+    """Whether answers with this version may differ in what they show of other resources (A-31)."""
+    record, kind, projection = shown.record, shown.resource_type, shown.projection
+    members, groups = (wants(projection, kind, name) for name in (kind.memberships, kind.derived))
+    if (members and record.members) or (groups and record.groups) or shown.ids():
         return True
     return groups and await context.services.store.was_member(context.tenant, record.id)
 
@@ -79,7 +88,7 @@ async def replace(
     decide = access.limited(context.caller, validate.replace(resource, resource_type, context.leniency))
     scope = Scope(all=resource_type.memberships is not None)
     updated = await context.services.store.update(
-        context.tenant, resource_type, id, decide, scope, context.author(), if_match=if_match
+        context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
     )
     return _written(updated, resource_type, id, asserted_paths(resource, resource_type.memberships))
 
@@ -103,6 +112,7 @@ async def patch(
         access.limited(context.caller, lambda present: patching.apply(message, present)),
         patching.scope(message),
         context.author(),
+        context.rules,
         if_match=if_match,
     )
     return _written(updated, resource_type, id, patching.written_paths(message))
@@ -115,7 +125,7 @@ async def delete(context: Context, resource_type: ResourceType, id: str, if_matc
         NotFound, PreconditionFailed: nothing was removed.
     """
     gone = await context.services.store.delete(
-        context.tenant, resource_type, id, context.author(), if_match=if_match
+        context.tenant, resource_type, id, context.author(), context.rules, if_match=if_match
     )
     if not gone:
         _missing(resource_type, id)

@@ -7,6 +7,7 @@ from rollbook.operations import across
 from rollbook.operations.context import Context
 from rollbook.operations.cursors import Cursor
 from rollbook.operations.query_parts import Part, check_sensitive, parts_of, read_filter
+from rollbook.operations.referring import Shown, referred
 from rollbook.operations.tenant_settings import Paging
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.filters import Filter, render
@@ -51,8 +52,14 @@ async def search(
     if request.cursor is not None or (
         request.start_index is None and context.caller.tenant.settings.default_paging is Paging.CURSOR
     ):
-        return await _by_cursor(context, parts, request, _bound(context, parts, tree))
-    return await _by_index(context, parts, request)
+        listing = await _by_cursor(context, parts, request, _bound(context, parts, tree))
+    else:
+        listing = await _by_index(context, parts, request)
+    shown = [Shown(record, part.resource_type, part.projection) for part, record in listing.found]
+    records = await referred(context, shown)
+    return replace(
+        listing, found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]
+    )
 
 
 async def _by_index(context: Context, parts: Sequence[Part], request: SearchRequest) -> Listing:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rollbook.protocol.catalog import Catalog, with_labels_on_request
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
+from rollbook.storage.base import References, Rules
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -36,17 +37,6 @@ class PatchAnswer(StrEnum):
     """200 with the resource; 204 for a type with members, of which there may be many."""
     RESOURCE = "resource"
     EMPTY = "empty"
-
-
-class References(StrEnum):
-    """What must exist when it is referred to (A-70), and what a deleted resource leaves behind (A-37)."""
-
-    MEMBERS = "members"
-    """Members must exist; other references are taken as sent, and go when their resource is deleted."""
-    STRICT = "strict"
-    """Every reference must lead to a resource, and goes when that is deleted."""
-    TOLERANT = "tolerant"
-    """Unknown members are left out; other references are taken as sent, and stay."""
 
 
 class Display(StrEnum):
@@ -167,6 +157,11 @@ class TenantSettings:
         on = [Quirk(name[1:]) for name in self.quirks if name[0] == "+"]
         off = [Quirk(name[1:]) for name in self.quirks if name[0] == "-"]
         return adjusted(PROFILES[self.profile], on, off)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What is asked of references between resources."""
+        return Rules(self.references)
 
     def offers(self, feature: Feature) -> bool:
         """Whether an optional part of SCIM is offered."""

@@ -129,8 +129,12 @@ def read_parts(path: AttributePath, value: JsonObject, leniency: Leniency, *, ke
     """The parts of one complex value by their defined names, readOnly ones left out (P-3.3-02).
 
     With `keep_empty`, parts sent as null or empty are there with None.
+
+    Raises:
+        InvalidValue: also for a reference by `$ref` alone, which is the server's to make (A-69).
     """
     urn, attribute, _ = path
+    refers, uri = attribute.refers, None
     parts: JsonObject = {}
     for name, item in value.items():
         sub = attribute.sub(name)
@@ -141,6 +145,9 @@ def read_parts(path: AttributePath, value: JsonObject, leniency: Leniency, *, ke
             check_not_repeated(name, value, path.text)
         if sub.mutability is _READ_ONLY:
             continue
+        if refers and sub.name == "$ref":
+            uri = item
+            continue
         # The usual part, without the calls: half the time of validating a user.
         if sub.takes_any_text and isinstance(item, str) and 0 < len(item) <= MAX_TEXT and item.isprintable():
             parts[sub.name] = item
@@ -148,6 +155,10 @@ def read_parts(path: AttributePath, value: JsonObject, leniency: Leniency, *, ke
         one = read_attribute(AttributePath(urn, attribute, sub), item, leniency)
         if one is not None or keep_empty:
             parts[sub.name] = one
+    if uri and "value" not in parts:
+        raise InvalidValue(
+            f"{path.text}: send the id of a resource as value; $ref is set by the server and not looked at (A-69)"
+        )
     return parts
 
 

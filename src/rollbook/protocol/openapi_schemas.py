@@ -192,7 +192,8 @@ def _attribute(attribute: Attribute, view: View) -> JsonObject:
 
 def _value(attribute: Attribute, view: View) -> JsonObject:
     if attribute.is_complex:
-        return _object(attribute.sub_attributes, view)
+        ours = "$ref" if view.is_request and attribute.refers else None  # not looked at
+        return _object((sub for sub in attribute.sub_attributes if sub.name != ours), view)
     described = dict(TYPES[attribute.type])
     if attribute.canonical_values:
         described["examples"] = list(attribute.canonical_values)

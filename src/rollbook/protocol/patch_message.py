@@ -127,13 +127,20 @@ def _of_target(operation: _Operation, target: Target, context: _Context) -> Iter
     op, value, path = operation.op, operation.value, target.path
     if _is_schemas(path):
         return _of_schemas(operation, target, context)
-    if Mutability.READ_ONLY in {path.attribute.mutability, path.leaf.mutability}:
-        raise errors.Mutability(f"{path.text} is readOnly: it is set by the server; leave it out")
+    _check_writable(path, context)
     membership = _is_membership(path, context)
     if op is Op.REMOVE:
         return remove_step(target, value, context.leniency, membership=membership)
     _require_value(operation, path.text)
     return write_step(op, target, value, context.leniency, membership=membership)
+
+
+def _check_writable(path: AttributePath, context: _Context) -> None:
+    if Mutability.READ_ONLY in {path.attribute.mutability, path.leaf.mutability}:
+        raise errors.Mutability(f"{path.text} is readOnly: it is set by the server; leave it out")
+    known = context.resource_type.references.made_of(path)
+    if known is not None:
+        raise errors.Mutability(f"{path.text} is made by the server of {known.text}; set that (A-69)")
 
 
 def _is_membership(path: AttributePath, context: _Context) -> bool:
@@ -251,7 +258,8 @@ def _dotted(key: str, found: Target | Schema | None, leniency: Leniency) -> Targ
 
 def _is_ignored(path: AttributePath, value: JsonValue, context: _Context) -> bool:
     """Whether a readOnly attribute in a path-less value is passed over (A-28)."""
-    if Mutability.READ_ONLY not in {path.attribute.mutability, path.leaf.mutability}:
+    is_made = context.resource_type.references.made_of(path) is not None
+    if not is_made and Mutability.READ_ONLY not in {path.attribute.mutability, path.leaf.mutability}:
         return False
     if path.attribute.name == "id" and value == context.id is not None:
         return True

@@ -29,8 +29,6 @@ def merge(path: AttributePath, held: JsonObject | None, parts: JsonObject) -> Js
             check_kept(path._replace(sub=sub), old, part)
         elif old != part:
             value = changed(value, name, part)
-            if name == "value" and "$ref" not in parts:
-                value = changed(value, "$ref", None)  # it would go on pointing to the former value
     return value
 
 

@@ -2,13 +2,13 @@
 
 from rollbook.protocol.attributes import Mutability
 from rollbook.protocol.coerce import read_attribute
-from rollbook.protocol.errors import InvalidPath
+from rollbook.protocol.errors import InvalidFilter, InvalidPath
 from rollbook.protocol.filter_parser import parse_patch_path
 from rollbook.protocol.filters import And, Compare, Filter, Operator
 from rollbook.protocol.patch_steps import Target
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.resolve import resolve_selection
-from rollbook.protocol.resolved import AllOf, AnyOf, NotAny, ResolvedFilter
+from rollbook.protocol.resolved import AllOf, AnyOf, NotAny, ResolvedFilter, paths
 from rollbook.protocol.schema import AttributePath, ResourceType, Schema
 from rollbook.protocol.values import JsonObject, JsonValue
 
@@ -34,6 +34,7 @@ def find_target(text: str, resource_type: ResourceType, leniency: Leniency) -> T
     if path.sub is not None or not path.attribute.multi_valued:
         raise InvalidPath(f"{text[:200]}: brackets select among the values of a multi-valued attribute only")
     target = _selected(path, parsed.selection, leniency)
+    _check_stored(target, resource_type)
     return target if parsed.sub is None else _with_part(target, parsed.sub)
 
 
@@ -82,6 +83,14 @@ def _selected(path: AttributePath, selection: Filter, leniency: Leniency) -> Tar
         else:
             fixed[part[0]] = part[1]
     return Target(path, resolved, fixed, creates, _terms(resolved))
+
+
+def _check_stored(target: Target, resource_type: ResourceType) -> None:
+    """Refuse a selection by what is not stored of a reference, and so would never pass."""
+    for path in paths(target.selection) if target.selection else ():
+        known = resource_type.references.made_of(path)
+        if known is not None:
+            raise InvalidFilter(f"{path.text} is made by the server of {known.text}; select by that")
 
 
 def _fixed(path: AttributePath, test: Filter, leniency: Leniency) -> tuple[str, JsonValue] | None:

@@ -1,6 +1,6 @@
 """Reading and writing single places of a document; writing returns a new one and leaves no empty parent."""
 
-from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.paths import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
 
 

@@ -65,10 +65,15 @@ def parse_projection(
     return Projection(without=_known(unwanted, resource_type, leniency))
 
 
+def shows(projection: Projection, path: AttributePath, written: frozenset[str] = frozenset()) -> bool:
+    """Whether an answer may show the attribute or part; `written` as in `project`."""
+    return _shows(path._replace(sub=None), projection, written) and _shows(path, projection, written)
+
+
 def wants(projection: Projection, resource_type: ResourceType, name: str | None) -> bool:
     """Whether an answer may show that attribute of the base schema, or may not, so that it need not be read."""
     path = None if name is None else resource_type.attribute(name)
-    return path is not None and _shows(path, projection, frozenset())
+    return path is not None and shows(projection, path)
 
 
 def project(

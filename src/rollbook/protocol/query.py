@@ -124,6 +124,9 @@ def parse_order(
         raise InvalidValue(
             f"sortBy {path.text}: memberships give no order; sort by an attribute of the resource"
         )
+    known = resource_type.references.made_of(path)
+    if known is not None:
+        raise InvalidValue(f"sortBy {path.text} is made by the server of {known.text}; sort by that")
     return Order(_simple(path), descending)
 
 

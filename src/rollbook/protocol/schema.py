@@ -6,9 +6,12 @@ Knows definitions only; values are the business of `validate`, `match` and `patc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from rollbook.protocol.attributes import Attribute, Mutability
+from rollbook.protocol.paths import AttributePath
+from rollbook.protocol.references import TypeReferences, references_of
+
+__all__ = ["AttributePath", "Extension", "ResourceType", "Schema"]
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,6 @@ class Extension:
 
     schema: Schema
     required: bool = False
-
-
-class AttributePath(NamedTuple):
-    """An attribute, or a part of one, as a resource type has it.
-
-    `urn` is the URN of the extension it lives in, None for base and common attributes.
-    """
-
-    urn: str | None
-    attribute: Attribute
-    sub: Attribute | None = None
-
-    @property
-    def leaf(self) -> Attribute:
-        """The definition at the end of the path: that of the part if there is one."""
-        return self.sub or self.attribute
-
-    @property
-    def text(self) -> str:
-        """The path in standard notation, names as defined: `emails.value`, `urn:…:User:department`."""
-        name = f"{self.attribute.name}.{self.sub.name}" if self.sub else self.attribute.name
-        return f"{self.urn}:{name}" if self.urn else name
 
 
 @dataclass(frozen=True)
@@ -96,9 +77,23 @@ class ResourceType:
         return {}
 
     @cached_property
+    def references(self) -> TypeReferences:
+        """The attributes whose values refer to resources by id, memberships and groups aside."""
+        own = {self.memberships, self.derived}
+        return references_of(
+            path for path in self.paths() if path.urn is not None or path.attribute.name not in own
+        )
+
+    @cached_property
     def hidden(self) -> tuple[AttributePath, ...]:
         """Top-level attributes that are not returned by default, or have parts that are not."""
         return tuple(p for p in self.paths() if p.attribute.is_hidden or p.attribute.hidden_parts)
+
+    @cached_property
+    def member_types(self) -> frozenset[str]:
+        """Names of the resource types that members are meant to have."""
+        path = self.find(f"{self.memberships}.$ref")
+        return frozenset(path.leaf.reference_types if path else ())
 
     @cached_property
     def hides_members(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rollbook.operations import query_parts, resources
+from rollbook.operations.referring import Shown, referred
 from rollbook.operations.tenant_settings import Feature, TenantSettings
 from rollbook.protocol.errors import NotFound, PreconditionRequired, UnsupportedFeature
 from rollbook.protocol.match import matches
@@ -27,7 +28,7 @@ class Resources:
         body = await read_json(exchange.request, exchange.context.services.limits)
         projection = self._projection(exchange)
         written = await resources.create(exchange.context, self.resource_type, body)
-        return self._answer(exchange, 201, written.record, projection, written.paths)
+        return await self._answer(exchange, 201, written.record, projection, written.paths)
 
     async def read(self, exchange: Exchange) -> Answer:
         """GET one (RFC 7644 §3.4.1)."""
@@ -37,9 +38,11 @@ class Resources:
         if filter_text is not None:
             self._check_filter(exchange, record, filter_text)
         known = exchange.request.header(b"if-none-match") if exchange.site.etags else None
-        if if_none_match(known, record.version) and await self._is_unmoved(exchange, record, projection):
+        if if_none_match(known, record.version) and not await resources.may_look_different(
+            exchange.context, Shown(record, self.resource_type, projection)
+        ):
             return Answer(304, headers=resource_headers(record, exchange.site))
-        return self._answer(exchange, 200, record, projection)
+        return await self._answer(exchange, 200, record, projection)
 
     async def replace(self, exchange: Exchange) -> Answer:
         """PUT (RFC 7644 §3.5.1)."""
@@ -49,7 +52,7 @@ class Resources:
             exchange.context, self.resource_type, exchange.request.id, body, self._if_match(exchange)
         )
         record = await self._whole(exchange, written.record, projection)
-        return self._answer(exchange, 200, record, projection, written.paths)
+        return await self._answer(exchange, 200, record, projection, written.paths)
 
     async def patch(self, exchange: Exchange) -> Answer:
         """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 (A-21)."""
@@ -63,7 +66,7 @@ class Resources:
         if self._answers_nothing(exchange):
             return Answer(204, headers=resource_headers(written.record, exchange.site))
         record = await self._whole(exchange, written.record, projection)
-        return self._answer(exchange, 200, record, projection, written.paths)
+        return await self._answer(exchange, 200, record, projection, written.paths)
 
     async def delete(self, exchange: Exchange) -> Answer:
         """DELETE (RFC 7644 §3.6)."""
@@ -98,11 +101,6 @@ class Resources:
         include = {"members": True, "groups": True} if everything else self._include(projection)
         return await resources.read(exchange.context, self.resource_type, exchange.request.id, **include)
 
-    async def _is_unmoved(self, exchange: Exchange, record: Record, projection: Projection) -> bool:
-        """Whether a client that has this version has all that the answer would show."""
-        shown = self._include(projection)
-        return not await resources.may_look_different(exchange.context, record, **shown)
-
     async def _whole(self, exchange: Exchange, record: Record, projection: Projection) -> Record:
         return await self._read(exchange, projection) if self._include(projection)["members"] else record
 
@@ -113,7 +111,7 @@ class Resources:
         if condition is not None and not matches(condition, resource_document(record, kind, site)):
             raise NotFound("the resource does not match the filter (A-42)")
 
-    def _answer(
+    async def _answer(
         self,
         exchange: Exchange,
         status: int,
@@ -121,6 +119,8 @@ class Resources:
         projection: Projection,
         written: frozenset[str] = frozenset(),
     ) -> Answer:
+        shown = Shown(record, self.resource_type, projection, written)
+        (record,) = await referred(exchange.context, [shown])
         body = projected_bytes(record, self.resource_type, exchange.site, projection, written)
         return Answer(status, body, resource_headers(record, exchange.site))
 

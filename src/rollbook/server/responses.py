@@ -5,6 +5,7 @@ only a projection makes it a document again.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import orjson
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.compare import render_date_time
 from rollbook.protocol.projection import Projection, join_stored, project
+from rollbook.protocol.references import Complete, Reference
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
@@ -77,8 +79,13 @@ def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], .
 def resource_bytes(
     record: Record, resource_type: ResourceType, site: Site, *, everything: bool = False
 ) -> bytes:
-    """The resource in default projection, without parsing what is stored; `everything` of members and groups, or so."""
-    parts = [record.body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
+    """The resource in default projection, without parsing what is stored; or with `everything` that is joined to that."""
+    body = record.body
+    if record.referred and not everything:
+        body = resource_type.references.completed(
+            body, _completion(record.referred, site, hidden=False), dump
+        )
+    parts = [body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
     for name, others, render in (
         (resource_type.memberships, record.members, _members),
         (resource_type.derived, record.groups, _groups),
@@ -96,6 +103,8 @@ def resource_document(record: Record, resource_type: ResourceType, site: Site) -
     document: JsonObject = orjson.loads(resource_bytes(record, resource_type, site, everything=True))
     if record.extra is not None:
         document = join_stored(document, orjson.loads(record.extra))
+    if record.referred:
+        resource_type.references.complete(document, _completion(record.referred, site, hidden=True))
     return document
 
 
@@ -111,6 +120,20 @@ def projected_bytes(
         return resource_bytes(record, resource_type, site)
     document = resource_document(record, resource_type, site)
     return orjson.dumps(project(document, resource_type, projection, written))
+
+
+def _completion(referred: Mapping[str, Member], site: Site, *, hidden: bool) -> Complete:
+    """What the server makes of an id in a reference: where the resource is, and what labels it."""
+
+    def complete(reference: Reference, identifier: str) -> JsonObject:
+        found = referred.get(identifier)
+        if found is None or found.type is None or found.type not in reference.types:
+            return {}
+        made = {"$ref": site.location(found.type, found.value), reference.label: found.display}
+        shown = reference.path.attribute.parts if hidden else reference.path.attribute.open_parts
+        return {name: part for name, part in made.items() if name in shown and part is not None}
+
+    return complete
 
 
 def _meta(record: Record, site: Site) -> bytes:

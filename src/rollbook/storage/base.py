@@ -8,13 +8,15 @@ Guarantees, proved by `rollbook.testing.store_suite` on every backend:
   are not yet acknowledged.
 - Unique values are decided by the store, under any concurrency (I-05).
 - A write that changes nothing leaves version, lastModified and the change log alone (A-31).
-- A removed resource is in no membership; groups it was in get a new version (A-37).
+- A removed resource is in no membership and nothing refers to it, unless the rules let that stay; what it was
+  a member of, and what referred to it, gets a new version (A-37).
 - Memberships do not move the version of a member; whether it may have shown groups is remembered (A-31).
 - No call reads or changes anything of another tenant (I-08).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from rollbook.protocol.errors import RequestError, ScimError
@@ -32,13 +34,36 @@ class Author:
     at: int
 
 
+class References(StrEnum):
+    """What must exist when it is referred to (A-70), and what a deleted resource leaves behind (A-37)."""
+
+    MEMBERS = "members"
+    """Members must exist; other references are taken as sent, and go when their resource is deleted."""
+    STRICT = "strict"
+    """Every reference must lead to a resource of a type it is for, and goes when that is deleted."""
+    TOLERANT = "tolerant"
+    """Unknown members are left out; other references are taken as sent, and stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a tenant has been told of references between resources."""
+
+    references: References = References.MEMBERS
+
+
+USUAL = Rules()
+"""What holds where nothing else was said."""
+
+
 class Record(NamedTuple):
     """A stored resource.
 
     `body` is a JSON object as bytes: `schemas` and every attribute returned by default, ready to be sent once
     `id`, `meta` and derived attributes are joined to it (architecture §1). `extra` is a JSON object of the
     attributes returned only on request or never. Times are milliseconds since 1970.
-    `members` and `groups` are filled only when asked for and only if the type has them.
+    `members` and `groups` are filled only when asked for and only if the type has them. `referred` are the
+    resources that references in it lead to, by id, as far as they exist: joined for an answer, by no store.
     A named tuple, since a page has many and these are made three times faster than frozen dataclasses.
     """
 
@@ -51,6 +76,7 @@ class Record(NamedTuple):
     extra: bytes | None = None
     members: tuple[Member, ...] | None = None
     groups: tuple[Member, ...] | None = None
+    referred: Mapping[str, Member] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +164,28 @@ class Store(Protocol):
             TooMany: no index serves filter or order, and the number of resources to look at is over the limit.
         """
 
+    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist, by id, as references to them are shown."""
+
     async def insert(
-        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        change: Change,
+        author: Author,
+        rules: Rules = USUAL,
     ) -> Record:
         """Create a resource from `change.document` and `change.add_members`; returns it with its members.
 
         Raises:
             Uniqueness: a unique value is in use; names the attribute.
-            InvalidValue: a member does not exist in this tenant (A-70).
+            InvalidValue: a member does not exist in this tenant, or something else that must by the rules (A-70).
             Cycle: a member is, or contains, the resource itself.
         """
 
     async def insert_together(
-        self, tenant: int, inserts: Sequence[Insert], author: Author
+        self, tenant: int, inserts: Sequence[Insert], author: Author, rules: Rules = USUAL
     ) -> Sequence[Record]:
         """Create resources that may refer to each other, in either direction: all of them or none.
 
@@ -169,6 +204,7 @@ class Store(Protocol):
         decide: Decide,
         scope: Scope,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> Updated | None:
@@ -188,10 +224,13 @@ class Store(Protocol):
         resource_type: ResourceType,
         id: str,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> bool:
         """Remove a resource, leaving a tombstone in the log; False if there is none.
+
+        What refers to it does so no longer, unless the rules are tolerant or its schema requires it (A-37).
 
         Raises:
             PreconditionFailed: `if_match` said no.

@@ -26,6 +26,7 @@ class Stored:
 
 def encode(document: JsonObject, resource_type: ResourceType) -> Stored:
     """What is kept of a document."""
+    document = resource_type.references.kept(document)
     shown, hidden = (
         split_stored(document, resource_type) if _hides(document, resource_type) else (document, {})
     )

@@ -12,7 +12,19 @@ from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
-from rollbook.storage.base import Author, Decide, Found, Insert, LogEntry, Record, TokenRecord, Updated
+from rollbook.storage.base import (
+    USUAL,
+    Author,
+    Decide,
+    Found,
+    Insert,
+    LogEntry,
+    Record,
+    References,
+    Rules,
+    TokenRecord,
+    Updated,
+)
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode, view
 from rollbook.storage.places import Place, is_descending, place_of, window
 
@@ -78,19 +90,31 @@ class MemoryStore:
         records = [self._record(of, placed[place], members=members, groups=groups) for place in places[part]]
         return Found(total, records, before, after)
 
+    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist, by id."""
+        found = self._of(tenant).resources
+        return {known: _reference(found[known]) for known in ids if known in found}
+
     async def insert(
-        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        change: Change,
+        author: Author,
+        rules: Rules = USUAL,
     ) -> Record:
         """Create a resource."""
         of = self._of(tenant)
         kept = _new(of, Insert(resource_type, id, change), author)
-        added = _check_members(of, kept, change.add_members)
+        _check_references(of, kept, {}, change.document or {}, rules)
+        added = _check_members(of, kept, change.add_members, rules)
         _keep(of, None, kept)
         _join(of, kept, added, author)
         return self._record(of, kept, members=True, groups=True)
 
     async def insert_together(
-        self, tenant: int, inserts: Sequence[Insert], author: Author
+        self, tenant: int, inserts: Sequence[Insert], author: Author, rules: Rules = USUAL
     ) -> Sequence[Record]:
         """Create resources that may refer to each other, on a copy that takes the place of the tenant at the end."""
         of = _copy(self._of(tenant))
@@ -102,7 +126,8 @@ class MemoryStore:
 
         def join(made: tuple[_Kept, Insert]) -> Record:
             kept, one = made
-            _join(of, kept, _check_members(of, kept, one.change.add_members), author)
+            _check_references(of, kept, {}, one.change.document or {}, rules)
+            _join(of, kept, _check_members(of, kept, one.change.add_members, rules), author)
             return self._record(of, kept, members=False, groups=False)
 
         records = refusals.stepwise(refusals.stepwise(inserts, put), join)
@@ -117,6 +142,7 @@ class MemoryStore:
         decide: Decide,
         scope: Scope,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> Updated | None:
@@ -126,7 +152,7 @@ class MemoryStore:
             return None
         refusals.check_version(_version(old), if_match)
         change = decide(Present(decode(old.stored.body, old.stored.extra), _in_scope(of, old, scope)))
-        new = _apply(of, old, change, author)
+        new = _apply(of, old, change, author, rules)
         return Updated(self._record(of, new, members=False, groups=True), changed=new is not old)
 
     async def delete(
@@ -135,6 +161,7 @@ class MemoryStore:
         resource_type: ResourceType,
         id: str,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> bool:
@@ -144,13 +171,9 @@ class MemoryStore:
             return False
         refusals.check_version(_version(kept), if_match)
         _log(of, kept, "delete", author, {})
-        for container in _containers(of, id):
-            of.members[container.id].discard(id)
-            touched = replace(
-                container, version=container.version + 1, modified=max(container.modified, author.at)
-            )
-            of.resources[container.id] = touched
-            _log(of, touched, "update", author, _member_detail([], [id]))
+        others = [other for other in of.resources.values() if other.id != id]
+        for other in sorted(others, key=lambda other: other.number):
+            _release(of, other, kept, author, rules)
         for value in kept.unique:
             del of.unique[value]
         of.departed.update(of.members[id])
@@ -290,12 +313,21 @@ def _check_unique(of: _Tenant, kept: _Kept) -> None:
             raise refusals.value_in_use(value[1], kept.resource_type)
 
 
-def _check_members(of: _Tenant, kept: _Kept, members: Sequence[Member]) -> list[str]:
+def _types(of: _Tenant, kept: _Kept) -> dict[str, str]:
+    found = {other.id: other.resource_type.name for other in of.resources.values()}
+    return found | {kept.id: kept.resource_type.name}
+
+
+def _check_references(of: _Tenant, kept: _Kept, old: JsonObject, new: JsonObject, rules: Rules) -> None:
+    if rules.references is References.STRICT:
+        refusals.check_references(kept.resource_type.references.added(old, new), _types(of, kept))
+
+
+def _check_members(of: _Tenant, kept: _Kept, members: Sequence[Member], rules: Rules) -> list[str]:
     """The ids of those that are not members yet."""
-    types = {other.id: other.resource_type.name for other in of.resources.values()} | {
-        kept.id: kept.resource_type.name
-    }
-    refusals.check_members(members, types, kept.resource_type)
+    types = _types(of, kept)
+    refusals.check_members(members, types, kept.resource_type, rules)
+    members = [member for member in members if member.value in types]
     for member in members:
         if kept.id in _below(of, member.value):
             raise refusals.cycle(member.value, kept.resource_type)
@@ -321,19 +353,40 @@ def _keep(of: _Tenant, old: _Kept | None, new: _Kept) -> None:
     of.made = max(of.made, new.number)
 
 
-def _apply(of: _Tenant, old: _Kept, change: Change, author: Author) -> _Kept:
-    """Keep what a change leaves; the old resource itself if it changes nothing (A-31)."""
-    resource_type, before = old.resource_type, decode(old.stored.body, old.stored.extra)
-    document = before if change.document is None else change.document
-    new = replace(
+def _release(of: _Tenant, other: _Kept, gone: _Kept, author: Author, rules: Rules) -> None:
+    """Take a resource that goes out of another one's members and references."""
+    resource_type, document = other.resource_type, decode(other.stored.body, other.stored.extra)
+    left, detail = document, _member_detail([], [gone.id] if gone.id in of.members[other.id] else [])
+    if rules.references is not References.TOLERANT:
+        left = resource_type.references.without(document, gone.resource_type.name, gone.id)
+    if left != document:
+        detail["attributes"] = changed_attributes(document, left)
+    if detail:
+        of.members[other.id].discard(gone.id)
+        new = _changed(other, left, author)
+        _keep(of, other, new)
+        _log(of, new, "update", author, detail)
+
+
+def _changed(old: _Kept, document: JsonObject, author: Author) -> _Kept:
+    """The resource as it is after a write."""
+    return replace(
         old,
         version=old.version + 1,
         modified=max(old.modified, author.at),
-        stored=encode(document, resource_type),
-        unique=_unique_values(resource_type, document),
+        stored=encode(document, old.resource_type),
+        unique=_unique_values(old.resource_type, document),
     )
+
+
+def _apply(of: _Tenant, old: _Kept, change: Change, author: Author, rules: Rules) -> _Kept:
+    """Keep what a change leaves; the old resource itself if it changes nothing (A-31)."""
+    before = decode(old.stored.body, old.stored.extra)
+    document = before if change.document is None else old.resource_type.references.kept(change.document)
+    new = _changed(old, document, author)
     _check_unique(of, new)
-    added = _check_members(of, new, change.add_members)
+    _check_references(of, new, before, document, rules)
+    added = _check_members(of, new, change.add_members, rules)
     removed = sorted(of.members[old.id].intersection(change.remove_members))
     detail = _member_detail(added, removed)
     if document != before:

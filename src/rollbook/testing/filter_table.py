@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rollbook.operations.served import by_ids
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.compare import parse_date_time
 from rollbook.protocol.errors import ScimError
@@ -50,9 +51,8 @@ class FilterTable:
         """The search that a row stands for."""
         resource_type = self.type(row.type)
         leniency = Leniency(row.profile)
-        return Query(
-            resource_type, resolve(parse_filter(row.text, leniency), resource_type, leniency), Page(1, 100)
-        )
+        resolved = resolve(parse_filter(row.text, leniency), resource_type, leniency)
+        return Query(resource_type, by_ids(resolved, resource_type, self.catalog, ""), Page(1, 100))
 
     def type(self, name: str) -> ResourceType:
         """A resource type of the table."""

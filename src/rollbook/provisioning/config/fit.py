@@ -120,6 +120,9 @@ def unreadable(path: AttributePath, resource_type: ResourceType) -> str | None:
         return "it says nothing about the person or group"
     if path.urn is None and name in {resource_type.memberships, resource_type.derived}:
         return "memberships go out as groups: with members: true"
+    known = resource_type.references.made_of(path)
+    if known is not None:
+        return f"it is not stored; read {known.attribute.name}.value instead"
     return None
 
 

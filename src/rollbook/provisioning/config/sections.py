@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import ScimError
+from rollbook.protocol.errors import InvalidFilter, ScimError
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resolve import resolve
-from rollbook.protocol.resolved import ResolvedFilter
-from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.resolved import ResolvedFilter, paths
+from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, Place
@@ -156,9 +156,8 @@ class SectionReader:
         if not isinstance(text, str):
             return None
         expanded = names.expand_filter(text)
-        strict = Leniency(RFC)
         try:
-            return resolve(parse_filter(expanded.text, strict), names.resource_type, strict)
+            return _resolved(expanded.text, names.resource_type)
         except ScimError as error:
             place_in_text = _column(error.detail)
             mark = self._document.value(place)
@@ -167,6 +166,21 @@ class SectionReader:
             reason = names.abbreviate(re.sub(r"^filter(, column \d+)?: ", "", error.detail))
             self._document.report("RB111", "the scope is not a filter", mark, reason)
             return None
+
+
+def _resolved(text: str, resource_type: ResourceType) -> ResolvedFilter:
+    """The filter on what the hub stores.
+
+    Raises:
+        InvalidFilter: it is none, or tests what is made of a reference when it is read over SCIM.
+    """
+    strict = Leniency(RFC)
+    scope = resolve(parse_filter(text, strict), resource_type, strict)
+    for path in paths(scope):
+        known = resource_type.references.made_of(path)
+        if known is not None:
+            raise InvalidFilter(f"filter: {path.text} is not stored; write {known.text}")
+    return scope
 
 
 def _column(detail: str) -> int | None:

@@ -88,6 +88,8 @@ def _document(connection: Connection, layout: Layout, row: Row) -> tuple[int, in
             faults.append(f"{where}: no unique value for attribute {number}")
     if display != label(document, index.resource_type):
         faults.append(f"{where}: its label is not that of its document")
+    if index.resource_type.references.kept(document) is not document:
+        faults.append(f"{where}: a reference is stored with more than its id, or in another order")
     if version < 1:
         faults.append(f"{where}: version {version}")
     return len(rows.values), len(rows.uniques), faults

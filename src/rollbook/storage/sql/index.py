@@ -192,8 +192,8 @@ def _parts(urn: str | None, attribute: Attribute) -> Iterator[AttributePath]:
 
 def _is_indexed(path: AttributePath, schema: Schema) -> bool:
     leaf = path.leaf
-    if is_unique(path):
-        return True
+    if is_unique(path) or (path.attribute.refers and leaf.name == "value"):
+        return True  # who refers to a resource has to be found when that is deleted
     if Returned.NEVER in {leaf.returned, path.attribute.returned}:
         return False
     chosen = INDEXED.get(schema.id)

@@ -7,6 +7,7 @@ from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage import refusals
+from rollbook.storage.base import Rules
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
@@ -54,18 +55,20 @@ class Container:
     resource_type: ResourceType
 
 
-def add(connection: Connection, layout: Layout, container: Container, members: Sequence[Member]) -> list[str]:
+def add(
+    connection: Connection, layout: Layout, container: Container, members: Sequence[Member], rules: Rules
+) -> list[str]:
     """Add members; returns the ids of those that were not members before.
 
     Raises:
-        InvalidValue: a member does not exist, is of another type than declared, or would close a cycle.
+        InvalidValue: a member is not as the rules want it, is of another type than declared, or would close a cycle.
     """
     if not members:
         return []
     ids = sorted({member.value for member in members})
     found = {value: (pk, kind) for value, pk, kind in connection.all(BY_ID, (container.tenant, listed(ids)))}
     types = {value: kind for value, (_, kind) in found.items()}
-    refusals.check_members(members, types, container.resource_type)
+    refusals.check_members(members, types, container.resource_type, rules)
     _check_cycle(connection, layout, container, found)
     pks = {pk: value for value, (pk, _) in found.items()}
     rows = connection.all(ADD, (container.tenant, container.pk, listed(sorted(pks))))

@@ -64,7 +64,7 @@ NAMED_MEMBERS = f"""
     {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.container = ? AND m.member = o.pk
     WHERE o.tenant = ? AND o.id IN ({SQLITE.each_text})
 """
-LABELS = f"SELECT id, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
+REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
 
 def _number(near: str) -> str:
@@ -228,10 +228,9 @@ def is_large(connection: Connection, tenant: int, id: str, most: int) -> bool:
     return any(row is not None and row[0] > most for row in counts)
 
 
-def labels(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, str]:
-    """What labels the resources of those ids, by id."""
-    rows = connection.all(LABELS, (tenant, listed(ids)))
-    return {value: display for value, display in rows if display is not None}
+def referred(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, Member]:
+    """The resources of those ids, by id, as others refer to them."""
+    return {row[0]: Member(*row) for row in connection.all(REFERRED, (tenant, listed(ids)))}
 
 
 def changes(connection: Connection, tenant: int, after: int, limit: int) -> list[LogEntry]:

@@ -7,10 +7,21 @@ from pathlib import Path
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.protocol.query import Query
-from rollbook.protocol.resource import Change, Scope
+from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import ResourceType
-from rollbook.storage.base import Author, Decide, Found, Insert, LogEntry, Record, TokenRecord, Updated
-from rollbook.storage.sql import files, layout, reads, tokens, writes
+from rollbook.storage.base import (
+    USUAL,
+    Author,
+    Decide,
+    Found,
+    Insert,
+    LogEntry,
+    Record,
+    Rules,
+    TokenRecord,
+    Updated,
+)
+from rollbook.storage.sql import files, layout, reads, removal, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
@@ -98,24 +109,38 @@ class SqlStore:
             )
         return await self.database.read(lambda connection: find(connection, search, plan, near=False))
 
+    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist, by id, as references to them are shown."""
+
+        def read(connection: Connection) -> dict[str, Member]:
+            return reads.referred(connection, tenant, ids)
+
+        return self.database.read_now(read) if len(ids) <= NEAR else await self.database.read(read)
+
     async def insert(
-        self, tenant: int, resource_type: ResourceType, id: str, change: Change, author: Author
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        change: Change,
+        author: Author,
+        rules: Rules = USUAL,
     ) -> Record:
         """Create a resource."""
         new = writes.new(self._layout, resource_type, id, change)
         return await self.database.write(
-            lambda connection: writes.insert(connection, self._layout, tenant, new, author),
+            lambda connection: writes.insert(connection, self._layout, tenant, new, author, rules),
             long=len(change.add_members) > LONG,
         )
 
     async def insert_together(
-        self, tenant: int, inserts: Sequence[Insert], author: Author
+        self, tenant: int, inserts: Sequence[Insert], author: Author, rules: Rules = USUAL
     ) -> Sequence[Record]:
         """Create resources that may refer to each other, in one transaction."""
         each = [writes.new(self._layout, one.resource_type, one.id, one.change) for one in inserts]
         members = sum(len(one.change.add_members) for one in inserts)
         return await self.database.write(
-            lambda connection: writes.insert_together(connection, self._layout, tenant, each, author),
+            lambda connection: writes.insert_together(connection, self._layout, tenant, each, author, rules),
             long=members + len(inserts) * ROWS_EACH > LONG,
         )
 
@@ -127,13 +152,14 @@ class SqlStore:
         decide: Decide,
         scope: Scope,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> Updated | None:
         """Apply what `decide` says of the present state, in one transaction."""
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self.database.write(
-            lambda connection: writes.update(connection, self._layout, what, decide, scope, author),
+            lambda connection: writes.update(connection, self._layout, what, decide, scope, author, rules),
             long=len(scope.ids) > LONG or (scope.all and self._is_large(tenant, id)),
         )
 
@@ -143,14 +169,20 @@ class SqlStore:
         resource_type: ResourceType,
         id: str,
         author: Author,
+        rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
     ) -> bool:
         """Remove a resource, leaving a tombstone in the log."""
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self.database.write(
-            lambda connection: writes.delete(connection, self._layout, what, author),
-            long=self._is_large(tenant, id),
+            lambda connection: removal.delete(connection, self._layout, what, author, rules),
+            long=self._is_large(tenant, id) or self._is_referred_to_much(what, rules),
+        )
+
+    def _is_referred_to_much(self, what: writes.Target, rules: Rules) -> bool:
+        return self.database.read_now(
+            lambda connection: removal.is_referred_to_much(connection, self._layout, what, rules, LONG)
         )
 
     def _is_large(self, tenant: int, id: str) -> bool:
@@ -167,10 +199,6 @@ class SqlStore:
     async def last_change(self, tenant: int) -> int:
         """The highest sequence number, 0 if there is none."""
         return self.database.read_now(lambda connection: reads.last_change(connection, tenant))
-
-    async def labels(self, tenant: int, ids: Sequence[str]) -> Mapping[str, str]:
-        """What labels those resources that exist and have a label, by id: for references to them."""
-        return self.database.read_now(lambda connection: reads.labels(connection, tenant, ids))
 
     async def check(self) -> Sequence[str]:
         """The invariants that do not hold, in words; looks at everything."""

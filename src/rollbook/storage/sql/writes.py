@@ -1,4 +1,4 @@
-"""Insert, update and delete, each within a transaction that the caller holds (I-02).
+"""Insert and update, each within a transaction that the caller holds (I-02); removal has a module of its own.
 
 A write touches its own resource's rows, those of the value index that differ, the memberships it names, one
 counter and one change row: nothing grows with the number of users or members.
@@ -14,14 +14,13 @@ from rollbook.protocol.resource import Change, Present, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
-from rollbook.storage.base import Author, Decide, Record, Updated
+from rollbook.storage.base import Author, Decide, Record, References, Rules, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
 from rollbook.storage.sql import memberships
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.memberships import Container
-from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, row_of
+from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
 
 TENANT_SHIFT = 40
 """Row keys: tenant number * 2^40 + sequence."""
@@ -41,13 +40,11 @@ UPDATE = """
     UPDATE resource SET version = ?, modified = ?, display = ?, body = ?, extra = ? WHERE pk = ?
 """
 TOUCH = "UPDATE resource SET version = ?, modified = ? WHERE pk = ?"
-DELETE = "DELETE FROM resource WHERE pk = ?"
 
 COUNT = """
     INSERT INTO counter (tenant, type, resources) VALUES (?, ?, 1)
     ON CONFLICT (tenant, type) DO UPDATE SET resources = counter.resources + 1
 """
-DISCOUNT = "UPDATE counter SET resources = resources - 1 WHERE tenant = ? AND type = ?"
 
 ADD_UNIQUE = (
     "INSERT INTO unique_value (tenant, attribute, key, pk) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -60,13 +57,6 @@ LOG = """
     INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-TOUCH_CONTAINERS = f"""
-    UPDATE resource SET version = version + 1, modified = {SQLITE.greater.format(one="modified", other="?")}
-    WHERE pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)
-    RETURNING pk, type, id, version
-"""
-LEAVE = "DELETE FROM membership WHERE tenant = ? AND member = ?"
-FORGET = "DELETE FROM departed WHERE tenant = ? AND member = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +77,19 @@ def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) ->
     return New(resource_type, id, change, encode(document, resource_type), rows)
 
 
-def insert(connection: Connection, layout: Layout, tenant: int, new: New, author: Author) -> Record:
+def insert(
+    connection: Connection, layout: Layout, tenant: int, new: New, author: Author, rules: Rules
+) -> Record:
     """Create a resource; see `Store.insert`."""
-    return _join(connection, layout, _put(connection, layout, tenant, new, author), author)
+    return _join(connection, layout, _put(connection, layout, tenant, new, author), author, rules)
 
 
 def insert_together(
-    connection: Connection, layout: Layout, tenant: int, each: Sequence[New], author: Author
+    connection: Connection, layout: Layout, tenant: int, each: Sequence[New], author: Author, rules: Rules
 ) -> list[Record]:
     """Create resources that may refer to each other; see `Store.insert_together`."""
     made = refusals.stepwise(each, lambda new: _put(connection, layout, tenant, new, author))
-    records = refusals.stepwise(made, lambda one: _join(connection, layout, one, author))
+    records = refusals.stepwise(made, lambda one: _join(connection, layout, one, author, rules))
     return [record._replace(members=None, groups=None) for record in records]
 
 
@@ -121,11 +113,12 @@ def _put(connection: Connection, layout: Layout, tenant: int, new: New, author: 
     return _Made(new, Container(tenant, pk, resource_type), number)
 
 
-def _join(connection: Connection, layout: Layout, made: _Made, author: Author) -> Record:
-    """Add the members and the entry in the log."""
+def _join(connection: Connection, layout: Layout, made: _Made, author: Author, rules: Rules) -> Record:
+    """Look at what it refers to, add the members and the entry in the log."""
     new, container = made.new, made.container
     tenant, pk, resource_type = container.tenant, container.pk, container.resource_type
-    added = memberships.add(connection, layout, container, new.change.add_members)
+    _check_references(connection, container, {}, new.change.document or {}, rules)
+    added = memberships.add(connection, layout, container, new.change.add_members, rules)
     detail: JsonObject = {"members": {"add": added}} if added else {}
     entry = (resource_type.name, new.id, "create", layout.version(1), detail)
     _log(connection, tenant, made.number, author, [entry])
@@ -168,29 +161,38 @@ class Old:
 
 
 def update(
-    connection: Connection, layout: Layout, target: Target, decide: Decide, scope: Scope, author: Author
+    connection: Connection,
+    layout: Layout,
+    target: Target,
+    decide: Decide,
+    scope: Scope,
+    author: Author,
+    rules: Rules,
 ) -> Updated | None:
     """Apply a change; see `Store.update`."""
     tenant, resource_type = target.tenant, target.resource_type
-    row = _present(connection, layout, target)
+    row = present(connection, layout, target)
     if row is None:
         return None
     old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]))
     members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
     change = decide(Present(old.document, members))
+    new_row = _apply(connection, layout, old, change, author, rules)
     groups = groups_of(connection, layout, resource_type, row[0])
-    new_row = _apply(connection, layout, old, change, author)
     if new_row is None:
         return Updated(record(row, resource_type, layout, groups=groups), changed=False)
     return Updated(record(new_row, resource_type, layout, groups=groups), changed=True)
 
 
-def _apply(connection: Connection, layout: Layout, old: Old, change: Change, author: Author) -> Row | None:
+def _apply(
+    connection: Connection, layout: Layout, old: Old, change: Change, author: Author, rules: Rules
+) -> Row | None:
     """Write what differs, and return the row as it is then; None if nothing does (A-31)."""
     container, row = old.container, old.row
     removed = memberships.remove(connection, container, change.remove_members)
-    added = memberships.add(connection, layout, container, change.add_members)
-    document = change.document if change.document != old.document else None
+    added = memberships.add(connection, layout, container, change.add_members, rules)
+    document = None if change.document is None else container.resource_type.references.kept(change.document)
+    document = document if document != old.document else None
     if document is None and not added and not removed:
         return None
     version, modified = row[2] + 1, max(row[4], author.at)
@@ -199,54 +201,47 @@ def _apply(connection: Connection, layout: Layout, old: Old, change: Change, aut
     if document is None:
         connection.run(TOUCH, (version, modified, row[0]))
     else:
+        _check_references(connection, container, old.document, document, rules)
         detail["attributes"] = changed_attributes(old.document, document)
-        _reindex(connection, layout, old, document, frozenset(detail["attributes"]))
+        reindex(connection, layout, old, document, frozenset(detail["attributes"]))
         stored = encode(document, container.resource_type)
         body, extra = stored.body, stored.extra
         connection.run(UPDATE, (version, modified, stored.display, body, extra, row[0]))
     if added or removed:
         detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
     entry = (container.resource_type.name, row[1], "update", layout.version(version), detail)
-    (number,) = _one(connection, NEXT_CHANGES, (1, container.tenant))
-    _log(connection, container.tenant, number, author, [entry])
+    append_log(connection, container.tenant, author, [entry])
     return (row[0], row[1], version, row[3], modified, body, extra)
 
 
-def _reindex(
+def _check_references(
+    connection: Connection, container: Container, old: JsonObject, new: JsonObject, rules: Rules
+) -> None:
+    """Refuse references that a strict tenant does not want; those that were there before are not asked about."""
+    added = (
+        container.resource_type.references.added(old, new) if rules.references is References.STRICT else []
+    )
+    if added:
+        known = referred(connection, container.tenant, sorted({wanted for _, wanted in added}))
+        refusals.check_references(added, {member.value: str(member.type) for member in known.values()})
+
+
+def reindex(
     connection: Connection, layout: Layout, old: Old, document: JsonObject, changed: frozenset[str]
 ) -> None:
+    """Bring the index from one document of a resource to another, which differs in those attributes."""
     container = old.container
     index = layout.index(container.resource_type.name)
     before, after = (index_rows(index, each, changed) for each in (old.document, document))
     write_index(connection, index, container.tenant, container.pk, before, after)
 
 
-def delete(connection: Connection, layout: Layout, target: Target, author: Author) -> bool:
-    """Remove a resource and its memberships on both sides; see `Store.delete`."""
-    tenant, resource_type = target.tenant, target.resource_type
-    row = _present(connection, layout, target)
-    if row is None:
-        return False
-    pk = row[0]
-    left = sorted(connection.all(TOUCH_CONTAINERS, (author.at, tenant, pk)))
-    connection.run(LEAVE, (tenant, pk))
-    if resource_type.memberships:
-        memberships.remove_all(connection, Container(tenant, pk, resource_type))
-    connection.run(FORGET, (tenant, pk))
-    index = layout.index(resource_type.name)
-    write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), IndexRows())
-    connection.run(DELETE, (pk,))
-    connection.run(DISCOUNT, (tenant, resource_type.name))
-    entries = [(resource_type.name, target.id, "delete", layout.version(row[2]), JsonObject())]
-    loss: JsonObject = {"members": {"remove": [target.id]}}
-    for _, kind, container, version in left:
-        entries.append((kind, container, "update", layout.version(version), loss))
-    (last,) = _one(connection, NEXT_CHANGES, (len(entries), tenant))
-    _log(connection, tenant, last - len(entries) + 1, author, entries)
-    return True
+def present(connection: Connection, layout: Layout, target: Target) -> Row | None:
+    """The row of the resource to change, None if there is none.
 
-
-def _present(connection: Connection, layout: Layout, target: Target) -> Row | None:
+    Raises:
+        PreconditionFailed: it is not at a version that was meant.
+    """
     row = row_of(connection, target.tenant, target.resource_type, target.id)
     if row is not None:
         refusals.check_version(layout.version(row[2]), target.if_match)
@@ -273,12 +268,17 @@ def write_index(
         connection.many(ADD_VALUE, [(tenant, number, key, pk, element) for number, key, element in come])
 
 
-_Entry = tuple[str, str, str, str, JsonObject]
+Entry = tuple[str, str, str, str, JsonObject]
 """Resource type, id, operation, version, detail."""
 
 
-def _log(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[_Entry]) -> None:
-    """Append to the change log, from that number on."""
+def append_log(connection: Connection, tenant: int, author: Author, entries: Sequence[Entry]) -> None:
+    """Append to the change log."""
+    (last,) = _one(connection, NEXT_CHANGES, (len(entries), tenant))
+    _log(connection, tenant, last - len(entries) + 1, author, entries)
+
+
+def _log(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> None:
     rows = _log_rows(tenant, number, author, entries)
     if len(entries) == 1:
         connection.run(LOG, next(iter(rows)))
@@ -287,7 +287,7 @@ def _log(connection: Connection, tenant: int, number: int, author: Author, entri
 
 
 def _log_rows(
-    tenant: int, number: int, author: Author, entries: Sequence[_Entry]
+    tenant: int, number: int, author: Author, entries: Sequence[Entry]
 ) -> Iterable[tuple[int | str | bytes, ...]]:
     for at, (*names, detail) in enumerate(entries, number):
         yield tenant, at, *names, author.name, author.at, orjson.dumps(detail)
