@@ -1,8 +1,9 @@
 """The only wiring: settings → store, catalog, server."""
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,18 @@ from pathlib import Path
 from rollbook.operations import tokens
 from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
 from rollbook.operations.cursors import Cursors
+from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.passwords import PasswordHasher
-from rollbook.protocol.catalog import Catalog, build_catalog
+from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
+from rollbook.protocol.values import JsonValue
+from rollbook.server.errors import ErrorBoundary
+from rollbook.server.live import Live
 from rollbook.server.requests import AsgiApp
-from rollbook.server.routes import PATH, build_app
+from rollbook.server.routes import PATH, routed
 from rollbook.server.sites import LOOPBACK_NAMES, Sites
 from rollbook.settings import Settings, SettingsError, make_private_directory
+from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore, open_store
@@ -24,17 +30,39 @@ from rollbook.storage.sql.store import SqlStore, open_store
 
 @dataclass(frozen=True)
 class Application:
-    """A server ready to answer: its ASGI app, its services and its tenant."""
+    """A server ready to answer: its ASGI app, its services, and its tenant as it was at the start."""
 
     asgi: AsgiApp
     services: Services
     tenant: Tenant
     store: SqlStore
+    live: Live
 
 
 def now() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def read_definitions(paths: Iterable[Path]) -> list[JsonValue]:
+    """The documents of files, and of every `*.json` in directories.
+
+    Raises:
+        SettingsError: names the file and what is wrong with it.
+    """
+    documents: list[JsonValue] = []
+    for path in paths:
+        for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
+            try:
+                documents.append(json.loads(file.read_text("utf-8")))
+                check_definition(documents[-1])
+            except (ValueError, RecursionError) as error:
+                raise SettingsError(f"{file}: not readable as JSON: {error}") from None
+            except OSError as error:
+                raise SettingsError(f"{file}: {error.strerror}") from None
+            except ScimError as error:
+                raise SettingsError(f"{file}: {error.detail}") from None
+    return documents
 
 
 def load_catalog(directory: Path | None) -> Catalog | None:
@@ -47,14 +75,8 @@ def load_catalog(directory: Path | None) -> Catalog | None:
         return None
     if not directory.is_dir():
         raise SettingsError(f"--schemas {directory}: there is no such directory")
-    documents = []
-    for file in sorted(directory.glob("*.json")):
-        try:
-            documents.append(json.loads(file.read_text("utf-8")))
-        except (ValueError, OSError, RecursionError) as error:
-            raise SettingsError(f"{file}: not readable as JSON: {error}") from None
     try:
-        return build_catalog(documents)
+        return build_catalog(read_definitions([directory]))
     except ScimError as error:
         raise SettingsError(f"--schemas {directory}: {error.detail}") from None
 
@@ -72,14 +94,11 @@ def store_path(settings: Settings) -> Path:
 
 
 def prepare_store(settings: Settings) -> SqlStore:
-    """The store that settings name, not yet open; only the default directory is made if it is missing.
-
-    With `--schemas` the database takes the definitions over; without, it serves those it keeps.
-    """
+    """The store that settings name, not yet open; only the default directory is made if it is missing."""
     path = store_path(settings)
     if settings.database_origin == "default":
         make_private_directory(path.absolute().parent)
-    return open_store(settings.database, load_catalog(settings.schemas))
+    return open_store(settings.database, None)
 
 
 @asynccontextmanager
@@ -97,22 +116,55 @@ async def opened(settings: Settings) -> AsyncIterator[SqlStore]:
 async def running(settings: Settings) -> AsyncIterator[Application]:
     """Everything a server needs, opened; closed again at the end."""
     async with opened(settings) as store:
+        await take_definitions(store, settings)
         application = await build(settings, store)
+        watching = asyncio.create_task(application.live.watch())
         try:
             yield application
         finally:
+            watching.cancel()
             application.services.passwords.close()
 
 
+async def take_definitions(store: SqlStore, settings: Settings) -> None:
+    """Make the store serve what settings say: definitions of `--schemas`, if given, and what they adjust.
+
+    Raises:
+        SettingsError: resources of the store would no longer be valid; says which, and what to do.
+    """
+    given = load_catalog(settings.schemas)
+    documents = (store.catalog if given is None else given).documents
+    wanted = build_catalog(documents, settings.tenant.adjustments)
+    if wanted == store.catalog and wanted.documents == store.catalog.documents:
+        return
+    survey = await store.survey(wanted)
+    if not survey.is_lossless:
+        raise SettingsError(
+            "the database has resources that would not be valid by these schemas and settings:\n"
+            + "\n".join(map(text_of, lines(survey)))
+        )
+    await store.redefine(survey, Author("rollbook serve", now()), drop=False)
+
+
 async def build(settings: Settings, store: SqlStore) -> Application:
-    """Wire a server over an open store."""
-    tenant = Tenant(DEFAULT_TENANT, settings.tenant.served(store.catalog), settings.tenant)
+    """Wire a server over an open store; it follows when the definitions there change."""
     cursors = Cursors(await tokens.cursor_key(store))
     services = Services(store, store, now, new_id, PasswordHasher(), cursors)
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
-    verifier = tokens.Verifier(store, tenant, key, bootstrap)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     fallback = f"http://{host}:{settings.port}"
-    sites = Sites(PATH, fallback, settings.public_url, LOOPBACK_NAMES | {host.lower()})
-    return Application(build_app(services, tenant, verifier, sites), services, tenant, store)
+
+    def of_the_moment() -> tuple[Tenant, AsgiApp]:
+        """The tenant with the definitions the store has now, and all that depends on them."""
+        tenant = Tenant(DEFAULT_TENANT, store.catalog, settings.tenant)
+        verifier = tokens.Verifier(store, tenant, key, bootstrap)
+        sites = Sites(PATH, fallback, settings.public_url, LOOPBACK_NAMES | {host.lower()})
+        return tenant, routed(services, tenant, verifier, sites)
+
+    async def follow() -> AsgiApp | None:
+        return of_the_moment()[1] if await store.follow() else None
+
+    tenant, app = of_the_moment()
+    live = Live(app, follow)
+    return Application(ErrorBoundary(live), services, tenant, store, live)

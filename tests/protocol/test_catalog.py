@@ -4,13 +4,7 @@ import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Mutability, Returned, Type, Uniqueness
-from rollbook.protocol.catalog import (
-    build_catalog,
-    common_attributes,
-    core_catalog,
-    definitions_of,
-    with_labels_on_request,
-)
+from rollbook.protocol.catalog import Adjustment, build_catalog, common_attributes, core_catalog
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.values import JsonObject, JsonValue
 
@@ -199,7 +193,47 @@ def test_definitions_make_an_equal_catalog() -> None:
         _type("User", urns.USER, schemaExtensions=[{"schema": urns.ENTERPRISE_USER, "required": True}]),
     ]
     for catalog in (core_catalog(), build_catalog(documents)):
-        assert build_catalog(definitions_of(catalog)) == catalog
+        assert build_catalog(catalog.documents) == catalog
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [(), *((each,) for each in Adjustment), tuple(Adjustment)],
+    ids=lambda chosen: ", ".join(chosen) or "none",
+)
+def test_what_is_adjusted(chosen: tuple[Adjustment, ...]) -> None:
+    """S-70, A-76: what was chosen is defined otherwise in types and schemas alike, and nothing else is."""
+    definitions = [_schema("urn:x:T", "a"), _type("T", "urn:x:T")]
+    catalog = build_catalog(definitions, frozenset(chosen))
+    plain = build_catalog(catalog.documents)
+    assert build_catalog(catalog.documents, catalog.adjusted) == catalog
+    changed = {
+        f"{kind.name}:{path.text}"
+        for kind, before in zip(catalog.resource_types, plain.resource_types, strict=True)
+        for path, was in zip(kind.paths(), before.paths(), strict=True)
+        if path != was
+    }
+    expected = {
+        Adjustment.UNIQUE_GROUP_NAMES: {"Group:displayName"},
+        Adjustment.UNIQUE_EXTERNAL_IDS: {"User:externalId", "Group:externalId", "T:externalId"},
+        Adjustment.LABELS_ON_REQUEST: {
+            "User:groups",
+            f"User:{urns.ENTERPRISE_USER}:manager",
+            "Group:members",
+        },
+    }
+    assert changed == set().union(*(expected[each] for each in chosen))
+    for kind in catalog.resource_types:
+        assert catalog.schema(kind.schema.id) == kind.schema
+
+
+def test_what_becomes_unique() -> None:
+    """The attribute itself says so, as /Schemas announces it."""
+    catalog = build_catalog([], frozenset({Adjustment.UNIQUE_GROUP_NAMES}))
+    group = catalog.schema(urns.GROUP)
+    name = group.attribute("displayName") if group else None
+    assert name is not None
+    assert name.uniqueness is Uniqueness.SERVER
 
 
 @pytest.mark.parametrize(
@@ -212,7 +246,7 @@ def test_definitions_make_an_equal_catalog() -> None:
 )
 def test_labels_on_request(name: str, urn: str, attribute: str, label: str) -> None:
     """What labels members, groups and managers becomes readOnly and returned on request; all else stays as it is."""
-    before, after = core_catalog(), with_labels_on_request(core_catalog())
+    before, after = core_catalog(), build_catalog([], frozenset({Adjustment.LABELS_ON_REQUEST}))
     old, new = before.schema(urn), after.schema(urn)
     kind = after.resource_type(name)
     assert old is not None

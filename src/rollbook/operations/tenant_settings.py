@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
-from rollbook.protocol.catalog import Catalog, with_labels_on_request
+from rollbook.protocol.catalog import Adjustment
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
 from rollbook.storage.base import References, Rules
@@ -167,9 +167,15 @@ class TenantSettings:
         """Whether an optional part of SCIM is offered."""
         return feature not in self.off
 
-    def served(self, catalog: Catalog) -> Catalog:
-        """The catalog as a tenant with these settings serves it."""
-        return with_labels_on_request(catalog) if self.display is Display.ASKED else catalog
+    @property
+    def adjustments(self) -> frozenset[Adjustment]:
+        """What these settings define otherwise than the RFC's own schemas."""
+        chosen = {
+            Adjustment.UNIQUE_GROUP_NAMES: self.unique_group_names,
+            Adjustment.UNIQUE_EXTERNAL_IDS: self.unique_external_ids,
+            Adjustment.LABELS_ON_REQUEST: self.display is Display.ASKED,
+        }
+        return frozenset(what for what, is_chosen in chosen.items() if is_chosen)
 
     def empties_patch(self, *, has_members: bool) -> bool:
         """Whether a PATCH is answered 204, of a resource that has members or not (P-3.5.2-17)."""

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cache, cached_property
 from importlib.resources import files
 
 from rollbook.protocol import urns
-from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type
+from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type, Uniqueness
 from rollbook.protocol.definitions import (
     parse_attributes,
     parse_resource_type,
@@ -25,12 +26,29 @@ _LABELS = frozenset({"display", "displayName"})
 _RESERVED = {"serviceproviderconfig", "resourcetypes", "schemas", "bulk", "me", ".search"}
 
 
+class Adjustment(StrEnum):
+    """What a service may choose to define otherwise than the RFC's own schemas do."""
+
+    UNIQUE_GROUP_NAMES = "unique-group-names"
+    """displayName of groups is unique (S-70)."""
+    UNIQUE_EXTERNAL_IDS = "unique-external-ids"
+    """externalId is unique within each resource type (A-76)."""
+    LABELS_ON_REQUEST = "labels-on-request"
+    """What labels members, groups and references is the server's own, and returned on request only."""
+
+
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that is served: resource types, and all schemas including those of the configuration."""
+    """Everything that is served: resource types, and all schemas including those of the configuration.
+
+    `documents` are the definitions it was made of beside the core, by which it can be made again; `adjusted` is
+    what was chosen to be otherwise than there.
+    """
 
     schemas: tuple[Schema, ...]
     resource_types: tuple[ResourceType, ...]
+    documents: tuple[JsonObject, ...] = field(default=(), compare=False)
+    adjusted: frozenset["Adjustment"] = field(default=frozenset(), compare=False)
 
     @cached_property
     def _by_name(self) -> dict[str, ResourceType]:
@@ -77,20 +95,26 @@ def core_catalog() -> Catalog:
     return build_catalog(())
 
 
-def build_catalog(definitions: Iterable[JsonValue]) -> Catalog:
+def build_catalog(definitions: Iterable[JsonValue], adjusted: frozenset[Adjustment] = frozenset()) -> Catalog:
     """The core catalog with further Schema and ResourceType documents in RFC form.
 
     A Schema that no ResourceType names and whose URN ends in `:User` or `:Group` becomes an optional
-    extension of that type. A ResourceType named like a core one replaces it.
+    extension of that type. A ResourceType named like a core one replaces it. `adjusted` defines
+    some things otherwise than the core.
 
     Raises:
         InvalidValue: a document is neither, is malformed, or clashes with another one.
     """
     schemas = {schema.id.lower(): schema for schema in _core_schemas()}
     core_urns = set(schemas)
+    common = common_attributes()
+    if Adjustment.UNIQUE_GROUP_NAMES in adjusted:
+        schemas[urns.GROUP.lower()] = _with_unique(schemas[urns.GROUP.lower()], "displayName")
+    if Adjustment.UNIQUE_EXTERNAL_IDS in adjusted:
+        common = _unique_among(common, "externalId")
     own_types: dict[str, JsonObject] = {}
     for document in definitions:
-        if _is_resource_type(document):
+        if is_resource_type(document):
             name = str(document.get("name"))
             if name in own_types:
                 raise InvalidValue(f"resource type {name!r} is defined twice")
@@ -101,26 +125,42 @@ def build_catalog(definitions: Iterable[JsonValue]) -> Catalog:
             raise InvalidValue(f"schema {schema.id} is defined twice")
         schemas[schema.id.lower()] = schema
     documents = (_CORE_TYPES | own_types).values()
-    types = [parse_resource_type(document, schemas, common_attributes()) for document in documents]
+    types = [parse_resource_type(document, schemas, common) for document in documents]
+    kept = [render_schema(schema) for urn, schema in schemas.items() if urn not in core_urns]
+    kept += [render_resource_type(kind) for kind in types if kind.name in own_types]
     named = {urn for resource_type in types for urn in resource_type.urns}
     loose = [schema for urn, schema in schemas.items() if urn not in named | core_urns]
     types = [_extended(resource_type, loose) for resource_type in types]
     _check_endpoints(types)
-    return Catalog(tuple(schemas.values()), tuple(types))
+    if Adjustment.LABELS_ON_REQUEST in adjusted:
+        types = list(map(_with_labels_on_request, types))
+        schemas |= {urn: schema for kind in types for urn, schema in kind.urns.items()}
+    return Catalog(tuple(schemas.values()), tuple(types), tuple(kept), adjusted)
 
 
-def definitions_of(catalog: Catalog) -> list[JsonObject]:
-    """What a catalog adds to the core, as documents that `build_catalog` makes an equal catalog of."""
-    core = {schema.id for schema in _core_schemas()}
-    own = [render_schema(schema) for schema in catalog.schemas if schema.id not in core]
-    return own + [render_resource_type(resource_type) for resource_type in catalog.resource_types]
+def check_definition(document: JsonValue) -> None:
+    """Judge one definition by itself, so that the file it is from can be named.
+
+    Raises:
+        InvalidValue: it is malformed; whether what it refers to is there, only a catalog tells.
+    """
+    if not is_resource_type(document):
+        parse_schema(document)
 
 
-def with_labels_on_request(catalog: Catalog) -> Catalog:
-    """The catalog with what labels members, groups and managers as the server's own, returned on request only."""
-    types = tuple(_with_labels_on_request(resource_type) for resource_type in catalog.resource_types)
-    changed = {schema.id: schema for resource_type in types for schema in resource_type.urns.values()}
-    return Catalog(tuple(changed.get(schema.id, schema) for schema in catalog.schemas), types)
+def is_core(urn: str) -> bool:
+    """Whether a schema of that URN is one of the RFC's own."""
+    return any(schema.id.lower() == urn.lower() for schema in _core_schemas())
+
+
+def _with_unique(schema: Schema, name: str) -> Schema:
+    return replace(schema, attributes=_unique_among(schema.attributes, name))
+
+
+def _unique_among(attributes: tuple[Attribute, ...], name: str) -> tuple[Attribute, ...]:
+    return tuple(
+        replace(each, uniqueness=Uniqueness.SERVER) if each.name == name else each for each in attributes
+    )
 
 
 def _with_labels_on_request(resource_type: ResourceType) -> ResourceType:
@@ -177,7 +217,12 @@ def _check_endpoints(types: list[ResourceType]) -> None:
         seen[segment] = resource_type.name
 
 
-def _is_resource_type(document: JsonValue) -> bool:
+def is_resource_type(document: JsonValue) -> bool:
+    """Whether a definition is a ResourceType; else it is a Schema.
+
+    Raises:
+        InvalidValue: it is neither.
+    """
     if not isinstance(document, dict):
         raise InvalidValue("a definition must be a JSON object: a Schema or a ResourceType in RFC 7643 form")
     schemas = document.get("schemas")

@@ -10,7 +10,7 @@
      │    └── PreconditionRequired 428 · TooManyRequests 429 · UnsupportedFeature 501
      ├── ServiceError            ours
      │    ├── InternalError 500
-     │    └── StoreUnavailable 503
+     │    └── StoreUnavailable, DefinitionsChanged 503
      └── TargetError             the far side's; raised by `rollbook.client` only
           ├── TargetUnavailable  may pass: no answer, 429, 5xx
           └── TargetRefused      will not pass by itself; an answer that is not SCIM
@@ -217,6 +217,10 @@ class StoreUnavailable(ServiceError):
     """The store cannot take or answer the request now."""
 
     status = 503
+
+
+class DefinitionsChanged(StoreUnavailable):
+    """The schemas have changed since they were read; what was decided by the old ones is not written."""
 
 
 class TargetError(ScimError):

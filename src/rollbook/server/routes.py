@@ -27,6 +27,11 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites) -> AsgiApp:
     """The whole server as one ASGI app: errors caught outermost, then routing, then endpoints."""
+    return ErrorBoundary(routed(services, tenant, verifier, sites))
+
+
+def routed(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites) -> AsgiApp:
+    """What is served by the definitions of the moment; what it raises is for an `ErrorBoundary` to answer."""
     shell = Shell(services, tenant, verifier, sites)
     described = OpenApi(tenant, services.limits)
     routes = [
@@ -34,7 +39,7 @@ def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sit
         Route(OPENAPI_PATH, Endpoint(shell, {"GET": described.read}, _access_to_discovery(tenant))),
     ]
     router = Router(routes=routes, redirect_slashes=False, default=_no_endpoint)
-    return ErrorBoundary(PathForms(router, sites.path))
+    return PathForms(router, sites.path)
 
 
 def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:

@@ -249,11 +249,12 @@ def fingerprint(resource_type: ResourceType) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """What this store knows of its own database: the catalog, its indexes, and the epoch of versions."""
+    """What this store knows of its own database: the catalog and its edition, its indexes, the epoch of versions."""
 
     catalog: Catalog
     indexes: Mapping[str, TypeIndex]
     epoch: str
+    edition: int = 0
 
     def index(self, type_name: str) -> TypeIndex:
         """The index of a type.

@@ -2,7 +2,7 @@
 
 import orjson
 
-from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog, definitions_of
+from rollbook.protocol.catalog import Adjustment, Catalog, build_catalog
 from rollbook.protocol.errors import StoreUnavailable, Uniqueness
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
@@ -34,6 +34,11 @@ BATCH = """
 DEFINITIONS = "definitions"
 """The setting that keeps the catalog, so that whoever opens the database beside its server serves the same."""
 
+EDITION = "definitions-edition"
+"""The setting that counts its changes: whoever holds an older catalog must not write by it."""
+
+PRESENT_EDITION = f"SELECT value FROM setting WHERE name = '{EDITION}'"
+
 
 async def fit(database: Database, catalog: Catalog | None) -> Layout:
     """The layout for a catalog, None for the one kept; indexes anew every type whose indexed attributes changed.
@@ -41,20 +46,32 @@ async def fit(database: Database, catalog: Catalog | None) -> Layout:
     Raises:
         StoreUnavailable: an attribute has become unique, and values in the store are not.
     """
-    wanted = database.read_now(_kept) if catalog is None else catalog
-    found = database.read_now(lambda connection: _present(connection, wanted))
+
+    def wanted(connection: Connection) -> Catalog:
+        return kept(connection) if catalog is None else catalog
+
+    found = database.read_now(lambda connection: _present(connection, wanted(connection)), snapshot=True)
     if found is not None:
         return found
-    return await database.write(lambda connection: _fitted(connection, wanted), long=True)
+    return await database.write(lambda connection: fitted(connection, wanted(connection)), long=True)
 
 
-def _kept(connection: Connection) -> Catalog:
-    text = setting(connection, DEFINITIONS)
-    return core_catalog() if text is None else build_catalog(orjson.loads(text))
+def kept(connection: Connection) -> Catalog:
+    """The catalog a database keeps: the core's if it never kept one."""
+    found = orjson.loads(setting(connection, DEFINITIONS) or "{}")
+    if isinstance(found, list):  # as kept before anything could be adjusted
+        found = {"documents": found}
+    return build_catalog(found.get("documents", ()), frozenset(map(Adjustment, found.get("adjusted", ()))))
+
+
+def edition(connection: Connection) -> int:
+    """How often the definitions of a database have changed."""
+    row = connection.one(PRESENT_EDITION)
+    return int(row[0]) if row else 0
 
 
 def _text(catalog: Catalog) -> str:
-    return orjson.dumps(definitions_of(catalog)).decode()
+    return orjson.dumps({"documents": catalog.documents, "adjusted": sorted(catalog.adjusted)}).decode()
 
 
 def _present(connection: Connection, catalog: Catalog) -> Layout | None:
@@ -67,26 +84,33 @@ def _present(connection: Connection, catalog: Catalog) -> Layout | None:
     return _layout(connection, catalog)
 
 
-def _fitted(connection: Connection, catalog: Catalog) -> Layout:
+def fitted(connection: Connection, catalog: Catalog) -> Layout:
+    """Make the database fit the catalog, within a transaction that the caller holds.
+
+    Raises:
+        StoreUnavailable: see `fit`.
+    """
     numbers = _numbers(connection)
     for resource_type in catalog.resource_types:
         for name in dictionary_names(resource_type):
             if name not in numbers:
                 numbers[name] = max(numbers.values(), default=0) + 1
                 connection.run(NUMBER, (name, numbers[name]))
+    if setting(connection, DEFINITIONS) != _text(catalog):
+        connection.run(SET, (DEFINITIONS, _text(catalog)))
+        connection.run(SET, (EDITION, str(edition(connection) + 1)))
     layout = _layout(connection, catalog)
     for resource_type in catalog.resource_types:
         if setting(connection, _mark(resource_type)) != fingerprint(resource_type):
             _index_anew(connection, layout, resource_type)
             connection.run(SET, (_mark(resource_type), fingerprint(resource_type)))
-    connection.run(SET, (DEFINITIONS, _text(catalog)))
     return layout
 
 
 def _layout(connection: Connection, catalog: Catalog) -> Layout:
     numbers = _numbers(connection)
     indexes = {kind.name: type_index(kind, numbers) for kind in catalog.resource_types}
-    return Layout(catalog, indexes, setting(connection, "epoch") or "0")
+    return Layout(catalog, indexes, setting(connection, "epoch") or "0", edition(connection))
 
 
 def _numbers(connection: Connection) -> dict[str, int]:

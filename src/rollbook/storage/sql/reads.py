@@ -67,6 +67,9 @@ NAMED_MEMBERS = f"""
 REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
 
+COUNTERS = "SELECT type, resources FROM counter WHERE tenant = ? AND resources > 0"
+
+
 def _number(near: str) -> str:
     return f"""
         SELECT count(*) FROM (
@@ -231,6 +234,11 @@ def is_large(connection: Connection, tenant: int, id: str, most: int) -> bool:
 def referred(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, Member]:
     """The resources of those ids, by id, as others refer to them."""
     return {row[0]: Member(*row) for row in connection.all(REFERRED, (tenant, listed(ids)))}
+
+
+def numbers(connection: Connection, tenant: int) -> dict[str, int]:
+    """How many resources there are of each type."""
+    return {str(name): int(number) for name, number in connection.all(COUNTERS, (tenant,))}
 
 
 def changes(connection: Connection, tenant: int, after: int, limit: int) -> list[LogEntry]:

@@ -207,6 +207,8 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open = False
+        self.guard: Callable[[Connection], None] | None = None
+        """Called at the beginning of each transaction; what it raises is the fate of all that share it."""
         self._waiting: list[_Request[Any]] = []
         self._draining: asyncio.Task[None] | None = None
         self._writer: SqliteConnection | None = None
@@ -292,6 +294,8 @@ class SqliteDatabase:
         try:
             connection = self._writer = self._writer or SqliteConnection(self._path)
             await self._begin(connection)
+            if self.guard is not None:
+                self.guard(connection)
             await self._run_each(connection, batch)
             await self._in_thread(connection.run, "COMMIT")
         except Exception as error:  # noqa: BLE001 - every caller must be told, whatever it was
@@ -319,7 +323,7 @@ class SqliteDatabase:
 
     def _unavailable(self, error: Exception) -> Exception:
         if isinstance(error, StoreUnavailable):
-            return StoreUnavailable(error.detail)
+            return type(error)(error.detail)
         unavailable = StoreUnavailable(f"{self._path}: the transaction failed; nothing was written")
         unavailable.__cause__ = error
         return unavailable

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import DefinitionsChanged, StoreUnavailable
 from rollbook.protocol.query import Query
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import ResourceType
@@ -21,11 +22,12 @@ from rollbook.storage.base import (
     TokenRecord,
     Updated,
 )
-from rollbook.storage.sql import files, layout, reads, removal, tokens, writes
+from rollbook.storage.sql import files, layout, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Whole
+from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up
 from rollbook.storage.sql.sqlite import SqliteDatabase
 
@@ -34,6 +36,8 @@ NEAR = 256
 
 LONG = 200
 """A write that touches more memberships than this runs in a thread."""
+
+T = TypeVar("T")
 
 ROWS_EACH = 10
 """Memberships that take as long to write as a resource does."""
@@ -57,6 +61,7 @@ class SqlStore:
         self._wanted = catalog
         self._looked_at = looked_at
         self._known: Layout | None = None
+        self._edition = 0
 
     async def open(self) -> None:
         """Make or update the database, connect, and index what has to be."""
@@ -64,6 +69,7 @@ class SqlStore:
         try:
             await self.database.open()
             self._known = await layout.fit(self.database, self._wanted)
+            self.database.guard = self._look_at_edition
         except BaseException:
             await self.database.close()
             raise
@@ -71,6 +77,69 @@ class SqlStore:
     async def close(self) -> None:
         """Finish writes under way and let go of every connection."""
         await self.database.close()
+
+    def _look_at_edition(self, connection: Connection) -> None:
+        """Note which definitions hold in a transaction, once for all that share it."""
+        self._edition = layout.edition(connection)
+
+    def _layout_of(self, *types: ResourceType) -> Layout:
+        """The layout to write resources of those types by.
+
+        Raises:
+            DefinitionsChanged: the caller decided by other definitions than this store has by now.
+        """
+        known = self._layout
+        for kind in types:
+            present = known.catalog.resource_type(kind.name)
+            if present is not kind and present != kind:
+                raise _changed()
+        return known
+
+    async def _write(
+        self, known: Layout, work: Callable[[Connection, Layout], T], *, long: bool = False
+    ) -> T:
+        """Run a write by that layout, unless the definitions are others by the time it is its turn."""
+
+        def checked(connection: Connection) -> T:
+            if known.edition != self._edition:
+                raise _changed()
+            return work(connection, known)
+
+        return await self.database.write(checked, long=long)
+
+    async def follow(self) -> bool:
+        """Take over the definitions that the database keeps by now; whether they were others."""
+        if self.database.read_now(layout.edition) == self._layout.edition:
+            return False
+        self._known = await layout.fit(self.database, None)
+        return True
+
+    async def survey(self, catalog: Catalog, progress: Progress = quietly) -> Survey:
+        """What would no longer be valid by other definitions; looks at every resource of a type they change."""
+        known = self._layout
+        return await self.database.read(
+            lambda connection: redefine.survey(connection, known, catalog, progress), unbounded=True
+        )
+
+    async def redefine(
+        self, survey: Survey, author: Author, *, drop: bool, progress: Progress = quietly
+    ) -> int:
+        """Serve other definitions from now on, if nothing but dropped values was found; how many resources changed.
+
+        Raises:
+            Conflict: something would no longer be valid; or values would be dropped and `drop` does not say so.
+            DefinitionsChanged: they are not those any more that the survey compared with.
+        """
+
+        def take(connection: Connection) -> tuple[Layout, int]:
+            known, changed = redefine.take(
+                connection, self._layout, survey, author, drop=drop, progress=progress
+            )
+            self._edition = known.edition
+            return known, changed
+
+        self._known, changed = await self.database.write(take, long=True)
+        return changed
 
     @property
     def _layout(self) -> Layout:
@@ -127,9 +196,11 @@ class SqlStore:
         rules: Rules = USUAL,
     ) -> Record:
         """Create a resource."""
-        new = writes.new(self._layout, resource_type, id, change)
-        return await self.database.write(
-            lambda connection: writes.insert(connection, self._layout, tenant, new, author, rules),
+        known = self._layout_of(resource_type)
+        new = writes.new(known, resource_type, id, change)
+        return await self._write(
+            known,
+            lambda connection, known: writes.insert(connection, known, tenant, new, author, rules),
             long=len(change.add_members) > LONG,
         )
 
@@ -137,10 +208,12 @@ class SqlStore:
         self, tenant: int, inserts: Sequence[Insert], author: Author, rules: Rules = USUAL
     ) -> Sequence[Record]:
         """Create resources that may refer to each other, in one transaction."""
-        each = [writes.new(self._layout, one.resource_type, one.id, one.change) for one in inserts]
+        known = self._layout_of(*(one.resource_type for one in inserts))
+        each = [writes.new(known, one.resource_type, one.id, one.change) for one in inserts]
         members = sum(len(one.change.add_members) for one in inserts)
-        return await self.database.write(
-            lambda connection: writes.insert_together(connection, self._layout, tenant, each, author, rules),
+        return await self._write(
+            known,
+            lambda connection, known: writes.insert_together(connection, known, tenant, each, author, rules),
             long=members + len(inserts) * ROWS_EACH > LONG,
         )
 
@@ -158,8 +231,9 @@ class SqlStore:
     ) -> Updated | None:
         """Apply what `decide` says of the present state, in one transaction."""
         what = writes.Target(tenant, resource_type, id, if_match)
-        return await self.database.write(
-            lambda connection: writes.update(connection, self._layout, what, decide, scope, author, rules),
+        return await self._write(
+            self._layout_of(resource_type),
+            lambda connection, known: writes.update(connection, known, what, decide, scope, author, rules),
             long=len(scope.ids) > LONG or (scope.all and self._is_large(tenant, id)),
         )
 
@@ -175,14 +249,16 @@ class SqlStore:
     ) -> bool:
         """Remove a resource, leaving a tombstone in the log."""
         what = writes.Target(tenant, resource_type, id, if_match)
-        return await self.database.write(
-            lambda connection: removal.delete(connection, self._layout, what, author, rules),
-            long=self._is_large(tenant, id) or self._is_referred_to_much(what, rules),
+        known = self._layout_of(resource_type)
+        return await self._write(
+            known,
+            lambda connection, known: removal.delete(connection, known, what, author, rules),
+            long=self._is_large(tenant, id) or self._is_referred_to_much(known, what, rules),
         )
 
-    def _is_referred_to_much(self, what: writes.Target, rules: Rules) -> bool:
+    def _is_referred_to_much(self, known: Layout, what: writes.Target, rules: Rules) -> bool:
         return self.database.read_now(
-            lambda connection: removal.is_referred_to_much(connection, self._layout, what, rules, LONG)
+            lambda connection: removal.is_referred_to_much(connection, known, what, rules, LONG)
         )
 
     def _is_large(self, tenant: int, id: str) -> bool:
@@ -199,6 +275,10 @@ class SqlStore:
     async def last_change(self, tenant: int) -> int:
         """The highest sequence number, 0 if there is none."""
         return self.database.read_now(lambda connection: reads.last_change(connection, tenant))
+
+    async def numbers(self, tenant: int) -> Mapping[str, int]:
+        """How many resources there are of each type that has any."""
+        return self.database.read_now(lambda connection: reads.numbers(connection, tenant))
 
     async def check(self) -> Sequence[str]:
         """The invariants that do not hold, in words; looks at everything."""
@@ -225,3 +305,7 @@ class SqlStore:
     async def keep_setting(self, name: str, value: str) -> str:
         """Set a value unless there is one; returns the one that holds."""
         return await self.database.write(lambda connection: tokens.keep_setting(connection, name, value))
+
+
+def _changed() -> DefinitionsChanged:
+    return DefinitionsChanged("the schemas were changed just now, and what was asked was not done; ask again")
