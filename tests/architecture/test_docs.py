@@ -97,7 +97,18 @@ def test_every_option_is_in_the_reference() -> None:
 
 def test_no_option_is_invented() -> None:
     """Each option that a page or the README speaks of is one of ours, or of the tools beside it."""
-    foreign = {"--data-urlencode", "--users", "--only", "--write", "--no-peers", "--help", "--thorough"}
+    foreign = {
+        "--data-urlencode",
+        "--users",
+        "--only",
+        "--write",
+        "--no-peers",
+        "--help",
+        "--thorough",
+        "--token",
+        "--strict",
+        "--i-accept-side-effects",
+    }
     known = foreign.union(*(options for _, options in commands()))
     assert sorted(set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", written_by_hand())) - known) == []
 
