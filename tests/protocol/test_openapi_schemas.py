@@ -42,7 +42,7 @@ def test_every_type_has_a_schema() -> None:
 @pytest.mark.parametrize(
     ("attribute", "request_schema"),
     [
-        ("code", {"type": "string", "minLength": 1, "maxLength": 65_536}),
+        ("code", {"type": "string", "minLength": 1, "pattern": r"\S", "maxLength": 65_536}),
         ("title", {"type": ["string", "null"], "examples": ["Lecture", "Seminar"], "maxLength": 65_536}),
         (
             "seats",

@@ -66,11 +66,13 @@ def test_p_3_3_12_external_id_is_kept_as_sent() -> None:
 REQUIRED: list[tuple[str, ResourceType, JsonObject, str]] = [
     ("S-50", USER, {"userName": None}, "userName is required"),
     ("S-50 empty", USER, {"userName": ""}, "userName is required"),
+    ("S-50 blank", USER, {"userName": " \u3000"}, "userName is required: send a value that is not empty"),
     ("S-50 empty array", USER, {"userName": []}, "userName is required"),
     ("S-70", GROUP, {"displayName": None}, "displayName is required"),
     ("part", GADGET, {"box": {"depth": 1}}, "box.kind is required"),
     ("part of one value", GADGET, {"sites": [{"street": "a"}, {"note": "b"}]}, "sites.street is required"),
-    ("P-3.3-18", GADGET, {OWNER_URN: None}, f"{OWNER_URN} is required"),
+    ("part of spaces", GADGET, {"box": {"kind": "  "}}, "box.kind is required"),
+    ("P-3.3-18", GADGET, {OWNER_URN: None}, f"{OWNER_URN} is required: send the extension, an object under '{OWNER_URN}'"),
     ("P-3.3-18 attribute", GADGET, {OWNER_URN: {"since": "2026-01-01T00:00:00Z"}}, f"{OWNER_URN}:owner is required"),
     ("attribute of an optional extension", GADGET, {EXTRA_URN: {"shape": "o"}}, f"{EXTRA_URN}:colour is required"),
 ]  # fmt: skip
@@ -360,7 +362,9 @@ def test_a_69_a_member_sent_with_another_type_is_refused() -> None:
         put({}, {"members": [{"value": "a", "type": "Group"}]}, GROUP, members=(Member("a", "User"),))
 
 
-_TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=5)
+_TEXT = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=5
+).filter(lambda text: not text.isspace())
 _PORT = st.fixed_dictionaries(
     {"value": _TEXT},
     optional={"type": _TEXT, "speed": st.integers(-5, 5), "names": st.lists(_TEXT, max_size=3)},

@@ -18,26 +18,22 @@ def show_catalog(catalog: Catalog, numbers: Mapping[str, int], *, as_json: bool)
         print(json.dumps(_catalog(catalog, numbers), indent=2, ensure_ascii=False))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    types = Table("resource type", "endpoint", "schema", "extensions", "resources", "defined by")
+    types = Table(
+        "type", "endpoint", "schema", Column("extensions", overflow="fold"), "resources", "defined by"
+    )
     for kind in catalog.resource_types:
         extensions = "\n".join(
-            f"{extension.schema.id}{' (required)' if extension.required else ''}"
+            f"{extension.schema.name}{' (required)' if extension.required else ''}"
             for extension in kind.extensions
         )
-        types.add_row(
-            kind.name,
-            kind.endpoint,
-            kind.schema.id,
-            extensions or "–",
-            str(numbers.get(kind.name, 0)),
-            _origin(kind),
-        )
-    schemas = Table("schema", "name", "attributes", "defined by")
+        number = str(numbers.get(kind.name, 0))
+        types.add_row(kind.name, kind.endpoint, kind.schema.name, extensions or "–", number, _origin(kind))
+    schemas = Table(Column("schema", overflow="fold"), "attributes", "defined by")
     for schema in catalog.schemas:
         origin = "SCIM" if is_core(schema.id) else "you"
-        schemas.add_row(schema.id, schema.name, str(len(schema.attributes)), origin)
+        schemas.add_row(schema.id, str(len(schema.attributes)), origin)
     console = Console()
     console.print(types)
     console.print(schemas)

@@ -187,7 +187,9 @@ def _announce(settings: "Settings", application: "Application", *, is_new: bool,
     state = "new" if is_new else "found"
     types = ", ".join(kind.endpoint for kind in application.tenant.catalog.resource_types)
     source = (
-        f"from {settings.schemas}" if settings.schemas else "as the store keeps them; add with --schemas DIR"
+        f"from {settings.schemas}"
+        if settings.schemas
+        else "as the database keeps them; change with rollbook schema"
     )
     exposure = "bound to this machine only" if not settings.is_public else "told so by --insecure-http"
     lines = [

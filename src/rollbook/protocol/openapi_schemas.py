@@ -204,4 +204,6 @@ def _value(attribute: Attribute, view: View) -> JsonObject:
 
 def _bounds(attribute: Attribute) -> JsonObject:
     bounds = dict(_BOUNDS[attribute.type])
-    return {"minLength": 1} | bounds if attribute.required and "maxLength" in bounds else bounds
+    if not attribute.required or "maxLength" not in bounds:
+        return bounds
+    return {"minLength": 1, "pattern": r"\S"} | bounds

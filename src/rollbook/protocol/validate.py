@@ -79,10 +79,9 @@ def check_required(document: JsonObject, resource_type: ResourceType) -> None:
     Raises:
         InvalidValue: naming the first attribute that is missing.
     """
-    for text, _ in missing(document, resource_type):
-        raise errors.InvalidValue(
-            f"{text} is required: send a value that is not empty (RFC 7643 section 2.2)"
-        )
+    for text, path in missing(document, resource_type):
+        what = "a value that is not empty" if path else f"the extension, an object under {text!r},"
+        raise errors.InvalidValue(f"{text} is required: send {what} (RFC 7643 section 2.2)")
 
 
 def missing(document: JsonObject, resource_type: ResourceType) -> Iterator[tuple[str, AttributePath | None]]:
@@ -99,12 +98,17 @@ def missing(document: JsonObject, resource_type: ResourceType) -> Iterator[tuple
             continue
         held = holder.get(path.attribute.name)
         if path.sub is None:
-            lacks = held is None or held == ""
+            lacks = held is None or _is_blank(held)
         else:
             values = held if isinstance(held, list) else [] if held is None else [held]
-            lacks = any(value.get(path.sub.name) in (None, "") for value in values)
+            lacks = any(part is None or _is_blank(part) for part in (v.get(path.sub.name) for v in values))
         if lacks:
             yield path.text, path
+
+
+def _is_blank(value: JsonValue) -> bool:
+    """Whether it is a text that nobody sees: a name of spaces is none (S-50)."""
+    return isinstance(value, str) and (not value or value.isspace())
 
 
 def with_defaults(resource: Resource, resource_type: ResourceType) -> Resource:
