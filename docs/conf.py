@@ -120,6 +120,10 @@ def limits() -> str:
     values = Limits()
     rows = (
         ("body of a request", f"{values.body_bytes // 2**20} MiB"),
+        (
+            "body of a bulk request",
+            f"{values.bulk_bytes // 2**20} MiB, {values.bulk_operations:,} operations",
+        ),
         ("time to send a body", f"{values.body_seconds:.0f} s"),
         ("query string", f"{values.query_bytes // 2**10} KiB"),
         ("resources on a page", f"{values.page}, {values.default_page} if the client does not say"),

@@ -77,12 +77,21 @@ def make_plausible(schema: BaseSchema) -> None:
             _settle(body)
             if "password" in body and next(turn) % PASSWORDS:
                 del body["password"]
+            if isinstance(body.get("Operations"), list):
+                _name(body["Operations"])
             if case.method == "PUT":
                 body.pop("faculty", None)  # immutable, and may have a value (P-3.5.1-05)
             case.body = body
         return case
 
     schema.hook(map_case)
+
+
+def _name(operations: list[Any]) -> None:
+    """A bulkId of its own for each operation that has one (P-3.7-05)."""
+    for place, operation in enumerate(operations):
+        if isinstance(operation, dict) and "bulkId" in operation:
+            operation["bulkId"] = f"{place}{operation['bulkId']}"
 
 
 def _ask_for_order(given: Any) -> None:

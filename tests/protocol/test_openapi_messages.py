@@ -109,13 +109,16 @@ def test_a_search_has_what_is_offered() -> None:
     ("operations", "valid"),
     [
         ([{"method": "POST", "path": "/Users", "bulkId": "a", "data": {}}], True),
+        ([{"method": "POST", "path": "/Users", "data": {}}], False),
+        ([{"method": "PUT", "path": "/Users/1", "data": {}}], True),
+        ([{"method": "PATCH", "path": "/Users/1"}], False),
         ([{"method": "GET", "path": "/Users"}], False),
         ([{"method": "DELETE"}], False),
         ([{"method": "DELETE", "path": "/Users/1"}] * 3, False),
     ],
 )
 def test_bulk_requests(operations: list[JsonObject], valid: bool) -> None:
-    """Each operation has method and path; there are at most as many as announced (P-3.7-03, -04, -22)."""
+    """Each operation has method and path; there are at most as many as announced (P-3.7-03 to -06, -22)."""
     schema = messages.bulk_request_schema(2)
     assert fits(schema, {"schemas": [urns.BULK_REQUEST], "Operations": operations}) is valid
 

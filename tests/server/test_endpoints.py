@@ -297,7 +297,6 @@ async def test_preconditions(call: AsgiCaller) -> None:
         pytest.param("GET", "/elsewhere", 404, id="P-3.12-01"),
         pytest.param("GET", "/scim/v9/Users", 400, id="P-3.13-02 P-3.12-16"),
         pytest.param("GET", "/scim/v2/Users/unknown", 404, id="P-3.4.1-02"),
-        pytest.param("POST", "/scim/v2/Bulk", 501, id="P-3.7-01"),
         pytest.param("GET", "/scim/v2/Me", 501, id="P-3.11-01"),
         pytest.param("GET", "/scim/v2/Users/.search", 405, id="P-3.2-06 .search"),
         pytest.param("GET", "/scim/v2/Schemas?filter=id pr", 403, id="P-4-06"),

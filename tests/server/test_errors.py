@@ -20,7 +20,7 @@ def test_every_error(kind: type[errors.ScimError]) -> None:
     """Status, scimType and detail are those of the error; status is a string in the body (P-3.12-01, P-3.2-05)."""
     answer = error_answer(kind("what to do"))
     assert answer.status == kind.status
-    assert answer.body is not None
+    assert isinstance(answer.body, bytes)
     assert f'"status":"{kind.status}"'.encode() in answer.body
     assert b"what to do" in answer.body
     assert (b'"scimType"' in answer.body) == (kind.scim_type is not None)

@@ -1,6 +1,6 @@
 """What every operation is given: the store, what is served, the limits, the clock, and who asks."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,6 +9,7 @@ from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
+from rollbook.protocol.patch import Allowance
 from rollbook.protocol.quirks import Leniency
 from rollbook.storage.base import Author, Rules, Store, TokenStore
 
@@ -22,6 +23,8 @@ class Limits:
 
     body_bytes: int = 16 * 1024 * 1024
     body_seconds: float = 30.0
+    bulk_operations: int = 1000
+    bulk_bytes: int = 4 * 1024 * 1024
     query_bytes: int = 64 * 1024
     page: int = 1000
     default_page: int = 100
@@ -69,13 +72,23 @@ class Services:
     limits: Limits = Limits()
 
 
+async def at_once() -> None:
+    """The turn of a request that waits for no other."""
+
+
 @dataclass(frozen=True)
 class Context:
-    """One request's view: services, caller, and the quirks it may use."""
+    """One request's view: services, caller, the quirks it may use, and what its patches may cost together.
+
+    `turn` is awaited before the store is asked to write, and what follows it asks at once: operations of a bulk
+    request wait there for those before them.
+    """
 
     services: Services
     caller: Caller
     leniency: Leniency = field(default_factory=Leniency)
+    allowance: Allowance = field(default_factory=Allowance)
+    turn: Callable[[], Awaitable[None]] = at_once
 
     @property
     def tenant(self) -> int:

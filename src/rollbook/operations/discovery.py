@@ -19,7 +19,11 @@ def service_provider_config(settings: TenantSettings, limits: Limits, base: str)
     return {
         "schemas": [urns.SERVICE_PROVIDER_CONFIG],
         "patch": offered(Feature.PATCH),
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            **offered(Feature.BULK),
+            "maxOperations": limits.bulk_operations if settings.offers(Feature.BULK) else 0,
+            "maxPayloadSize": limits.bulk_bytes if settings.offers(Feature.BULK) else 0,
+        },
         "filter": {**offered(Feature.FILTER), "maxResults": limits.page},
         "changePassword": offered(Feature.CHANGE_PASSWORD),
         "sort": offered(Feature.SORT),

@@ -1,6 +1,6 @@
 """Create, read, replace, patch and delete one resource (RFC 7644 §3.3–§3.6): read, decide, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -10,12 +10,19 @@ from rollbook.operations.referring import Shown
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
-from rollbook.protocol.errors import Forbidden, NotFound
+from rollbook.protocol.errors import (
+    Forbidden,
+    NotFound,
+    PreconditionRequired,
+    RequestError,
+    UnsupportedFeature,
+)
 from rollbook.protocol.projection import wants
 from rollbook.protocol.resource import Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
-from rollbook.storage.base import Record, Updated
+from rollbook.protocol.versions import if_match
+from rollbook.storage.base import Insert, Record, StepRefused, Updated
 
 Precondition = Callable[[str], bool] | None
 """Judges the present version of a resource, as If-Match does; None accepts any."""
@@ -30,24 +37,54 @@ class Written:
     paths: frozenset[str]
 
 
-async def create(context: Context, resource_type: ResourceType, body: JsonValue) -> Written:
-    """Create a resource (RFC 7644 §3.3).
+async def create(
+    context: Context, resource_type: ResourceType, body: JsonValue, id: str | None = None
+) -> Written:
+    """Create a resource (RFC 7644 §3.3); `id` is for a caller who had to know it beforehand.
 
     Raises:
         RequestError: the body is refused, or a unique value is in use.
     """
-    resource = _read_body(context, resource_type, body, at_create=True)
-    resource = await _with_hashes(context, resource, resource_type)
+    resource = await _new(context, resource_type, body)
+    await context.turn()
     services = context.services
     record = await services.store.insert(
         context.tenant,
         resource_type,
-        services.new_id(),
+        id or services.new_id(),
         validate.create(resource),
         context.author(),
         context.rules,
     )
     return Written(record, changed=True, paths=asserted_paths(resource, resource_type.memberships))
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A resource that is asked for: its type, its body, and the id it will have."""
+
+    resource_type: ResourceType
+    body: JsonValue
+    id: str
+
+
+async def create_together(context: Context, creations: Sequence[Creation]) -> Sequence[Record]:
+    """Create resources that refer to each other, all or none (RFC 7644 §3.7.1); the records have no members.
+
+    Raises:
+        StepRefused: says which one is at fault, and why.
+    """
+    inserts: list[Insert] = []
+    for creation in creations:
+        try:
+            resource = await _new(context, creation.resource_type, creation.body)
+        except RequestError as error:
+            raise StepRefused(len(inserts), error) from error
+        inserts.append(Insert(creation.resource_type, creation.id, validate.create(resource)))
+    await context.turn()
+    return await context.services.store.insert_together(
+        context.tenant, inserts, context.author(), context.rules
+    )
 
 
 async def read(
@@ -87,6 +124,7 @@ async def replace(
     resource = await _with_hashes(context, resource, resource_type)
     decide = access.limited(context.caller, validate.replace(resource, resource_type, context.leniency))
     scope = Scope(all=resource_type.memberships is not None)
+    await context.turn()
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
     )
@@ -101,15 +139,19 @@ async def patch(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
+    if not context.caller.tenant.settings.offers(Feature.PATCH):
+        raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
+    context.allowance.spend(0)
     message = patching.parse_patch(body, resource_type, context.leniency, id=id)
     if patching.has_secrets(message):
         _check_password_change(context)
     message = await _with_patch_hashes(context, message)
+    await context.turn()
     updated = await context.services.store.update(
         context.tenant,
         resource_type,
         id,
-        access.limited(context.caller, lambda present: patching.apply(message, present)),
+        access.limited(context.caller, lambda present: patching.apply(message, present, context.allowance)),
         patching.scope(message),
         context.author(),
         context.rules,
@@ -124,11 +166,29 @@ async def delete(context: Context, resource_type: ResourceType, id: str, if_matc
     Raises:
         NotFound, PreconditionFailed: nothing was removed.
     """
+    await context.turn()
     gone = await context.services.store.delete(
         context.tenant, resource_type, id, context.author(), context.rules, if_match=if_match
     )
     if not gone:
         _missing(resource_type, id)
+
+
+def precondition(context: Context, sent: str | None) -> Precondition:
+    """What an If-Match header, or the `version` of a bulk operation, asks of the present version (P-3.14-06).
+
+    Raises:
+        PreconditionRequired: nothing was sent, and this tenant wants it (P-3.14-10).
+    """
+    settings = context.caller.tenant.settings
+    if not settings.offers(Feature.ETAG):
+        return None
+    if sent is None and settings.require_if_match:
+        raise PreconditionRequired(
+            "changes need the version last read, or * for any: in the header If-Match, or as version of a bulk"
+            " operation (P-3.14-10)"
+        )
+    return if_match(sent)
 
 
 def _read_body(
@@ -142,6 +202,11 @@ def _check_password_change(context: Context) -> None:
     """Refuse a password after creation where that is switched off (P-3.5-03, A-68)."""
     if not context.caller.tenant.settings.offers(Feature.CHANGE_PASSWORD):
         raise Forbidden("passwords cannot be changed here once a resource is created; leave password out")
+
+
+async def _new(context: Context, resource_type: ResourceType, body: JsonValue) -> Resource:
+    resource = _read_body(context, resource_type, body, at_create=True)
+    return await _with_hashes(context, resource, resource_type)
 
 
 async def _with_hashes(context: Context, resource: Resource, resource_type: ResourceType) -> Resource:

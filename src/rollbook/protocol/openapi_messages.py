@@ -110,16 +110,12 @@ def _or_null(schema: JsonObject) -> JsonObject:
 
 def bulk_request_schema(most: int) -> JsonObject:
     """A BulkRequest of at most that many operations (RFC 7644 §3.7)."""
-    operation: JsonObject = {
-        "type": "object",
-        "properties": {
-            "method": {"type": "string", "enum": ["POST", "PUT", "PATCH", "DELETE"]},
-            "path": {"type": "string", "description": "Relative to the base URI"},
-            "bulkId": {"type": "string", "description": "Names a resource to be created within the request"},
-            "version": {"type": "string", "description": "The version expected, as If-Match has it"},
-            "data": {"type": "object", "description": "The body that the single request would have"},
-        },
-        "required": ["method", "path"],
+    operation = {
+        "oneOf": [
+            _operation(("POST",), ("bulkId", "data")),
+            _operation(("PUT", "PATCH"), ("data",)),
+            _operation(("DELETE",), ()),
+        ]
     }
     properties: JsonObject = {
         "failOnErrors": {"type": "integer", "minimum": 1, "description": "Stop after so many errors"},
@@ -128,12 +124,31 @@ def bulk_request_schema(most: int) -> JsonObject:
     return _message("Several requests in one", urns.BULK_REQUEST, properties, ("Operations",))
 
 
+def _operation(methods: Sequence[str], required: Sequence[str]) -> JsonObject:
+    """An operation of a bulk request by one of the methods, with what these need beside a path."""
+    return {
+        "type": "object",
+        "properties": {
+            "method": {"type": "string", "enum": list(methods)},
+            "path": {"type": "string", "minLength": 1, "description": "Relative to the base URI"},
+            "bulkId": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Names a resource to be created within the request",
+            },
+            "version": {"type": "string", "description": "The version expected, as If-Match has it"},
+            "data": {"type": "object", "description": "The body that the single request would have"},
+        },
+        "required": ["method", "path", *required],
+    }
+
+
 def bulk_response_schema() -> JsonObject:
     """A BulkResponse (RFC 7644 §3.7.3)."""
     result: JsonObject = {
         "type": "object",
         "properties": {
-            "method": {"type": "string", "enum": ["POST", "PUT", "PATCH", "DELETE"]},
+            "method": {"type": "string", "description": "As it was sent"},
             "bulkId": _TEXT,
             "version": _TEXT,
             "location": _TEXT,

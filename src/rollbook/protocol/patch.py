@@ -5,6 +5,7 @@ of target, chosen by table; what a resource must be like is judged once, after t
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from dataclasses import replace as with_fields
 
 from rollbook.protocol import errors, patch_add, patch_remove, patch_replace
@@ -24,6 +25,7 @@ from rollbook.protocol.values import JsonObject, JsonValue
 
 __all__ = [
     "MAX_WORK",
+    "Allowance",
     "Patch",
     "apply",
     "has_secrets",
@@ -34,10 +36,30 @@ __all__ = [
 ]
 
 MAX_WORK = 250_000
-"""Values looked at by all steps of a patch, times tests on each: about a second of work (T-53)."""
+"""Values looked at by all steps of a request, times tests on each: about a second of work (T-53)."""
 
 _ROWS_PER_VALUE = 10
 """Adding, removing or replacing that many rows by id costs what looking at one value does."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What all patches of one request may still look at, of `MAX_WORK` in the beginning."""
+
+    left: int = MAX_WORK
+
+    def spend(self, work: int) -> None:
+        """Take that much of it.
+
+        Raises:
+            TooMany: it is used up.
+        """
+        self.left -= work
+        if self.left < 0:
+            raise errors.TooMany(
+                "the operations look at too many values together; send them in several requests"
+            )
+
 
 _TABLE: dict[Op, dict[Form, Apply]] = {
     Op.ADD: patch_add.FORMS,
@@ -82,8 +104,10 @@ def _is_secret(patch: Patch, step: Step) -> bool:
     return path.urn is None and path.attribute.name == patch.resource_type.secret
 
 
-def apply(patch: Patch, present: Present) -> Change:
+def apply(patch: Patch, present: Present, allowance: Allowance | None = None) -> Change:
     """What the patch changes in the present state; the empty change if nothing (P-3.5.2-13, -14, -23).
+
+    The work is taken from the allowance, one of its own by default.
 
     Raises:
         NoTarget: a filter selects no value where one is needed.
@@ -92,7 +116,7 @@ def apply(patch: Patch, present: Present) -> Change:
         TooMany: the steps together look at too many values.
     """
     rows = dict(present.members)
-    document = _finished(_run(patch, present.document, rows), patch)
+    document = _finished(_run(patch, present.document, rows, allowance or Allowance()), patch)
     check_formats(document, present.document, patch.resource_type.schema.id, patch.leniency)
     _judge(document, patch)
     return Change(
@@ -102,17 +126,12 @@ def apply(patch: Patch, present: Present) -> Change:
     )
 
 
-def _run(patch: Patch, document: JsonObject, rows: Rows) -> JsonObject:
+def _run(patch: Patch, document: JsonObject, rows: Rows, allowance: Allowance) -> JsonObject:
     """The document after all steps; membership steps change the rows in place."""
-    work = 0
     for step in patch.steps:
         function = _TABLE[step.op][step.target.form]
         membership = patch.is_membership(step)
-        work += _work(step, rows if membership else get(document, step.target.whole))
-        if work > MAX_WORK:
-            raise errors.TooMany(
-                "the operations look at too many values together; send them in several requests"
-            )
+        allowance.spend(_work(step, rows if membership else get(document, step.target.whole)))
         if membership:
             apply_to_rows(rows, step, function, patch.leniency)
         else:

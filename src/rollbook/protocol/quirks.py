@@ -33,6 +33,7 @@ class Quirk(StrEnum):
     FILTER_ON_MANAGER = "filter-on-manager"
     SUBSTRING_OF_ANY_TYPE = "substring-of-any-type"
     KEEP_ACTIVE = "keep-active"
+    PATCH_LIST_IN_BULK = "patch-list-in-bulk"
     BOTH_PROJECTIONS = "both-projections"
     ANY_FORMAT = "any-format"
     UNKNOWN_IN_FILTER = "unknown-in-filter"
@@ -100,6 +101,9 @@ TABLE: dict[Quirk, Description] = {
     Quirk.FILTER_ON_MANAGER: Description("manager eq … means manager.value eq …", "A-79, A-10; Entra"),
     Quirk.SUBSTRING_OF_ANY_TYPE: Description("co, sw, ew on types without text match nothing", "A-15"),
     Quirk.KEEP_ACTIVE: Description("PUT without active keeps active as it is", "A-05; Okta"),
+    Quirk.PATCH_LIST_IN_BULK: Description(
+        "the operations alone as data of a PATCH inside a bulk request", "P-3.7-06; erratum 5050"
+    ),
     Quirk.BOTH_PROJECTIONS: Description("attributes wins over excludedAttributes", "A-17"),
     Quirk.ANY_FORMAT: Description(
         "any text as language, locale, time zone, country or photo", "A-74; the RFC's own examples"

@@ -175,6 +175,12 @@ class ResourceType:
         )
 
     @cached_property
+    def reference_names(self) -> frozenset[str]:
+        """Lower-case names of attributes whose values lead to other resources: complex ones with a `$ref`."""
+        paths = (path.attribute for path in self.paths())
+        return frozenset(attribute.name.lower() for attribute in paths if attribute.sub("$ref") is not None)
+
+    @cached_property
     def kept_paths(self) -> tuple[AttributePath, ...]:
         """What PUT does not clear when it is left out: single or top-level values not readWrite (A-05, A-06)."""
         return tuple(

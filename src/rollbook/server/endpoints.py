@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from rollbook.operations import query_parts, resources
 from rollbook.operations.referring import Shown, referred
-from rollbook.operations.tenant_settings import Feature, TenantSettings
-from rollbook.protocol.errors import NotFound, PreconditionRequired, UnsupportedFeature
+from rollbook.protocol.errors import NotFound, UnsupportedFeature
 from rollbook.protocol.match import matches
 from rollbook.protocol.projection import DEFAULT, Projection, parse_projection, wants
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import names_in
-from rollbook.protocol.versions import if_match, if_none_match
+from rollbook.protocol.versions import if_none_match
 from rollbook.server.exchange import Exchange
 from rollbook.server.requests import read_json
 from rollbook.server.responses import Answer, projected_bytes, resource_document, resource_headers
@@ -56,8 +55,6 @@ class Resources:
 
     async def patch(self, exchange: Exchange) -> Answer:
         """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 (A-21)."""
-        if not _settings(exchange).offers(Feature.PATCH):
-            raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
         body = await read_json(exchange.request, exchange.context.services.limits)
         projection = self._projection(exchange)
         written = await resources.patch(
@@ -79,7 +76,8 @@ class Resources:
         """Whether PATCH is answered 204; never if the request says what to show (P-3.5.2-17, -18)."""
         if {"attributes", "excludedAttributes"} & exchange.parameters.keys():
             return False
-        return _settings(exchange).empties_patch(has_members=self.resource_type.memberships is not None)
+        settings = exchange.context.caller.tenant.settings
+        return settings.empties_patch(has_members=self.resource_type.memberships is not None)
 
     def _projection(self, exchange: Exchange) -> Projection:
         given = exchange.parameters
@@ -126,20 +124,9 @@ class Resources:
 
     @staticmethod
     def _if_match(exchange: Exchange) -> resources.Precondition:
-        if not exchange.site.etags:
-            return None
-        header = exchange.request.header(b"if-match")
-        if header is None and _settings(exchange).require_if_match:
-            raise PreconditionRequired(
-                "changes need the header If-Match with the version last read, or * for any (P-3.14-10)"
-            )
-        return if_match(header)
+        return resources.precondition(exchange.context, exchange.request.header(b"if-match"))
 
 
 async def unsupported(exchange: Exchange) -> Answer:
     """A part of SCIM this server does not offer (P-3.2-06)."""
     raise UnsupportedFeature(f"{exchange.request.scope['path']} is not supported by this server")
-
-
-def _settings(exchange: Exchange) -> TenantSettings:
-    return exchange.context.caller.tenant.settings

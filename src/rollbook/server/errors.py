@@ -14,32 +14,45 @@ from rollbook.protocol.errors import (
     Unauthorized,
 )
 from rollbook.protocol.messages import error_body
-from rollbook.server.requests import AsgiApp, Receive, Scope, Send
+from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.responses import Answer, dump, send_answer
 
 log = structlog.get_logger("rollbook.server")
 
 
 class ErrorBoundary:
-    """ASGI middleware: whatever is raised below becomes one Error answer, if none has begun."""
+    """ASGI middleware: whatever is raised below becomes one Error answer; once an answer has begun, its end."""
 
     def __init__(self, app: AsgiApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for what it raises."""
+        has_begun, method = False, scope["method"]
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
-        except ScimError as error:
-            await send_answer(send, error_answer(error), head=scope["method"] == "HEAD")
-        except Exception as error:  # noqa: BLE001 - the net below everything
-            incident = secrets.token_hex(6)
-            # Not log.exception: that shows the message, and in some set-ups local values (A-67).
-            log.error("request failed", incident=incident, method=scope["method"], **where(error))  # noqa: TRY400
-            failure = InternalError(
-                f"something unexpected happened; the log has it under incident {incident}"
-            )
-            await send_answer(send, error_answer(failure), head=scope["method"] == "HEAD")
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            if has_begun:  # too late for an answer: the server cuts the connection
+                log.error("answer cut off", method=method, **where(error))  # noqa: TRY400 - as below
+                raise
+            failure = as_scim_error(error, method=method)
+            await send_answer(send, error_answer(failure), head=method == "HEAD")
+
+
+def as_scim_error(error: Exception, **about: object) -> ScimError:
+    """The error as callers may see it; one that nobody expected is in the log, under the incident it names (P-3.12-18)."""
+    if isinstance(error, ScimError):
+        return error
+    incident = secrets.token_hex(6)
+    # Not log.exception: that shows the message, and in some set-ups local values (A-67).
+    log.error("request failed", incident=incident, **about, **where(error))
+    return InternalError(f"something unexpected happened; the log has it under incident {incident}")
 
 
 def where(error: Exception) -> dict[str, str]:

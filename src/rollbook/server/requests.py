@@ -87,15 +87,33 @@ def parameters(request: Request, limits: Limits) -> dict[str, str]:
     return found
 
 
-async def read_json(request: Request, limits: Limits) -> JsonValue:
-    """The body as JSON.
+async def read_json(request: Request, limits: Limits, most: "Most | None" = None) -> JsonValue:
+    """The body as JSON; `most` is for endpoints with a limit of their own.
 
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
     """
     _check_content_type(request)
-    raw = await _read_body(request, limits)
+    raw = await _read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
     return parse_json(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """How many bytes a body may have, and what SCIM calls the limit if it has a name there."""
+
+    size: int
+    name: str = ""
+
+    def check(self, size: int) -> None:
+        """Refuse a body that is larger.
+
+        Raises:
+            PayloadTooLarge: says which limit it is (P-3.7-23).
+        """
+        if size > self.size:
+            named = f" ({self.name})" if self.name else ""
+            raise PayloadTooLarge(f"the body may have at most {self.size} bytes{named}")
 
 
 def parse_json(raw: bytes) -> JsonValue:
@@ -141,30 +159,28 @@ def _check_content_type(request: Request) -> None:
             raise UnsupportedMediaType(f"charset {value!r} is not read here; send UTF-8")
 
 
-async def _read_body(request: Request, limits: Limits) -> bytes:
+async def _read_body(request: Request, most: Most, seconds: float) -> bytes:
     declared = request.header(b"content-length")
-    if declared and declared.isdigit() and int(declared[:20]) > limits.body_bytes:
-        raise _too_large(limits)
-    message = await _receive(request, limits.body_seconds)
+    if declared and declared.isdigit():
+        most.check(int(declared[:20]))
+    message = await _receive(request, seconds)
     if not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        if len(body) > limits.body_bytes:
-            raise _too_large(limits)
+        most.check(len(body))
         return body
-    return await _read_chunks(request, limits, message)
+    return await _read_chunks(request, most, seconds, message)
 
 
-async def _read_chunks(request: Request, limits: Limits, message: Message) -> bytes:
+async def _read_chunks(request: Request, most: Most, seconds: float, message: Message) -> bytes:
     chunks = [message.get("body", b"")]
     size = len(chunks[0])
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + limits.body_seconds
+    deadline = loop.time() + seconds
     while message.get("more_body"):
         message = await _receive(request, deadline - loop.time())
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > limits.body_bytes:
-            raise _too_large(limits)
+        most.check(size)
     return b"".join(chunks)
 
 
@@ -177,10 +193,6 @@ async def _receive(request: Request, seconds: float) -> Message:
     if message["type"] == "http.disconnect":
         raise RequestTimeout("the client went away before the body was whole")
     return message
-
-
-def _too_large(limits: Limits) -> PayloadTooLarge:
-    return PayloadTooLarge(f"the body may have at most {limits.body_bytes} bytes")
 
 
 def answer_type(request: Request) -> str:

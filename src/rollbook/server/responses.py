@@ -5,8 +5,10 @@ only a projection makes it a document again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import quote
 
 import orjson
@@ -18,18 +20,25 @@ from rollbook.protocol.references import Complete, Reference
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
-from rollbook.server.requests import SCIM, Send
+from rollbook.server.requests import SCIM, Message, Send
 from rollbook.storage.base import Record
 
 _PLAIN = re.compile(r"[A-Za-z0-9-]+\Z", re.ASCII)
 
+Stream: TypeAlias = AsyncGenerator[bytes, None]
+"""The parts of a body that is sent while it is made, so that it is never held as a whole."""
+
 
 @dataclass(slots=True)
 class Answer:
-    """Status, headers beside Content-Type and Content-Length, and body; no body at all if None."""
+    """Status, headers beside Content-Type and Content-Length, and body; no body at all if None.
+
+    A stream is closed whatever happens. What it raises before its first part is answered like any error; later
+    it can only cut the connection, so that the client sees a body without its end.
+    """
 
     status: int
-    body: bytes | None = None
+    body: bytes | Stream | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     media_type: str | None = None
     """What the body is; None for what the request accepts."""
@@ -40,12 +49,25 @@ async def send_answer(send: Send, answer: Answer, media_type: str = SCIM, *, hea
     body = answer.body
     headers = [*answer.headers]
     if body is not None:
-        headers += [
-            (b"content-type", (answer.media_type or media_type).encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        headers.append((b"content-type", (answer.media_type or media_type).encode()))
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    if isinstance(body, AsyncGenerator):
+        async with aclosing(body):
+            await _send_stream(send, start, body, head=head)
+        return
+    if body is not None:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send(start)
     await send({"type": "http.response.body", "body": b"" if head or body is None else body})
+
+
+async def _send_stream(send: Send, start: Message, body: Stream, *, head: bool) -> None:
+    part = await anext(body, None)
+    await send(start)
+    while part is not None and not head:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        part = await anext(body, None)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def dump(value: JsonValue) -> bytes:

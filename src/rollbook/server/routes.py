@@ -8,6 +8,7 @@ from rollbook.operations.context import Services, Tenant
 from rollbook.operations.tenant_settings import Feature
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import InvalidVersion, NotFound
+from rollbook.server.bulk import send_bulk
 from rollbook.server.discovery import Discovery
 from rollbook.server.endpoints import Resources, unsupported
 from rollbook.server.errors import ErrorBoundary
@@ -65,11 +66,13 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
     for name, handler in discovery.handlers.items():
         routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, access)))
     everything = Queries(catalog.resource_types)
-    me = handlers() if settings.offers(Feature.ME) else dict.fromkeys(_METHODS, unsupported)
+    nothing = dict.fromkeys(_METHODS, unsupported)
+    me = handlers() if settings.offers(Feature.ME) else nothing
+    bulk = {"POST": send_bulk} if settings.offers(Feature.BULK) else nothing
     return [
         *routes,
         Route(f"{path}/Me", Endpoint(shell, me, Access.TOKEN)),
-        Route(f"{path}/Bulk", Endpoint(shell, dict.fromkeys(_METHODS, unsupported))),
+        Route(f"{path}/Bulk", Endpoint(shell, bulk, Access.TOKEN)),
         Route(f"{path}/.search", Endpoint(shell, {"POST": everything.search})),
         Route(path, Endpoint(shell, {"GET": everything.list})),
     ]
