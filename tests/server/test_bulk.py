@@ -729,6 +729,7 @@ async def test_a_client_that_goes_away(application: Application, call: AsgiCalle
     }  # fmt: skip
     with pytest.raises(OSError, match="connection reset"):
         await application.asgi(scope, receive, send)
+    await create(call, USERS, user("the last in the queue"))
     made = await total(call)
     assert made < 1000
     await asyncio.sleep(0.1)
