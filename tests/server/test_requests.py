@@ -1,5 +1,9 @@
 """Bodies, parameters and media types as they come in."""
 
+import json
+from decimal import Decimal
+
+import orjson
 import pytest
 
 from rollbook.operations.context import Limits
@@ -51,6 +55,11 @@ def request(
         pytest.param(b"[" * 100_000, "not JSON", id="T-45-deep"),
         pytest.param(b'{"a":1,"a":2}', "'a' twice", id="P-3.8-08-repeated"),
         pytest.param(b'{"a":"\\u0022\\u0022","b":1,"b":2}', "'b' twice", id="P-3.8-08-hidden-by-escapes"),
+        pytest.param(
+            b'{"a":"\\u0022","b":' + b"[" * 1020 + b"]" * 1020 + b"}",
+            "deeper than",
+            id="T-45-deep-and-escaped",
+        ),
         pytest.param(b'{"n":{"x":1,"x":1}}', "'x' twice", id="P-3.8-08-nested"),
     ],
 )
@@ -71,6 +80,38 @@ def test_refused_bodies(raw: bytes, fragment: str) -> None:
 def test_read_bodies(raw: bytes, value: object) -> None:
     """UTF-8 with or without a mark is read."""
     assert parse_json(raw) == value
+
+
+@pytest.mark.parametrize(
+    ("number", "is_exact"),
+    [
+        ("0.1", True),
+        ("0.123456789012345", True),
+        ("0.30000000000000004", True),
+        ("-12345678901234567890e-10", False),
+        ("1.10000000000000000", True),
+        ("0.12345678901234567890", False),
+        ("9223372036854775807", True),
+        ("-9223372036854775808", True),
+        ("9223372036854775809", False),
+        ("18446744073709551616", False),
+        ("1e300", True),
+        ("1e-400", False),
+        ("1" + "0" * 400, False),
+        ("1e-9999999999999999999", False),
+    ],
+)
+@pytest.mark.spec("S-22")
+@pytest.mark.anyio
+async def test_decimals_are_kept_exactly(number: str, is_exact: bool) -> None:
+    """Where there are decimals, a number that a float does not hold exactly is refused; elsewhere nobody looks."""
+    body = [f'{{"text":"0.12345678901234567890","n":{number}}}'.encode()]
+    if is_exact:
+        kept = orjson.dumps(await read_json(request(body=body), Limits(), decimals=True))
+        assert Decimal(str(json.loads(kept, parse_float=Decimal)["n"])) == Decimal(number)
+    else:
+        with pytest.raises((InvalidValue, InvalidSyntax), match=r"exactly|not JSON"):
+            await read_json(request(body=body), Limits(), decimals=True)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,11 @@ class Catalog:
         """The resource type served under `/Endpoint`, compared exactly (P-3.2-08), or None."""
         return self._by_endpoint.get(endpoint)
 
+    @cached_property
+    def has_decimals(self) -> bool:
+        """Whether any attribute is a decimal, whose digits have to be kept (S-22)."""
+        return any(path.leaf.type is Type.DECIMAL for kind in self.resource_types for path in kind.paths())
+
     def shown_groups(self, resource_type: ResourceType) -> frozenset[str]:
         """The types with members that `groups` of resources of that type may lead to, by name (S-60)."""
         return self._shown_groups.get(resource_type.name, frozenset())

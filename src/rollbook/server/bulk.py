@@ -12,7 +12,7 @@ from rollbook.protocol.messages import error_body
 from rollbook.protocol.values import JsonObject
 from rollbook.server.errors import as_scim_error
 from rollbook.server.exchange import Exchange
-from rollbook.server.requests import Most, read_json
+from rollbook.server.requests import Most
 from rollbook.server.responses import Answer, Site, Stream, dump
 
 _HEAD, _END = dump({"schemas": [urns.BULK_RESPONSE], "Operations": []})[:-2], b"]}"
@@ -25,7 +25,7 @@ async def send_bulk(exchange: Exchange) -> Answer:
     """POST a BulkRequest: 200 with what became of each operation (P-3.7-08)."""
     context, site = exchange.context, exchange.site
     limits = context.services.limits
-    body = await read_json(exchange.request, limits, Most(limits.bulk_bytes, "maxPayloadSize"))
+    body = await exchange.json(Most(limits.bulk_bytes, "maxPayloadSize"))
     return Answer(200, _response(context, await bulk.read(context, body, site.base), site))
 
 

@@ -11,7 +11,6 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import names_in
 from rollbook.protocol.versions import if_none_match
 from rollbook.server.exchange import Exchange
-from rollbook.server.requests import read_json
 from rollbook.server.responses import Answer, projected_bytes, resource_document, resource_headers
 from rollbook.storage.base import Record
 
@@ -24,7 +23,7 @@ class Resources:
 
     async def create(self, exchange: Exchange) -> Answer:
         """POST to the type (RFC 7644 §3.3)."""
-        body = await read_json(exchange.request, exchange.context.services.limits)
+        body = await exchange.json()
         projection = self._projection(exchange)
         written = await resources.create(exchange.context, self.resource_type, body)
         return await self._answer(exchange, 201, written.record, projection, written.paths)
@@ -45,7 +44,7 @@ class Resources:
 
     async def replace(self, exchange: Exchange) -> Answer:
         """PUT (RFC 7644 §3.5.1)."""
-        body = await read_json(exchange.request, exchange.context.services.limits)
+        body = await exchange.json()
         projection = self._projection(exchange)
         written = await resources.replace(
             exchange.context, self.resource_type, exchange.request.id, body, self._if_match(exchange)
@@ -55,7 +54,7 @@ class Resources:
 
     async def patch(self, exchange: Exchange) -> Answer:
         """PATCH (RFC 7644 §3.5.2): 200 with the resource, or 204 (A-21)."""
-        body = await read_json(exchange.request, exchange.context.services.limits)
+        body = await exchange.json()
         projection = self._projection(exchange)
         written = await resources.patch(
             exchange.context, self.resource_type, exchange.request.id, body, self._if_match(exchange)

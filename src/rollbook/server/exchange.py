@@ -9,8 +9,18 @@ from rollbook.operations.context import Caller, Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed
 from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.values import JsonValue
 from rollbook.server.auth import authenticate
-from rollbook.server.requests import Receive, Request, Scope, Send, answer_type, parameters
+from rollbook.server.requests import (
+    Most,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    answer_type,
+    parameters,
+    read_json,
+)
 from rollbook.server.responses import Answer, Site, send_answer
 from rollbook.server.sites import Sites
 
@@ -41,6 +51,11 @@ class Exchange:
     context: Context
     site: Site
     parameters: Mapping[str, str]
+
+    async def json(self, most: Most | None = None) -> JsonValue:
+        """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does."""
+        caller, limits = self.context.caller, self.context.services.limits
+        return await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]

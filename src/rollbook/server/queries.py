@@ -7,7 +7,6 @@ from rollbook.protocol.messages import list_bytes
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import SearchRequest, from_body, from_parameters
 from rollbook.server.exchange import Exchange
-from rollbook.server.requests import read_json
 from rollbook.server.responses import Answer, projected_bytes
 
 
@@ -23,7 +22,7 @@ class Queries:
 
     async def search(self, exchange: Exchange) -> Answer:
         """POST to .search: they are the body, and those in the URL are not looked at (RFC 7644 §3.4.3; A-50)."""
-        body = await read_json(exchange.request, exchange.context.services.limits)
+        body = await exchange.json()
         return await self._answer(exchange, from_body(body, exchange.context.leniency), in_url=False)
 
     async def _answer(self, exchange: Exchange, request: SearchRequest, *, in_url: bool) -> Answer:

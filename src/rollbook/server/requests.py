@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -87,15 +89,47 @@ def parameters(request: Request, limits: Limits) -> dict[str, str]:
     return found
 
 
-async def read_json(request: Request, limits: Limits, most: "Most | None" = None) -> JsonValue:
+async def read_json(
+    request: Request, limits: Limits, most: "Most | None" = None, *, decimals: bool = False
+) -> JsonValue:
     """The body as JSON; `most` is for endpoints with a limit of their own.
+
+    With `decimals` there may be numbers in it that are to be kept exactly.
 
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
+        InvalidValue: a number would not be kept exactly (S-22).
     """
     _check_content_type(request)
     raw = await _read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
-    return parse_json(raw)
+    value = parse_json(raw)
+    if decimals and _LONG_NUMBER.search(raw):  # or a text that looks like one: then this says nothing
+        _look_at(raw, parse_float=_check_exact, parse_int=_check_exact_whole)
+    return value
+
+
+_LONG_NUMBER = re.compile(rb"[0-9.]{17}|[eE][+-]?[0-9]{3}")
+"""What numbers have in them that a binary number of 64 bits may not hold exactly."""
+
+
+_LONGEST_INT64 = len(str(-(2**63)))
+
+
+def _check_exact(text: str) -> None:
+    try:
+        is_exact = Decimal(text) == Decimal(repr(float(text)))
+    except ArithmeticError:
+        is_exact = False
+    if not is_exact:
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        raise InvalidValue(
+            f"the number {shown} would not be kept exactly; send at most 15 digits, between 1e-307 and 1e308"
+        )
+
+
+def _check_exact_whole(text: str) -> None:
+    if len(text) > _LONGEST_INT64 or not -(2**63) <= int(text) < 2**63:
+        _check_exact(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +164,16 @@ def parse_json(raw: bytes) -> JsonValue:
     # orjson keeps the last of repeated names without a word. A name lost means quotes lost; only then, or
     # where an escaped quote blurs the count, is the slow look worth it.
     if b"\\u0022" in raw or raw.count(b'"') != orjson.dumps(value).count(b'"'):
-        json.loads(raw, object_pairs_hook=_unique)
+        _look_at(raw, object_pairs_hook=_unique)
     return value
+
+
+def _look_at(raw: bytes, **hooks: Any) -> None:
+    """Read a document once more, by the parser that calls a hook at each thing."""
+    try:
+        json.loads(raw.removeprefix(_BOM), **hooks)
+    except RecursionError:
+        raise InvalidSyntax("the body is nested deeper than any resource is") from None
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonValue:
