@@ -115,8 +115,9 @@ async def opened(settings: Settings) -> AsyncIterator[SqlStore]:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Application]:
     """Everything a server needs, opened; closed again at the end."""
+    given = load_catalog(settings.schemas)
     async with opened(settings) as store:
-        await take_definitions(store, settings)
+        await take_definitions(store, settings, given)
         application = await build(settings, store)
         watching = asyncio.create_task(application.live.watch())
         try:
@@ -126,13 +127,12 @@ async def running(settings: Settings) -> AsyncIterator[Application]:
             application.services.passwords.close()
 
 
-async def take_definitions(store: SqlStore, settings: Settings) -> None:
-    """Make the store serve what settings say: definitions of `--schemas`, if given, and what they adjust.
+async def take_definitions(store: SqlStore, settings: Settings, given: Catalog | None) -> None:
+    """Make the store serve the definitions given, if any, and what settings adjust of them.
 
     Raises:
         SettingsError: resources of the store would no longer be valid; says which, and what to do.
     """
-    given = load_catalog(settings.schemas)
     documents = (store.catalog if given is None else given).documents
     wanted = build_catalog(documents, settings.tenant.adjustments)
     if wanted == store.catalog and wanted.documents == store.catalog.documents:

@@ -115,9 +115,14 @@ def _settle(given: dict[str, Any] | None) -> None:
 
 
 def _whole(value: Any) -> Any:
-    """A body with 1 for 1.0, which are one number in JSON Schema (A-12), no name in two spellings (A-56), near zones."""
-    if isinstance(value, float) and value.is_integer():
+    """A body with 1 for 1.0, which are one number in JSON Schema (A-12), no name in two spellings (A-56), near zones.
+
+    Numbers beyond 64 bits have no more digits than are kept (S-22).
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return float(value % 10**300)
     if isinstance(value, str):
         return _FAR_ZONE.sub("Z", value)
     if isinstance(value, list):

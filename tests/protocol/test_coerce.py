@@ -9,7 +9,7 @@ from rollbook.protocol import coerce
 from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
 from rollbook.protocol.schema import ResourceType
-from rollbook.protocol.values import JsonValue
+from rollbook.protocol.values import Inexact, JsonValue
 
 MANAGER = f"{ENTERPRISE}:manager"
 
@@ -100,6 +100,8 @@ REFUSED: list[tuple[str, str, JsonValue, type[RequestError], str]] = [
     ("S-22 text", "weight", "1.5", InvalidValue, "a JSON number"),
     ("S-22 boolean", "weight", True, InvalidValue, "a JSON number"),
     ("S-22 infinity", "weight", float("inf"), InvalidValue, "a JSON number"),
+    ("S-22 inexact", "weight", Inexact("0.12345678901234567890"), InvalidValue, "weight: 0.12345678901234567890 would not"),
+    ("S-22 long", "weight", Inexact("1" + "0" * 99), InvalidValue, "0… would not be kept exactly"),
     ("T-45 decimal digits", "weight", 10**5000, InvalidValue, "a JSON number"),
     ("S-24 date only", "made", "2008-01-23", InvalidValue, "such as 2026-11-23T09:30:00Z"),
     ("S-24 calendar", "made", "2023-02-30T00:00:00Z", InvalidValue, "a date and time"),

@@ -17,7 +17,7 @@ from rollbook.protocol.compare import decode_binary, parse_date_time, render_dat
 from rollbook.protocol.errors import InvalidSyntax, InvalidValue
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.schema import AttributePath
-from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.protocol.values import Inexact, JsonObject, JsonValue
 
 MAX_TEXT = 65_536
 """Characters of a string: beyond any name, note or address, and small enough to index and log."""
@@ -194,6 +194,8 @@ def _shown(path: AttributePath, value: JsonValue) -> str:
         return "what was sent"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
         return "a number of that size"
+    if isinstance(value, Inexact):
+        return value.text if len(value.text) <= 40 else f"{value.text[:40]}…"
     return json.dumps(value[:60] if isinstance(value, str) else value)
 
 
@@ -253,6 +255,11 @@ def _integer(path: AttributePath, value: JsonValue, leniency: Leniency) -> JsonV
 
 def _decimal(path: AttributePath, value: JsonValue, leniency: Leniency) -> JsonValue:
     del leniency
+    if isinstance(value, Inexact):
+        raise InvalidValue(
+            f"{path.text}: {_shown(path, value)} would not be kept exactly; send at most 15 digits, between 1e-307"
+            " and 1e308"
+        )
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and _MIN_INTEGER <= value <= _MAX_INTEGER:

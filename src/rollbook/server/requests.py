@@ -20,7 +20,7 @@ from rollbook.protocol.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
-from rollbook.protocol.values import JsonValue
+from rollbook.protocol.values import Inexact, JsonValue
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -94,17 +94,16 @@ async def read_json(
 ) -> JsonValue:
     """The body as JSON; `most` is for endpoints with a limit of their own.
 
-    With `decimals` there may be numbers in it that are to be kept exactly.
+    With `decimals` there may be numbers in it that are to be kept exactly: those that would not be are `Inexact`.
 
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
-        InvalidValue: a number would not be kept exactly (S-22).
     """
     _check_content_type(request)
     raw = await _read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
     value = parse_json(raw)
     if decimals and _LONG_NUMBER.search(raw):  # or a text that looks like one: then this says nothing
-        _look_at(raw, parse_float=_check_exact, parse_int=_check_exact_whole)
+        return _look_at(raw, parse_float=_number, parse_int=_whole_number)
     return value
 
 
@@ -115,21 +114,19 @@ _LONG_NUMBER = re.compile(rb"[0-9.]{17}|[eE][+-]?[0-9]{3}")
 _LONGEST_INT64 = len(str(-(2**63)))
 
 
-def _check_exact(text: str) -> None:
+def _number(text: str) -> float:
+    number = float(text)
     try:
-        is_exact = Decimal(text) == Decimal(repr(float(text)))
+        is_exact = Decimal(text) == Decimal(repr(number))
     except ArithmeticError:
         is_exact = False
-    if not is_exact:
-        shown = text if len(text) <= 40 else f"{text[:40]}…"
-        raise InvalidValue(
-            f"the number {shown} would not be kept exactly; send at most 15 digits, between 1e-307 and 1e308"
-        )
+    return number if is_exact else Inexact(text)
 
 
-def _check_exact_whole(text: str) -> None:
+def _whole_number(text: str) -> float:
     if len(text) > _LONGEST_INT64 or not -(2**63) <= int(text) < 2**63:
-        _check_exact(text)
+        return _number(text)
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +165,10 @@ def parse_json(raw: bytes) -> JsonValue:
     return value
 
 
-def _look_at(raw: bytes, **hooks: Any) -> None:
+def _look_at(raw: bytes, **hooks: Any) -> JsonValue:
     """Read a document once more, by the parser that calls a hook at each thing."""
     try:
-        json.loads(raw.removeprefix(_BOM), **hooks)
+        return json.loads(raw.removeprefix(_BOM), **hooks)
     except RecursionError:
         raise InvalidSyntax("the body is nested deeper than any resource is") from None
 
