@@ -24,14 +24,24 @@ from rollbook.protocol.resolve import OPERATORS
 from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
-from rollbook.storage.base import Found
+from rollbook.storage.base import USUAL, Found, Rules
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.layout import PRESENT_EDITION
 from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.store import SqlStore, open_store
 from rollbook.testing.filter_table import FilterTable, load
-from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, find, ids, user
+from rollbook.testing.store_steps import (
+    GROUP,
+    TENANT,
+    USER,
+    add_group,
+    add_user,
+    find,
+    ids,
+    join,
+    update,
+)
 
 _SUBSTRING = (Operator.CO, Operator.SW, Operator.EW)
 
@@ -337,6 +347,11 @@ _FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "ROLLBACK")
 
 async def _statements(store: SqlStore, work: Awaitable[object]) -> int:
     """How many statements a call runs on the event loop, those around a transaction aside."""
+    return len(await _traced(store, work))
+
+
+async def _traced(store: SqlStore, work: Awaitable[object]) -> list[str]:
+    """The statements a call runs on the event loop, those around a transaction aside."""
     seen: list[str] = []
 
     def note(_: object, sql: str, __: object) -> bool:
@@ -349,7 +364,7 @@ async def _statements(store: SqlStore, work: Awaitable[object]) -> int:
     await work
     for connection in connections:
         connection._apsw.set_exec_trace(None)
-    return len([sql for sql in seen if not sql.startswith(_FRAME) and sql != PRESENT_EDITION])
+    return [sql for sql in seen if not sql.startswith(_FRAME) and sql != PRESENT_EDITION]
 
 
 @pytest.mark.anyio
@@ -358,15 +373,47 @@ async def test_the_number_of_statements_does_not_grow(store: SqlStore) -> None:
     names = [f"u{number:02}" for number in range(60)]
     for name in names:
         await add_user(store, name)
-    await add_group(store, "small", "u00")
-    await add_group(store, "large", *names[:50])
-    change, scope = Change(None, (Member("u55"),)), Scope(frozenset({"u55"}))
-    assert await _statements(store, store.get(TENANT, USER, "u00")) == 1
-    assert await _statements(store, find(store, 'userName eq "u00"')) == 1
-    assert await _statements(store, find(store, None, count=50)) == 2
+    await add_group(store, "g", *names[:50])
+    for rules in (USUAL, Rules(indirect_groups=True)):
+        assert await _statements(store, store.get(TENANT, USER, "u00", rules)) == 1
+        assert await _statements(store, find(store, 'userName eq "u00"', rules=rules)) == 1
+        assert await _statements(store, find(store, None, count=50, rules=rules)) == 2
+        assert await _statements(store, find(store, 'groups.value eq "g"', count=50, rules=rules)) <= 3
+
+
+_MANY = """
+    INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body)
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+    SELECT (1 << 40) + 1000 + i, 1, 'User', 'many' || i, 1, 0, 0, NULL, CAST('{"schemas":[]}' AS BLOB) FROM n
+"""
+_ALL_JOIN = """
+    INSERT INTO membership (tenant, container, member)
+    SELECT 1, g.pk, r.pk FROM resource g CROSS JOIN resource r WHERE g.id = 'large' AND r.id LIKE 'many%'
+"""
+
+
+@pytest.mark.anyio
+async def test_a_large_group_costs_what_a_small_one_does(store: SqlStore) -> None:
+    """A member is added, removed and told of, and a group is read without its members, by the same statements."""
+    for number in range(12):
+        await add_user(store, f"u{number:02}")
+    await add_group(store, "small", *(f"u{number:02}" for number in range(10)))
+    await add_group(store, "large")
+    await store.database.write(
+        lambda connection: [connection.run(sql) for sql in (_MANY, _ALL_JOIN)], long=True
+    )
+    await join(store, "large", "u00")
+    scope = Scope(frozenset({"u11"}))
     for group in ("small", "large"):
-        joining = store.update(TENANT, GROUP, group, lambda _: change, scope, AUTHOR)
-        assert await _statements(store, joining) == 7
+        for change, most in ((Change(None, (Member("u11"),)), 7), (Change(None, (), ("u11",)), 8)):
+            writing = update(store, group, change, resource_type=GROUP, scope=scope)
+            assert await _statements(store, writing) == most
+        traced = await _traced(store, store.get(TENANT, GROUP, group, members=False))
+        assert len(traced) == 1
+        assert "membership" not in traced[0]
+        assert (
+            await _statements(store, find(store, f'members.value eq "u00" and id eq "{group}"', GROUP)) <= 3
+        )
 
 
 @pytest.mark.anyio
@@ -374,7 +421,7 @@ async def test_a_point_read_with_many_members_leaves_the_loop(store: SqlStore) -
     """A group of more than a page read's worth of members is read in a thread."""
     names = [f"u{number:03}" for number in range(300)]
     for name in names:
-        await store.insert(TENANT, USER, name, Change(user(name)), AUTHOR)
+        await add_user(store, name)
     await add_group(store, "g", *names)
     record = await store.get(TENANT, GROUP, "g")
     assert record is not None

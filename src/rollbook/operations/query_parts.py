@@ -33,6 +33,7 @@ class Part:
         return await context.services.store.search(
             context.tenant,
             Query(kind, self.filter, page, self.order),
+            context.rules,
             members=wants(self.projection, kind, kind.memberships),
             groups=wants(self.projection, kind, kind.derived),
         )

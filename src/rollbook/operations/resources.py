@@ -96,7 +96,7 @@ async def read(
         NotFound: there is none of that id, or it was deleted.
     """
     found = await context.services.store.get(
-        context.tenant, resource_type, id, members=members, groups=groups
+        context.tenant, resource_type, id, context.rules, members=members, groups=groups
     )
     return found or _missing(resource_type, id)
 

@@ -161,7 +161,7 @@ class TenantSettings:
     @cached_property
     def rules(self) -> Rules:
         """What is asked of references between resources."""
-        return Rules(self.references)
+        return Rules(self.references, self.group_cycles, self.indirect_groups)
 
     def offers(self, feature: Feature) -> bool:
         """Whether an optional part of SCIM is offered."""

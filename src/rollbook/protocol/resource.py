@@ -10,12 +10,19 @@ from rollbook.protocol.values import JsonObject
 class Member:
     """One value of a membership attribute: the id of a resource, and its type's name if known.
 
-    Two members are the same if their ids are (A-25).
+    Two members are the same if their ids are (A-25). Of a group that is shown by its members, `direct` says
+    whether they are in it themselves, rather than by way of another group.
     """
 
     value: str
     type: str | None = None
     display: str | None = None
+    direct: bool = True
+
+    @property
+    def way(self) -> str:
+        """What `groups.type` says of it (RFC 7643 §4.1.2)."""
+        return "direct" if self.direct else "indirect"
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _members(members: tuple[Member, ...], parts: frozenset[str], site: Site) -> 
 
 
 def _groups(groups: tuple[Member, ...], parts: frozenset[str], site: Site) -> bytes:
-    return orjson.dumps([_reference(group, "direct", parts, site) for group in groups])
+    return orjson.dumps([_reference(group, group.way, parts, site) for group in groups])
 
 
 def _reference(member: Member, type: str | None, parts: frozenset[str], site: Site) -> JsonObject:

@@ -47,9 +47,15 @@ class References(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a tenant has been told of references between resources."""
+    """What a tenant has been told of references between resources.
+
+    `group_cycles`: resources may contain each other in a ring. `indirect_groups`: the groups of a resource are
+    also those that it is in by way of others, in records and for filters.
+    """
 
     references: References = References.MEMBERS
+    group_cycles: bool = False
+    indirect_groups: bool = False
 
 
 USUAL = Rules()
@@ -153,11 +159,20 @@ class Store(Protocol):
         """Finish writes under way and let go of every connection."""
 
     async def get(
-        self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        rules: Rules = USUAL,
+        *,
+        members: bool = True,
+        groups: bool = True,
     ) -> Record | None:
         """The resource, or None. `members` and `groups` say whether to read them along."""
 
-    async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
+    async def search(
+        self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
+    ) -> Found:
         """One page of matches in the query's order, by creation if it names none.
 
         Raises:
@@ -181,7 +196,7 @@ class Store(Protocol):
         Raises:
             Uniqueness: a unique value is in use; names the attribute.
             InvalidValue: a member does not exist in this tenant, or something else that must by the rules (A-70).
-            Cycle: a member is, or contains, the resource itself.
+            Cycle: a member is, or contains, the resource itself, and the rules want no rings.
         """
 
     async def insert_together(

@@ -80,9 +80,7 @@ def view(record: Record, resource_type: ResourceType) -> JsonObject:
     if record.members and resource_type.memberships:
         document[resource_type.memberships] = _references(record.members)
     if record.groups and resource_type.derived:
-        document[resource_type.derived] = [
-            {**group, "type": "direct"} for group in _references(record.groups)
-        ]
+        document[resource_type.derived] = [{**as_value(group), "type": group.way} for group in record.groups]
     return document
 
 

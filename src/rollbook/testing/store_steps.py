@@ -15,7 +15,18 @@ from rollbook.protocol.resolve import resolve
 from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
-from rollbook.storage.base import Author, Decide, Found, LogEntry, Record, Store, TokenStore, Updated
+from rollbook.storage.base import (
+    USUAL,
+    Author,
+    Decide,
+    Found,
+    LogEntry,
+    Record,
+    Rules,
+    Store,
+    TokenStore,
+    Updated,
+)
 
 TENANT = 1
 AUTHOR = Author("suite", 1_700_000_000_000)
@@ -79,12 +90,12 @@ async def leave(store: Store, group: str, *members: str) -> Updated:
 
 async def find(
     store: Store, text: str | None = None, resource_type: ResourceType = USER, *, tenant: int = TENANT,
-    start: int = 1, count: int = 100,
+    start: int = 1, count: int = 100, rules: Rules = USUAL,
 ) -> Found:  # fmt: skip
     """Search with a filter in text form."""
     leniency = Leniency()
     condition = None if text is None else resolve(parse_filter(text, leniency), resource_type, leniency)
-    return await store.search(tenant, Query(resource_type, condition, Page(start, count)))
+    return await store.search(tenant, Query(resource_type, condition, Page(start, count)), rules)
 
 
 def ids(found: Found) -> list[str]:

@@ -8,6 +8,7 @@ from rollbook.testing.filter_table import FilterRow, FilterTable, filter_failure
 from rollbook.testing.store_concurrency import TestConcurrency, TestTenants, TestTransactions
 from rollbook.testing.store_contract import TestContract
 from rollbook.testing.store_members import TestMemberships
+from rollbook.testing.store_nested import TestNested
 from rollbook.testing.store_references import TestReferences
 from rollbook.testing.store_steps import FullStore
 from rollbook.testing.store_together import TestOrder, TestTogether
@@ -19,6 +20,7 @@ __all__ = [
     "TestConcurrency",
     "TestContract",
     "TestMemberships",
+    "TestNested",
     "TestOrder",
     "TestReferences",
     "TestTenants",

@@ -52,12 +52,11 @@ def _documents(
 ) -> Iterator[tuple[int, JsonObject]]:
     """The whole representations of the candidates, with their row keys."""
     condition, resource_type = query.filter, query.resource_type
-    looked_at = replace(
-        whole,
-        members=_looks_at(condition, resource_type.memberships),
-        groups=_looks_at(condition, resource_type.derived),
-        most=EVERYTHING,
+    members, groups = (
+        _looks_at(condition, name) for name in (resource_type.memberships, resource_type.derived)
     )
+    wanted = replace(whole.wanted, members=members, groups=groups)
+    looked_at = replace(whole, wanted=wanted, most=EVERYTHING)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():
             yield pk, view(record, resource_type)

@@ -10,7 +10,7 @@ class Dialect:
     `table` and `clustered` end a CREATE TABLE: the second for tables that lie in the order of their primary
     key. `each_number` and `each_text` are sub-selects of the values in one parameter, which `listed` makes.
     `contains` takes the searched bytes, `ends_with` their length as a negative number and then the bytes.
-    `references` makes rows of id, type and display one JSON array of arrays. `walk` is an inner join whose
+    `references` makes rows one JSON array of arrays. `walk` is an inner join whose
     left side is walked first: where the database keeps no statistics, the order is ours to choose.
     """
 
@@ -42,7 +42,7 @@ SQLITE = Dialect(
     begin_write="BEGIN IMMEDIATE",
     contains="instr({column}, ?) > 0",
     ends_with="substr({column}, ?) = ?",
-    references="json_group_array(json_array(id, type, display))",
+    references="json_group_array(json_array({columns}))",
     greater="max({one}, {other})",
     walk="CROSS JOIN",
 )

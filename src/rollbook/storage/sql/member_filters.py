@@ -1,7 +1,7 @@
 """Filters on members and on groups: conditions on rows of `membership`, seen from either side (architecture §3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from rollbook.protocol.filters import Operator
@@ -13,7 +13,7 @@ from rollbook.storage.documents import mentions
 from rollbook.storage.sql.conditions import Condition, on_text
 from rollbook.storage.sql.connection import Parameter
 from rollbook.storage.sql.dialects import SQLITE
-from rollbook.storage.sql.row_sets import Rank, Rows, Scope
+from rollbook.storage.sql.row_sets import Rank, Rows, Scope, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows
     check = f"EXISTS (SELECT 1 FROM {source} WHERE {bounds} AND m.{near} = r.pk AND {condition.sql})"
     parameters: tuple[Parameter, ...] = (scope.tenant, *condition.parameters)
     name = scope.index.resource_type.name
+    if scope.indirect and near == "member":
+        return _reached_rows(relation, condition, f"{source} WHERE {bounds}", parameters, scope)
     unserved = () if condition.exact else (relation.name,)
     return Rows(
         select,
@@ -63,6 +65,24 @@ def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows
         quick=rank is Rank.FEW,
         unserved=unserved,
     )
+
+
+def _reached_rows(
+    relation: Relation, condition: Condition, source: str, parameters: tuple[Parameter, ...], scope: Scope
+) -> Rows:
+    """Resources in a group that passes, directly or by way of others: everything below the groups that pass."""
+    select = f"""SELECT pk FROM (
+        WITH RECURSIVE below (tenant, pk) AS (
+            SELECT m.tenant, m.member FROM {source} AND {condition.sql}
+            UNION
+            SELECT m.tenant, m.member
+            FROM below {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
+        )
+        SELECT n.pk AS pk FROM below {SQLITE.walk} resource n ON n.pk = below.pk WHERE n.type = ?
+    )"""
+    type_name = scope.index.resource_type.name
+    rows = listed(select, (*parameters, type_name), Rank.MANY, exact=condition.exact)
+    return replace(rows, unserved=() if condition.exact else (relation.name,))
 
 
 def _shown(condition: Condition, relation: Relation, scope: Scope) -> Condition:
@@ -137,9 +157,11 @@ def _test(test: Test, relation: Relation, scope: Scope) -> Condition:
     if name != "type":
         return _UNKNOWN
     if relation.near == "member":
+        if scope.indirect:
+            return _UNKNOWN
         return Condition("TRUE" if matches_element(test, DIRECT) else "FALSE", ())
     return _of_types([kind for kind in scope.layout.indexes if matches_element(test, {name: kind})])
 
 
 DIRECT: JsonObject = {"type": "direct"}
-"""What `groups.type` says: memberships by way of another group are not listed."""
+"""What `groups.type` says where memberships by way of another group are not listed."""

@@ -11,7 +11,7 @@ from rollbook.storage.base import Rules
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.reads import listed
+from rollbook.storage.sql.reads import above, listed
 
 BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
@@ -33,14 +33,7 @@ NOTE_ALL = """
     INSERT INTO departed (tenant, member) SELECT tenant, member FROM membership WHERE tenant = ? AND container = ?
     ON CONFLICT DO NOTHING
 """
-ABOVE = f"""
-    WITH RECURSIVE above (pk) AS (
-        SELECT ?
-        UNION
-        SELECT m.container FROM above {SQLITE.walk} membership m ON m.tenant = ? AND m.member = above.pk
-    )
-    SELECT pk FROM above LIMIT ?
-"""
+ABOVE = f"{above('SELECT ?, ?')} SELECT pk FROM above LIMIT ?"
 
 MOST_ABOVE = 10_000
 """Groups that a group may be in, directly or not, for the search of cycles to stay bounded (A-70)."""
@@ -61,7 +54,7 @@ def add(
     """Add members; returns the ids of those that were not members before.
 
     Raises:
-        InvalidValue: a member is not as the rules want it, is of another type than declared, or would close a cycle.
+        InvalidValue: a member is not as the rules want it, is of another type than declared, or would close a cycle where none may be.
     """
     if not members:
         return []
@@ -69,7 +62,8 @@ def add(
     found = {value: (pk, kind) for value, pk, kind in connection.all(BY_ID, (container.tenant, listed(ids)))}
     types = {value: kind for value, (_, kind) in found.items()}
     refusals.check_members(members, types, container.resource_type, rules)
-    _check_cycle(connection, layout, container, found)
+    if not rules.group_cycles:
+        _check_cycle(connection, layout, container, found)
     pks = {pk: value for value, (pk, _) in found.items()}
     rows = connection.all(ADD, (container.tenant, container.pk, listed(sorted(pks))))
     return sorted(pks[pk] for (pk,) in rows)
@@ -100,7 +94,7 @@ def _check_cycle(
     nested = {pk: value for value, (pk, kind) in found.items() if layout.contains(kind)}
     if not nested:
         return
-    rows = connection.all(ABOVE, (container.pk, container.tenant, MOST_ABOVE + 1))
+    rows = connection.all(ABOVE, (container.tenant, container.pk, MOST_ABOVE + 1))
     if len(rows) > MOST_ABOVE:
         raise InvalidValue(
             f"{container.resource_type.memberships}: this {container.resource_type.name} is within more than "

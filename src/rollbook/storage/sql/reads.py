@@ -1,7 +1,7 @@
 """Statements that read resources, their members and their groups by key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -20,41 +20,80 @@ RESOURCE = f"SELECT {COLUMNS}, type FROM resource WHERE tenant = ? AND id = ?"
 _OTHER = "o.id, o.type, o.display"
 
 
+def above(containers: str) -> str:
+    """WITH of every resource that contains others, directly or not, beginning with those a SELECT yields."""
+    return f"""
+        WITH RECURSIVE above (tenant, pk) AS (
+            {containers}
+            UNION
+            SELECT m.tenant, m.container
+            FROM above {SQLITE.walk} membership m ON m.tenant = above.tenant AND m.member = above.pk
+        )
+    """
+
+
 def _references(near: str, far: str) -> str:
     """The other side of a resource's memberships, oldest first, as one value; takes a limit."""
-    return f"""(SELECT {SQLITE.references} FROM (
+    return f"""(SELECT {SQLITE.references.format(columns="id, type, display")} FROM (
         SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.{far}
         WHERE m.tenant = r.tenant AND m.{near} = r.pk ORDER BY m.{far} LIMIT ?))"""
 
 
 WITH_MEMBERS, WITH_GROUPS = _references("container", "member"), _references("member", "container")
 
+_IS_DIRECT = (
+    "EXISTS (SELECT 1 FROM membership m WHERE m.tenant = r.tenant AND m.container = o.pk AND m.member = r.pk)"
+)
 
-def _whole(members: bool, groups: bool) -> str:
-    references = f"{WITH_MEMBERS if members else '?'}, {WITH_GROUPS if groups else '?'}"
-    return f"SELECT r.{COLUMNS.replace(', ', ', r.')}, r.type, {references}"
+WITH_ALL_GROUPS = f"""(SELECT {SQLITE.references.format(columns="id, type, display, direct")} FROM (
+    {above("SELECT m.tenant, m.container FROM membership m WHERE m.tenant = r.tenant AND m.member = r.pk")}
+    SELECT {_OTHER}, {_IS_DIRECT} AS direct FROM above {SQLITE.walk} resource o ON o.pk = above.pk
+    WHERE o.pk <> r.pk ORDER BY o.pk LIMIT ?))"""
+"""As `WITH_GROUPS`, with those by way of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read along with resources: their members, their groups, and whether also the indirect ones."""
+
+    members: bool
+    groups: bool
+    indirect: bool = False
+
+
+def whole(wanted: Wanted) -> str:
+    """SELECT of a resource `r` up to FROM, with what is read along, or NULL; takes two limits.
+
+    One statement for all of it: another one costs more than what it would do here, and one sees one snapshot.
+    """
+    members = WITH_MEMBERS if wanted.members else "?"
+    groups = (WITH_ALL_GROUPS if wanted.indirect else WITH_GROUPS) if wanted.groups else "?"
+    return f"SELECT r.{COLUMNS.replace(', ', ', r.')}, r.type, {members}, {groups}"
 
 
 WHOLE = {
-    (members, groups): f"{_whole(members, groups)} FROM resource r WHERE "
+    wanted: f"{whole(wanted)} FROM resource r WHERE "
     for members in (False, True)
     for groups in (False, True)
+    for indirect in (False, True)
+    for wanted in [Wanted(members, groups, indirect)]
 }
-"""SELECT of resources up to the condition, by whether members and groups are wanted; takes two limits.
-
-One statement for all of it: another one costs more than what it would do here, and one sees one snapshot.
-"""
+"""SELECT of resources up to the condition; takes two limits."""
 
 
-def listed_whole(members: bool, groups: bool, keys: str) -> str:
+def listed_whole(wanted: Wanted, keys: str) -> str:
     """SELECT of the resources whose key and row key a SELECT yields, and that key; takes two limits first."""
-    return f"{_whole(members, groups)}, s.key FROM ({keys}) s {SQLITE.walk} resource r ON r.pk = s.pk"
+    return f"{whole(wanted)}, s.key FROM ({keys}) s {SQLITE.walk} resource r ON r.pk = s.pk"
 
 
 BY_ID = "r.tenant = ? AND r.id = ?"
 BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
 
-GROUPS = f"SELECT {WITH_GROUPS} FROM resource r WHERE r.pk = ?"
+GROUPS = {
+    indirect: f"SELECT {groups} FROM resource r WHERE r.pk = ?"
+    for indirect, groups in ((False, WITH_GROUPS), (True, WITH_ALL_GROUPS))
+}
+"""The groups of a resource, by whether indirect ones are among them; takes a limit."""
 MEMBERS = f"""
     SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
@@ -130,8 +169,7 @@ class Whole:
 
     layout: Layout
     resource_type: ResourceType
-    members: bool
-    groups: bool
+    wanted: Wanted
     most: int = EVERYTHING
 
     def read(self, connection: Connection, condition: str, parameters: Parameters) -> list[Record]:
@@ -140,32 +178,33 @@ class Whole:
         Raises:
             TooLong: one has more members or groups than that.
         """
-        rows = connection.all(WHOLE[self._wanted] + condition, (*self._limits, *parameters))
+        rows = connection.all(WHOLE[self._along] + condition, (*self._limits, *parameters))
         return [self._record(row) for row in rows if row[7] == self.resource_type.name]
 
     def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
         """The resources of those row keys, by row key."""
-        rows = connection.all(WHOLE[self._wanted] + BY_KEYS, (*self._limits, listed(pks)))
+        rows = connection.all(WHOLE[self._along] + BY_KEYS, (*self._limits, listed(pks)))
         return {row[0]: self._record(row) for row in rows}
 
     def read_listed(
         self, connection: Connection, keys: str, parameters: Parameters
     ) -> list[tuple[Parameter, int, Record]]:
         """The resources whose key and row key a SELECT yields, with these, in any order."""
-        rows = connection.all(listed_whole(*self._wanted, keys), (*self._limits, *parameters))
+        rows = connection.all(listed_whole(self._along, keys), (*self._limits, *parameters))
         return [(row[10], row[0], self._record(row)) for row in rows]
 
     @property
-    def _wanted(self) -> tuple[bool, bool]:
-        resource_type = self.resource_type
-        members = self.members and resource_type.memberships is not None
-        return members, self.groups and resource_type.derived is not None
+    def _along(self) -> Wanted:
+        """What is wanted, of that which the type has."""
+        resource_type, wanted = self.resource_type, self.wanted
+        members = wanted.members and resource_type.memberships is not None
+        return Wanted(members, wanted.groups and resource_type.derived is not None, wanted.indirect)
 
     @property
     def _limits(self) -> tuple[int | None, int | None]:
         limit = min(self.most + 1, EVERYTHING)
-        members, groups = self._wanted
-        return limit if members else None, limit if groups else None
+        along = self._along
+        return limit if along.members else None, limit if along.groups else None
 
     def _record(self, row: Row) -> Record:
         members = None if row[8] is None else _others(row[8], self.most)
@@ -190,7 +229,10 @@ def _others(array: str, most: int) -> tuple[Member, ...]:
 def _shown(layout: Layout, resource_type: ResourceType, array: str, most: int) -> tuple[Member, ...]:
     """The groups that resources of that type show: others have them as members too, courses and the like."""
     shown = layout.catalog.shown_groups(resource_type)
-    return tuple([group for group in _others(array, most) if group.type in shown])
+    groups = [group for group in _others(array, most) if group.type in shown]
+    return tuple(
+        [group if group.direct is True else replace(group, direct=bool(group.direct)) for group in groups]
+    )
 
 
 def members_of(connection: Connection, tenant: int, pk: int) -> tuple[Member, ...]:
@@ -199,12 +241,12 @@ def members_of(connection: Connection, tenant: int, pk: int) -> tuple[Member, ..
 
 
 def groups_of(
-    connection: Connection, layout: Layout, resource_type: ResourceType, pk: int
+    connection: Connection, layout: Layout, resource_type: ResourceType, pk: int, *, indirect: bool
 ) -> tuple[Member, ...] | None:
     """The groups of a resource, oldest first; None if its type shows none."""
     if resource_type.derived is None:
         return None
-    row = connection.one(GROUPS, (EVERYTHING, pk))
+    row = connection.one(GROUPS[indirect], (EVERYTHING, pk))
     return _shown(layout, resource_type, row[0], EVERYTHING) if row else ()
 
 

@@ -27,12 +27,17 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a filter is compiled for. `has_long` says whether an attribute number has values with cut keys."""
+    """What a filter is compiled for.
+
+    `has_long` says whether an attribute number has values with cut keys; `indirect` whether the groups of a
+    resource are also those that it is in by way of others.
+    """
 
     tenant: int
     layout: Layout
     index: TypeIndex
     has_long: Callable[[int], bool]
+    indirect: bool = False
 
     @property
     def of_type(self) -> tuple[Parameter, ...]:

@@ -16,7 +16,7 @@ from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.ordering import Stretch, stretches
-from rollbook.storage.sql.reads import EVERYTHING, TooLong, Whole
+from rollbook.storage.sql.reads import EVERYTHING, TooLong, Wanted, Whole
 from rollbook.storage.sql.row_sets import Rows, Scope
 from rollbook.storage.sql.walks import Walker
 
@@ -44,8 +44,7 @@ class Search:
     layout: Layout
     tenant: int
     query: Query
-    members: bool
-    groups: bool
+    wanted: Wanted
     looked_at: int
 
     def scope(self, connection: Connection) -> Scope:
@@ -55,7 +54,7 @@ class Search:
             return connection.one(HAS_LONG, (self.tenant, -number)) is not None
 
         index = self.layout.index(self.query.resource_type.name)
-        return Scope(self.tenant, self.layout, index, has_long)
+        return Scope(self.tenant, self.layout, index, has_long, self.wanted.indirect)
 
     def plan(self, connection: Connection) -> Plan:
         """How to find the matches."""
@@ -63,7 +62,7 @@ class Search:
 
     def whole(self, most: int) -> Whole:
         """How the page's resources are read."""
-        return Whole(self.layout, self.query.resource_type, self.members, self.groups, most)
+        return Whole(self.layout, self.query.resource_type, self.wanted, most)
 
 
 def look_up(connection: Connection, search: Search, plan: Plan) -> Found:

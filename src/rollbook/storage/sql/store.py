@@ -26,7 +26,7 @@ from rollbook.storage.sql import files, layout, reads, redefine, removal, tokens
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Whole
+from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up
 from rollbook.storage.sql.sqlite import SqliteDatabase
@@ -153,12 +153,20 @@ class SqlStore:
         return self._layout.catalog
 
     async def get(
-        self, tenant: int, resource_type: ResourceType, id: str, *, members: bool = True, groups: bool = True
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        id: str,
+        rules: Rules = USUAL,
+        *,
+        members: bool = True,
+        groups: bool = True,
     ) -> Record | None:
         """The resource, or None, with its members and groups if asked for."""
 
         def read(connection: Connection, *, near: bool) -> Record | None:
-            whole = Whole(self._layout, resource_type, members, groups, NEAR if near else EVERYTHING)
+            wanted = Wanted(members, groups, rules.indirect_groups)
+            whole = Whole(self._layout, resource_type, wanted, NEAR if near else EVERYTHING)
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
 
@@ -166,9 +174,12 @@ class SqlStore:
             return self.database.read_now(lambda connection: read(connection, near=True))
         return await self.database.read(lambda connection: read(connection, near=False))
 
-    async def search(self, tenant: int, query: Query, *, members: bool = True, groups: bool = True) -> Found:
+    async def search(
+        self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
+    ) -> Found:
         """One page of matches."""
-        search = Search(self._layout, tenant, query, members, groups, self._looked_at)
+        wanted = Wanted(members, groups, rules.indirect_groups)
+        search = Search(self._layout, tenant, query, wanted, self._looked_at)
         plan = self.database.read_now(search.plan)
         with suppress(TooLong):
             if is_look_up(query, plan):

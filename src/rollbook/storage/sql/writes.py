@@ -178,7 +178,7 @@ def update(
     members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
     change = decide(Present(old.document, members))
     new_row = _apply(connection, layout, old, change, author, rules)
-    groups = groups_of(connection, layout, resource_type, row[0])
+    groups = groups_of(connection, layout, resource_type, row[0], indirect=rules.indirect_groups)
     if new_row is None:
         return Updated(record(row, resource_type, layout, groups=groups), changed=False)
     return Updated(record(new_row, resource_type, layout, groups=groups), changed=True)
