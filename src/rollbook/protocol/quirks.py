@@ -49,9 +49,10 @@ CLIENTS = (
 
 @dataclass(frozen=True)
 class Description:
-    """What a quirk accepts, and where that comes from (A-nn in ambiguities.md, or a client's name).
+    """What a quirk accepts, where that is argued (A-nn in ambiguities.md), and the clients that need it.
 
-    `auto` says whether profile `auto` has it on: all but those that read one request in two ways.
+    Those of no client in particular are in the profile of each. `auto` says whether profile `auto` has it on: all
+    but those that read one request in two ways.
     """
 
     accepts: str
@@ -62,27 +63,31 @@ class Description:
 
 TABLE: dict[Quirk, Description] = {
     Quirk.STRING_BOOLEANS: Description(
-        '"True" and "false" for booleans, in any case', "A-12; Entra, Keycloak"
+        '"True" and "false" for booleans, in any case', "A-12", ("entra", "keycloak", "polis")
     ),
-    Quirk.OPERATION_CASE: Description("op and Operations in any case", "A-19; Entra"),
+    Quirk.OPERATION_CASE: Description("op and Operations in any case", "A-19", ("entra", "polis")),
     Quirk.VALUE_LIST_REMOVAL: Description(
-        "remove with a value on a multi-valued path removes those values only", "A-30; Entra, JumpCloud"
+        "remove with a value on a multi-valued path removes those values only",
+        "A-30",
+        ("entra", "jumpcloud", "authentik", "polis", "ssosync"),
     ),
     Quirk.VALUE_PATH_CREATES: Description(
-        "replace on attr[filter].sub without a match creates the value", "A-34; Entra"
+        "replace on attr[filter].sub without a match creates the value",
+        "A-34",
+        ("entra", "jumpcloud", "sailpoint"),
     ),
     Quirk.MANAGER_AS_STRING: Description(
-        "a complex attribute with a value part (manager) as a plain string", "A-79; Entra"
+        "a complex attribute with a value part (manager) as a plain string", "A-79", ("entra",)
     ),
     Quirk.DOTTED_KEYS: Description(
-        "dotted and URN-prefixed keys in a body or path-less value", "A-23; Entra"
+        "dotted and URN-prefixed keys in a body or path-less value", "A-23", ("entra", "polis")
     ),
     Quirk.SINGLE_AS_LIST: Description(
-        "one value where a list is due, a list of one where a value is due", "A-26; Entra, OneLogin"
+        "one value where a list is due, a list of one where a value is due", "A-26", ("entra", "onelogin")
     ),
-    Quirk.EMPTY_STRING_CLEARS: Description('"" unassigns a string attribute', "A-93; Entra, Okta"),
+    Quirk.EMPTY_STRING_CLEARS: Description('"" unassigns a string attribute', "A-93", ("entra", "okta")),
     Quirk.UNKNOWN_SCHEMAS: Description(
-        "URNs in schemas that the type does not have are dropped", "A-02; Entra"
+        "URNs in schemas that the type does not have are dropped", "A-02", ("entra", "onelogin")
     ),
     Quirk.UNKNOWN_ATTRIBUTES: Description(
         "attributes no schema defines are dropped; PATCH operations on unknown URNs are skipped",
@@ -90,17 +95,19 @@ TABLE: dict[Quirk, Description] = {
     ),
     Quirk.MISSING_SCHEMAS: Description("a body or message without schemas", "A-01; many"),
     Quirk.UNQUALIFIED_EXTENSION: Description(
-        "an extension attribute without its URN, if only one extension defines it", "A-03; Entra"
+        "an extension attribute without its URN, if only one extension defines it", "A-03", ("entra",)
     ),
     Quirk.READ_ONLY_IN_PATCH: Description(
-        "readOnly attributes in a path-less PATCH value are ignored", "A-28; Okta"
+        "readOnly attributes in a path-less PATCH value are ignored", "A-28", ("okta", "authentik")
     ),
     Quirk.SUB_ATTRIBUTE_OF_ALL: Description("emails.type as a PATCH path means every value", "A-20"),
-    Quirk.BARE_WORDS: Description("an unquoted word as a string in a filter", "A-11; authentik"),
-    Quirk.FILTER_SELECTION_SUB: Description('emails[type eq "work"].value eq "x" in a filter', "A-92; Entra"),
-    Quirk.FILTER_ON_MANAGER: Description("manager eq … means manager.value eq …", "A-79, A-10; Entra"),
+    Quirk.BARE_WORDS: Description("an unquoted word as a string in a filter", "A-11", ("authentik",)),
+    Quirk.FILTER_SELECTION_SUB: Description(
+        'emails[type eq "work"].value eq "x" in a filter', "A-92", ("entra",)
+    ),
+    Quirk.FILTER_ON_MANAGER: Description("manager eq … means manager.value eq …", "A-79, A-10", ("entra",)),
     Quirk.SUBSTRING_OF_ANY_TYPE: Description("co, sw, ew on types without text match nothing", "A-15"),
-    Quirk.KEEP_ACTIVE: Description("PUT without active keeps active as it is", "A-05; Okta"),
+    Quirk.KEEP_ACTIVE: Description("PUT without active keeps active as it is", "A-05"),
     Quirk.PATCH_LIST_IN_BULK: Description(
         "the operations alone as data of a PATCH inside a bulk request", "P-3.7-06; erratum 5050"
     ),
