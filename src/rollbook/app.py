@@ -13,6 +13,7 @@ from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.quirk_uses import QuirkUses
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.values import JsonValue
@@ -37,6 +38,7 @@ class Application:
     tenant: Tenant
     store: SqlStore
     live: Live
+    quirk_uses: QuirkUses
 
 
 def now() -> int:
@@ -119,11 +121,16 @@ async def running(settings: Settings) -> AsyncIterator[Application]:
     async with opened(settings) as store:
         await take_definitions(store, settings, given)
         application = await build(settings, store)
-        watching = asyncio.create_task(application.live.watch())
+        beside = [
+            asyncio.create_task(work)
+            for work in (application.live.watch(), application.quirk_uses.keep_writing())
+        ]
         try:
             yield application
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
+            await application.quirk_uses.close()
             application.services.passwords.close()
 
 
@@ -149,7 +156,8 @@ async def take_definitions(store: SqlStore, settings: Settings, given: Catalog |
 async def build(settings: Settings, store: SqlStore) -> Application:
     """Wire a server over an open store; it follows when the definitions there change."""
     cursors = Cursors(await tokens.cursor_key(store))
-    services = Services(store, store, now, new_id, PasswordHasher(), cursors)
+    uses = QuirkUses(store)
+    services = Services(store, store, now, new_id, PasswordHasher(), cursors, uses.note)
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -167,4 +175,4 @@ async def build(settings: Settings, store: SqlStore) -> Application:
 
     tenant, app = of_the_moment()
     live = Live(app, follow)
-    return Application(ErrorBoundary(live), services, tenant, store, live)
+    return Application(ErrorBoundary(live), services, tenant, store, live, uses)

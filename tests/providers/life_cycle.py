@@ -91,7 +91,7 @@ async def play(life_cycle: LifeCycle, call: AsgiCaller) -> None:
         method, _, target = _filled(step.request, known).partition(" ")
         body = _filled(step.body, known)
         answer = await call(method, BASE + target, body, headers)
-        shown = json.loads(answer.body) if answer.body else None
+        shown: Any = json.loads(answer.body) if answer.body else None
         problems = list(_differences(_filled(step.shows, known), shown, "")) if step.shows is not None else []
         if answer.status != step.status:
             problems.insert(0, f"status {answer.status}, not {step.status}")

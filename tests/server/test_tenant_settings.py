@@ -224,3 +224,16 @@ async def test_display_is_announced(told: Told) -> None:
         members = next(each for each in schema["attributes"] if each["name"] == "members")
         part = next(each for each in members["subAttributes"] if each["name"] == "display")
         assert (part["mutability"], part["returned"]) == said
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"), [("off", None), ("on", "operation-case, string-booleans")], ids=["off", "on"]
+)
+async def test_explain(told: Told, setting: str, shown: str | None) -> None:
+    """With the switch an answer names the quirks that its request needed; without need, or switch, there is none."""
+    call = await told(f"explain={setting}")
+    where = await made(call, "Users", ANN)
+    operations = [{"op": "Replace", "path": "active", "value": "False"}]
+    odd = await call("PATCH", where, {"schemas": [urns.PATCH_OP], "Operations": operations})
+    assert odd.headers.get("rollbook-accepted-as") == shown
+    assert "rollbook-accepted-as" not in (await call("GET", where)).headers

@@ -1,6 +1,6 @@
 """What every operation is given: the store, what is served, the limits, the clock, and who asks."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.patch import Allowance
-from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.storage.base import Author, Rules, Store, TokenStore
 
 DEFAULT_TENANT = 1
@@ -61,7 +61,10 @@ class Caller:
 
 @dataclass(frozen=True)
 class Services:
-    """Everything an operation reaches the outside world through. `now` is milliseconds since 1970, UTC."""
+    """Everything an operation reaches the outside world through. `now` is milliseconds since 1970, UTC.
+
+    `note_quirks` counts the quirks that a request needed, at a time.
+    """
 
     store: Store
     tokens: TokenStore
@@ -69,6 +72,7 @@ class Services:
     new_id: Callable[[], str]
     passwords: PasswordHasher
     cursors: Cursors
+    note_quirks: Callable[["Caller", Iterable[Quirk], int], None]
     limits: Limits = Limits()
 
 

@@ -89,9 +89,16 @@ class Endpoint:
             )
         media_type = answer_type(request)
         context = Context(shell.services, caller, Leniency(shell.tenant.settings.accepted))
-        exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
-        answer = await handler(exchange)
-        await send_answer(send, answer, media_type, head=method == "HEAD")
+        try:
+            exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
+            answer = await handler(exchange)
+            if context.leniency.used and shell.tenant.settings.explain:
+                names = ", ".join(sorted(context.leniency.used))
+                answer.headers = (*answer.headers, (b"rollbook-accepted-as", names.encode()))
+            await send_answer(send, answer, media_type, head=method == "HEAD")
+        finally:  # operations of a bulk request are carried out while it is answered
+            if context.leniency.used:
+                shell.services.note_quirks(caller, context.leniency.used, shell.services.now())
 
     async def _caller(self, request: Request, method: str) -> Caller:
         shell = self.shell

@@ -275,6 +275,27 @@ class TokenRecord:
     revoked: int | None = None
 
 
+class QuirkUse(NamedTuple):
+    """How often requests with a token needed a quirk. `token` is its public id; times are milliseconds since 1970."""
+
+    tenant: int
+    token: str
+    quirk: str
+    uses: int
+    first: int
+    last: int
+
+
+class QuirkStore(Protocol):
+    """Counts of the quirks that were needed."""
+
+    async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
+        """Add to what was counted before."""
+
+    async def quirk_uses(self, tenant: int) -> Sequence[QuirkUse]:
+        """Everything counted for a tenant, by token and quirk."""
+
+
 class TokenStore(Protocol):
     """Bearer tokens by their public id."""
 

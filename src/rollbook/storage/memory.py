@@ -16,6 +16,7 @@ from rollbook.storage.base import (
     Found,
     Insert,
     LogEntry,
+    QuirkUse,
     Record,
     Rules,
     TokenRecord,
@@ -34,6 +35,7 @@ class MemoryStore:
         self._tenants: dict[int, Holding] = {}
         self._tokens: dict[str, TokenRecord] = {}
         self._settings: dict[str, str] = {}
+        self._quirk_uses: dict[tuple[int, str, str], QuirkUse] = {}
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -184,6 +186,18 @@ class MemoryStore:
         """All tokens of a tenant, oldest first."""
         found = [token for token in self._tokens.values() if token.tenant == tenant]
         return sorted(found, key=lambda token: (token.created, token.id))
+
+    async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
+        """Add to what was counted before."""
+        for use in uses:
+            known = self._quirk_uses.get(use[:3])
+            self._quirk_uses[use[:3]] = (
+                known._replace(uses=known.uses + use.uses, last=max(known.last, use.last)) if known else use
+            )
+
+    async def quirk_uses(self, tenant: int) -> Sequence[QuirkUse]:
+        """Everything counted for a tenant, by token and quirk."""
+        return [use for key, use in sorted(self._quirk_uses.items()) if key[0] == tenant]
 
     async def setting(self, name: str) -> str | None:
         """A value this store keeps for the service itself."""

@@ -10,7 +10,7 @@ from rollbook.protocol import urns
 from rollbook.protocol.errors import PreconditionFailed, Uniqueness
 from rollbook.protocol.query import Page, Query
 from rollbook.protocol.resource import Change, Present, Scope
-from rollbook.storage.base import Found, TokenRecord
+from rollbook.storage.base import Found, QuirkUse, TokenRecord
 from rollbook.testing.store_steps import (
     AUTHOR,
     GROUP,
@@ -278,3 +278,14 @@ class TestContract:
         assert await store.keep_setting("pepper", "one") == "one"
         assert await store.keep_setting("pepper", "two") == "one"
         assert await store.setting("pepper") == "one"
+
+    async def test_uses_of_quirks_add_up(self, store: FullStore) -> None:
+        """Counts are added to those of the same token and quirk; the first time stays, the last one is the latest."""
+        await store.add_quirk_uses(
+            [QuirkUse(TENANT, "t1", "b", 2, 10, 20), QuirkUse(TENANT, "t1", "a", 1, 5, 5)]
+        )
+        await store.add_quirk_uses([QuirkUse(TENANT, "t1", "b", 3, 15, 30), QuirkUse(2, "t1", "b", 9, 1, 1)])
+        assert list(await store.quirk_uses(TENANT)) == [
+            QuirkUse(TENANT, "t1", "a", 1, 5, 5),
+            QuirkUse(TENANT, "t1", "b", 5, 10, 30),
+        ]

@@ -21,6 +21,7 @@ from rollbook.storage.base import (
     Decide,
     Found,
     LogEntry,
+    QuirkStore,
     Record,
     Rules,
     Store,
@@ -33,7 +34,7 @@ AUTHOR = Author("suite", 1_700_000_000_000)
 LATER = replace(AUTHOR, at=AUTHOR.at + 1000)
 
 
-class FullStore(Store, TokenStore, Protocol):
+class FullStore(Store, TokenStore, QuirkStore, Protocol):
     """What a backend has to be."""
 
 

@@ -93,7 +93,7 @@ def migration_sql(dialect: Dialect, start: str | None, end: str = "head") -> str
 def render_snapshot(connection: Connection) -> str:
     """The snapshot, read from a migrated, otherwise empty SQLite database."""
     parts = [
-        "-- What the migrations make of an empty database; printed by",
+        "-- What the migrations make of an empty database; written by",
         "-- python -m rollbook.storage.sql.migrate --snapshot",
         f"{_HEAD}{revision(connection)}",
     ]

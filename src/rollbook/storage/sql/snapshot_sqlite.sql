@@ -1,4 +1,4 @@
--- What the migrations make of an empty database; printed by
+-- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
 -- Revision: 0004
 
@@ -211,11 +211,10 @@ CREATE TABLE quirk_use (
         tenant INTEGER NOT NULL,
         token TEXT NOT NULL,
         quirk TEXT NOT NULL,
-        sender TEXT NOT NULL,
         uses INTEGER NOT NULL,
         first INTEGER NOT NULL,
         last INTEGER NOT NULL,
-        PRIMARY KEY (tenant, token, quirk, sender)
+        PRIMARY KEY (tenant, token, quirk)
     ) STRICT, WITHOUT ROWID;
 
 INSERT INTO alembic_version (version_num) VALUES ('0004');

@@ -17,12 +17,13 @@ from rollbook.storage.base import (
     Found,
     Insert,
     LogEntry,
+    QuirkUse,
     Record,
     Rules,
     TokenRecord,
     Updated,
 )
-from rollbook.storage.sql import files, layout, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql import files, layout, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import Layout
@@ -308,6 +309,14 @@ class SqlStore:
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
         return await self.database.read(lambda connection: tokens.tokens(connection, tenant))
+
+    async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
+        """Add to what was counted before."""
+        await self.database.write(lambda connection: quirk_uses.add(connection, uses))
+
+    async def quirk_uses(self, tenant: int) -> Sequence[QuirkUse]:
+        """Everything counted for a tenant, by token and quirk."""
+        return await self.database.read(lambda connection: quirk_uses.all_of(connection, tenant))
 
     async def setting(self, name: str) -> str | None:
         """A value this store keeps for the service itself."""

@@ -16,17 +16,15 @@ TABLES = (
         PRIMARY KEY (tenant, member)
     ){clustered}
     """,
-    # `sender` is what the shape of the requests looks like, empty if nothing known.
     """
     CREATE TABLE quirk_use (
         tenant {integer} NOT NULL,
         token {text} NOT NULL,
         quirk {text} NOT NULL,
-        sender {text} NOT NULL,
         uses {integer} NOT NULL,
         first {integer} NOT NULL,
         last {integer} NOT NULL,
-        PRIMARY KEY (tenant, token, quirk, sender)
+        PRIMARY KEY (tenant, token, quirk)
     ){clustered}
     """,
 )
