@@ -1,17 +1,25 @@
 """Sphinx settings, and the tables that are made from the code so that they cannot grow old."""
 
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 from pydantic import BaseModel
+
+sys.path.insert(
+    0, str(Path(__file__).parents[1])
+)  # the specification's table is beside the package, not in it
+
+from spec.table import count, deferred, rows
 
 from rollbook import __version__
 from rollbook.cli.main import app
 from rollbook.operations.context import Limits
 from rollbook.operations.tenant_settings import SETTINGS
 from rollbook.protocol import errors
-from rollbook.protocol.quirks import PROFILES, TABLE
+from rollbook.protocol.quirks import CLIENTS, PROFILES, TABLE
 from rollbook.provisioning.config import shape
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
@@ -48,6 +56,47 @@ def quirks() -> str:
         for quirk, described in TABLE.items()
     )
     return table(("name", "what it accepts", "source", "on in"), rows)
+
+
+def quirks_of(client: str) -> str:
+    """The quirks that a client is known to need, those of no client in particular aside."""
+    known = [
+        (f"`{quirk}`", described.accepts)
+        for quirk, described in TABLE.items()
+        if client in described.clients and described.clients != CLIENTS
+    ]
+    return table(("name", "what it accepts"), known)
+
+
+def support_levels() -> str:
+    """How many requirements of each level there are, are met, and wait."""
+    levels = dict.fromkeys(row.level for row in rows())
+    counts = {level: count((row for row in rows() if row.level == level), ()) for level in levels}
+    return table(
+        ("level", "requirements", "met", "not yet, or on purpose not"),
+        ((level, str(of.rows), str(of.rows - of.deferred), str(of.deferred)) for level, of in counts.items()),
+    )
+
+
+def support() -> str:
+    """Every requirement, by section."""
+    parts = []
+    for section in dict.fromkeys(row.section for row in rows()):
+        lines = (
+            (f"`{row.id}`", row.level, row.requirement, _support(row.id))
+            for row in rows()
+            if row.section == section
+        )
+        parts.append(f"## {section}\n\n{table(('id', 'level', 'requirement', 'met'), lines)}")
+    return "\n\n".join(parts)
+
+
+def _support(id: str) -> str:
+    reason = deferred().get(id)
+    if reason is None:
+        return "yes"
+    waits = reason.removeprefix("nothing: ")
+    return f"no: {waits}" if waits != reason else f"waits for {reason}"
 
 
 def tenant_settings() -> str:
@@ -158,6 +207,12 @@ def _command(name: str, command: Any) -> str:
 
 myst_substitutions = {
     "quirks": quirks(),
+    **{
+        f"quirks_{name}": quirks_of(name)
+        for name in ("entra", "okta", "onelogin", "jumpcloud", "keycloak", "authentik")
+    },
+    "support_levels": support_levels(),
+    "support": support(),
     "tenant_settings": tenant_settings(),
     "functions": functions(),
     "config_keys": keys(shape.ConfigShape),

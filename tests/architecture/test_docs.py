@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from spec.table import deferred, rows
 
 import rollbook
 from rollbook.protocol import errors
@@ -19,6 +20,7 @@ from rollbook.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 PACKAGE = Path(rollbook.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
@@ -37,7 +39,7 @@ def conf() -> ModuleType:
 @cache
 def text(page: str = "") -> str:
     """A page, or all of them, with the tables that are made from the code."""
-    files = [DOCS / page] if page else sorted(DOCS.glob("*.md"))
+    files = [DOCS / page] if page else PAGES
     whole = "\n".join(file.read_text("utf-8") for file in files)
     for name, value in conf().myst_substitutions.items():
         whole = whole.replace(f"{{{{ {name} }}}}", value)
@@ -46,7 +48,7 @@ def text(page: str = "") -> str:
 
 def written_by_hand() -> str:
     """All pages without the tables that are made from the code, and the README."""
-    return "\n".join(file.read_text("utf-8") for file in (*DOCS.glob("*.md"), ROOT / "README.md"))
+    return "\n".join(file.read_text("utf-8") for file in (*PAGES, ROOT / "README.md"))
 
 
 def commands() -> list[tuple[str, set[str]]]:
@@ -72,7 +74,7 @@ def commands() -> list[tuple[str, set[str]]]:
 
 def test_every_table_is_used() -> None:
     """No table is made in vain, and none is missing."""
-    used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(page.read_text("utf-8") for page in DOCS.glob("*.md"))))
+    used = set(re.findall(r"\{\{ (\w+) \}\}", "".join(page.read_text("utf-8") for page in PAGES)))
     assert used == set(conf().myst_substitutions)
 
 
@@ -193,12 +195,25 @@ def test_no_dependency_is_invented() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))], ids=lambda f: f.name
+    "file", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=lambda f: str(f.relative_to(ROOT))
 )
 def test_links_lead_somewhere(file: Path) -> None:
     """Each link to a file of the repository leads to one."""
     links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", file.read_text("utf-8"))
     assert [link for link in links if not (file.parent / link).exists()] == []
+
+
+@pytest.mark.spec("P-3.4.2.4-08")
+def test_queries_say_that_pages_may_shift() -> None:
+    """What changes between two pages by index may be seen twice or not at all; the page says so, and what helps."""
+    assert "between two pages" in text("queries.md")
+
+
+def test_support_has_every_row() -> None:
+    """The page of what is supported has each row of the specification, and of those that are not met the reason."""
+    page = text("support.md")
+    assert [row.id for row in rows() if f"| `{row.id}` | {row.level} |" not in page] == []
+    assert page.count("| waits for ") + page.count("| no: ") == len(deferred())
 
 
 def test_changelog_has_a_place_for_what_comes_next() -> None:
