@@ -31,10 +31,13 @@ version = release = __version__
 
 extensions = ["myst_parser"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = f"Rollbook {__version__}"
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["substitution", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # tables are full of options and of JSON
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
