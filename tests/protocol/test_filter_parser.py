@@ -371,3 +371,24 @@ def test_any_path(text: str) -> None:
     except (InvalidPath, InvalidFilter):
         return
     assert path.name.text in text
+
+
+@given(
+    name=st.text("aZ9_$-.:", min_size=1, max_size=8),
+    operator=st.sampled_from([*Operator, "EQ", "pr", "xx"]),
+    value=st.text(st.characters(exclude_characters="\"'")),
+    quote=st.sampled_from(['"', "'"]),
+)
+def test_a_comparison_alone_is_read_as_in_parentheses(
+    name: str, operator: str, value: str, quote: str
+) -> None:
+    """What is read at once, being most of what is asked, means what the grammar says, or is refused as well."""
+    text = f"{name} {operator} {quote}{value}{quote}"
+
+    def read(text: str) -> Filter | None:
+        try:
+            return parse_filter(text, Leniency(RFC))
+        except InvalidFilter:
+            return None
+
+    assert read(text) == read(f"({text})")

@@ -166,7 +166,7 @@ def test_bytes_and_documents_agree(references: TypeReferences, document: JsonObj
     """What is found in, and joined to, stored bytes is what is found in, and joined to, the document."""
     kept = references.kept(document)
     body = orjson.dumps(kept)
-    assert references.ids_in(body) == references.ids(kept) == references.ids(document)
+    assert references.ids_in([body]) == references.ids(kept) == references.ids(document)
     completed = orjson.loads(references.completed(body, _complete, orjson.dumps))
     whole = orjson.loads(body)
     references.complete(whole, _complete)
@@ -182,7 +182,7 @@ def test_stored_bytes_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollbook.protocol.references.json.loads", None)
     for document, ids in (({"userName": "manager"}, set()), (manager, {"7"})):
         body = orjson.dumps(document)
-        assert references.ids_in(body) == ids
+        assert references.ids_in([body]) == ids
         completed = references.completed(body, lambda *_: {"$ref": "x"}, orjson.dumps)
         assert (completed == body) is (not ids)
 

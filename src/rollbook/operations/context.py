@@ -80,7 +80,7 @@ async def at_once() -> None:
     """The turn of a request that waits for no other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Context:
     """One request's view: services, caller, the quirks it may use, and what its patches may cost together.
 

@@ -1,7 +1,6 @@
 """References in answers: which resources they lead to is read once for a whole answer (A-69)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 
@@ -11,39 +10,35 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A resource in an answer, and what the answer shows of it; `written` are paths that the request wrote."""
-
-    record: Record
-    resource_type: ResourceType
-    projection: Projection
-    written: frozenset[str] = frozenset()
-
-    def ids(self) -> set[str]:
-        """The ids in references of which the answer shows more than these."""
-        references = self.resource_type.references
-        if not references.each or not self._shows_made:
-            return set()
-        found = references.ids_in(self.record.body)
-        if references.hides_some and self.record.extra is not None:
-            found |= references.ids(orjson.loads(self.record.extra))
-        return found
-
-    @property
-    def _shows_made(self) -> bool:
-        """Whether the answer shows parts that the server makes of ids."""
-        return self.projection.is_default or any(
-            shows(self.projection, part, self.written)
-            for reference in self.resource_type.references.each
-            for part in reference.made
-        )
+def ids_shown(
+    records: Sequence[Record],
+    resource_type: ResourceType,
+    projection: Projection,
+    written: frozenset[str] = frozenset(),
+) -> set[str]:
+    """The ids in references of these resources of which an answer shows more than these; `written` as in `project`."""
+    references = resource_type.references
+    if not references.each or not _shows_made(resource_type, projection, written):
+        return set()
+    found = references.ids_in([record.body for record in records])
+    if references.hides_some:
+        hidden = [orjson.loads(record.extra) for record in records if record.extra is not None]
+        found = found.union(*map(references.ids, hidden))
+    return found
 
 
-async def referred(context: Context, answer: Sequence[Shown]) -> list[Record]:
-    """The records of an answer with the resources that their references lead to, as far as they exist."""
-    ids = set[str]().union(*(shown.ids() for shown in answer))
+def _shows_made(resource_type: ResourceType, projection: Projection, written: frozenset[str]) -> bool:
+    """Whether an answer shows parts that the server makes of ids."""
+    return projection.is_default or any(
+        shows(projection, part, written)
+        for reference in resource_type.references.each
+        for part in reference.made
+    )
+
+
+async def referred(context: Context, records: Sequence[Record], ids: set[str]) -> Sequence[Record]:
+    """The records of an answer with the resources that these ids in them lead to, as far as they exist."""
     if not ids:
-        return [shown.record for shown in answer]
+        return records
     found = await context.services.store.referred(context.tenant, sorted(ids))
-    return [shown.record._replace(referred=found) for shown in answer]
+    return [record._replace(referred=found) for record in records]

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from rollbook.operations import access
 from rollbook.operations.context import Context
-from rollbook.operations.referring import Shown
+from rollbook.operations.referring import ids_shown
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
@@ -17,7 +17,7 @@ from rollbook.protocol.errors import (
     RequestError,
     UnsupportedFeature,
 )
-from rollbook.protocol.projection import wants
+from rollbook.protocol.projection import Projection, wants
 from rollbook.protocol.resource import Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
@@ -101,11 +101,14 @@ async def read(
     return found or _missing(resource_type, id)
 
 
-async def may_look_different(context: Context, shown: Shown) -> bool:
+async def may_look_different(
+    context: Context, record: Record, kind: ResourceType, projection: Projection
+) -> bool:
     """Whether answers with this version may differ in what they show of other resources (A-31)."""
-    record, kind, projection = shown.record, shown.resource_type, shown.projection
     members, groups = (wants(projection, kind, name) for name in (kind.memberships, kind.derived))
-    if (members and record.members) or (groups and record.groups) or shown.ids():
+    if (members and record.members) or (groups and record.groups):
+        return True
+    if ids_shown([record], kind, projection):
         return True
     return groups and await context.services.store.was_member(context.tenant, record.id)
 

@@ -7,7 +7,7 @@ from rollbook.operations import across
 from rollbook.operations.context import Context
 from rollbook.operations.cursors import Cursor
 from rollbook.operations.query_parts import Part, check_sensitive, parts_of, read_filter
-from rollbook.operations.referring import Shown, referred
+from rollbook.operations.referring import ids_shown, referred
 from rollbook.operations.tenant_settings import Paging
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.filters import Filter, render
@@ -55,8 +55,14 @@ async def search(
         listing = await _by_cursor(context, parts, request, _bound(context, parts, tree))
     else:
         listing = await _by_index(context, parts, request)
-    shown = [Shown(record, part.resource_type, part.projection) for part, record in listing.found]
-    records = await referred(context, shown)
+    ids = set[str]()
+    for part in parts:
+        ids |= ids_shown(
+            [each for of, each in listing.found if of is part], part.resource_type, part.projection
+        )
+    if not ids:
+        return listing
+    records = await referred(context, [record for _, record in listing.found], ids)
     return replace(
         listing, found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]
     )

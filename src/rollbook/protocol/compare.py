@@ -14,6 +14,7 @@ import struct
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from rollbook.protocol.attributes import Attribute, Type
 from rollbook.protocol.errors import InvalidValue
@@ -88,7 +89,14 @@ def parse_date_time(text: str) -> int:
 
 def render_date_time(milliseconds: int) -> str:
     """Milliseconds since 1970 as `YYYY-MM-DDThh:mm:ss.sssZ` (A-72)."""
-    return f"{(_EPOCH_OF_UTC + timedelta(milliseconds=milliseconds)).isoformat(timespec='milliseconds')}Z"
+    second, rest = divmod(milliseconds, 1000)
+    return f"{_render_second(second)}.{rest:03d}Z"
+
+
+@lru_cache(4096)
+def _render_second(second: int) -> str:
+    """Resources are made and changed many in a second, and looked at together."""
+    return (_EPOCH_OF_UTC + timedelta(seconds=second)).isoformat(timespec="seconds")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

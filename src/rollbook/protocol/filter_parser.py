@@ -89,12 +89,23 @@ class _Cursor:
         return token
 
 
+_LOOK_UP = re.compile(
+    r'(\$?[A-Za-z][\w$-]*(?:\.\$?[A-Za-z][\w$-]*)?) (eq|ne|co|sw|ew|gt|ge|lt|le) "([^"\\\x00-\x1f]*)"\Z',
+    re.ASCII,
+)
+"""One comparison with a text, which is what most filters are: read at once, as the grammar would."""
+
+
 def parse_filter(text: str, leniency: Leniency, limits: Limits = LIMITS) -> Filter:
     """The tree of a filter; and binds tighter than or, not takes parentheses (P-3.4.2.2-06 to -11).
 
     Raises:
         InvalidFilter: not a filter, or one over the limits; says the column and what was expected there.
     """
+    look_up = _LOOK_UP.match(text) if len(text) <= limits.length else None
+    if look_up is not None:
+        name, operator, value = look_up.groups()
+        return Compare(Name(name, 1), Operator(operator), value)
     cursor = _start(text, leniency, limits, InvalidFilter)
     node = _disjunction(cursor)
     cursor.expect(Kind.END, "'and', 'or' or the end")

@@ -72,7 +72,11 @@ def shows(projection: Projection, path: AttributePath, written: frozenset[str] =
 
 def wants(projection: Projection, resource_type: ResourceType, name: str | None) -> bool:
     """Whether an answer may show that attribute of the base schema, or may not, so that it need not be read."""
-    path = None if name is None else resource_type.attribute(name)
+    if name is None:
+        return False
+    if projection.is_default:
+        return name in resource_type.open_names
+    path = resource_type.attribute(name)
     return path is not None and shows(projection, path)
 
 

@@ -19,7 +19,7 @@ _LARGEST = 10**18 - 1
 """Beyond any page, and within 64 bits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Page:
     """A window by index: `start_index` counts from 1, `count` is the most to return."""
 
@@ -27,7 +27,7 @@ class Page:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Walk:
     """A window by cursor: at most `count` results beyond a position, before it if `backwards`.
 
@@ -54,7 +54,7 @@ class Order:
         return not self.path.attribute.multi_valued and not self.path.leaf.multi_valued
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Query:
     """What to list: one resource type, matching `filter` (None: all), by creation unless there is an order (A-44)."""
 

@@ -163,7 +163,7 @@ def adjusted(profile: Profile, on: Iterable[Quirk], off: Iterable[Quirk]) -> Pro
     return Profile(profile.name, (profile.quirks | frozenset(on)) - frozenset(off))
 
 
-@dataclass
+@dataclass(slots=True)
 class Leniency:
     """The quirks one request may use, and those it did use."""
 

@@ -53,7 +53,8 @@ class Reference:
         return [value for value in each if isinstance(value, dict) and isinstance(value.get("value"), str)]
 
     @cached_property
-    def _mark(self) -> bytes:
+    def mark(self) -> bytes:
+        """How values of the attribute begin in compact JSON."""
         return json.dumps(self.path.attribute.name).encode() + b":" + (b"[" if self._is_list else b"{")
 
     @property
@@ -67,7 +68,7 @@ class Reference:
 
     def places(self, body: bytes) -> Iterator[re.Match[bytes]]:
         """Where ids stand in compact JSON: matches that end behind the id, which is their group 1."""
-        if self._mark not in body:
+        if self.mark not in body:
             return
         for found in self._pattern.finditer(body):
             yield from _VALUE.finditer(body, *found.span()) if self._is_list else (found,)
@@ -97,13 +98,17 @@ class TypeReferences:
         """The ids that a document refers to."""
         return {value["value"] for one in self.each for value in one.values(document)}
 
-    def ids_in(self, body: bytes) -> set[str]:
-        """The ids that a stored body refers to."""
-        if not self.each:
-            return set()
-        if not self.are_plain:
-            return self.ids(json.loads(body))
-        return {_text(found[1]) for one in self.each for found in one.places(body)}
+    def ids_in(self, bodies: Iterable[bytes]) -> set[str]:
+        """The ids that stored bodies refer to."""
+        ids: set[str] = set()
+        for body in bodies:
+            if not self.are_plain:
+                ids |= self.ids(json.loads(body))
+                continue
+            for one in self.each:
+                if one.mark in body:  # most bodies have none
+                    ids.update(_text(found[1]) for found in one.places(body))
+        return ids
 
     def completed(self, body: bytes, complete: Complete, dump: Callable[[JsonObject], bytes]) -> bytes:
         """The stored body with parts joined to its references."""

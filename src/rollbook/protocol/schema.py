@@ -90,6 +90,13 @@ class ResourceType:
         return tuple(p for p in self.paths() if p.attribute.is_hidden or p.attribute.hidden_parts)
 
     @cached_property
+    def open_names(self) -> frozenset[str]:
+        """Names of the attributes, base and common, that are returned always or by default."""
+        return frozenset(
+            p.attribute.name for p in self.paths() if p.urn is None and not p.attribute.is_hidden
+        )
+
+    @cached_property
     def member_types(self) -> frozenset[str]:
         """Names of the resource types that members are meant to have."""
         path = self.find(f"{self.memberships}.$ref")

@@ -19,7 +19,7 @@ PARAMETERS = (
 _MESSAGE = frozenset({urns.SEARCH_REQUEST.lower()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """What a client asks for; None where it says nothing. An empty `cursor` begins a walk (P-9865-2-01)."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rollbook.operations import query_parts, resources
-from rollbook.operations.referring import Shown, referred
+from rollbook.operations.referring import ids_shown, referred
 from rollbook.protocol.errors import NotFound, UnsupportedFeature
 from rollbook.protocol.match import matches
 from rollbook.protocol.projection import DEFAULT, Projection, parse_projection, wants
@@ -37,7 +37,7 @@ class Resources:
             self._check_filter(exchange, record, filter_text)
         known = exchange.request.header(b"if-none-match") if exchange.site.etags else None
         if if_none_match(known, record.version) and not await resources.may_look_different(
-            exchange.context, Shown(record, self.resource_type, projection)
+            exchange.context, record, self.resource_type, projection
         ):
             return Answer(304, headers=resource_headers(record, exchange.site))
         return await self._answer(exchange, 200, record, projection)
@@ -116,8 +116,8 @@ class Resources:
         projection: Projection,
         written: frozenset[str] = frozenset(),
     ) -> Answer:
-        shown = Shown(record, self.resource_type, projection, written)
-        (record,) = await referred(exchange.context, [shown])
+        ids = ids_shown([record], self.resource_type, projection, written)
+        (record,) = await referred(exchange.context, [record], ids)
         body = projected_bytes(record, self.resource_type, exchange.site, projection, written)
         return Answer(status, body, resource_headers(record, exchange.site))
 

@@ -5,9 +5,9 @@ only a projection makes it a document again.
 """
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -51,7 +51,7 @@ async def send_answer(send: Send, answer: Answer, media_type: str = SCIM, *, hea
     if body is not None:
         headers.append((b"content-type", (answer.media_type or media_type).encode()))
     start = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    if isinstance(body, AsyncGenerator):
+    if body is not None and not isinstance(body, bytes):
         async with aclosing(body):
             await _send_stream(send, start, body, head=head)
         return
@@ -82,13 +82,17 @@ class Site:
     base: str
     catalog: Catalog
     etags: bool = True
+    _homes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def location(self, type_name: str, id: str) -> str:
         """The permanent URI of a resource (P-1.3-03)."""
-        resource_type = self.catalog.resource_type(type_name)
-        endpoint = resource_type.endpoint if resource_type else "/" + type_name
+        home = self._homes.get(type_name)
+        if home is None:
+            resource_type = self.catalog.resource_type(type_name)
+            endpoint = resource_type.endpoint if resource_type else "/" + type_name
+            home = self._homes[type_name] = f"{self.base}{endpoint}/"
         # Ids are ours and plain; only a foreign one, in another's store, could need an escape.
-        return f"{self.base}{endpoint}/{id if _PLAIN.match(id) else quote(id, safe='')}"
+        return home + (id if _PLAIN.match(id) else quote(id, safe=""))
 
 
 def resource_headers(record: Record, site: Site) -> tuple[tuple[bytes, bytes], ...]:
@@ -108,6 +112,14 @@ def resource_bytes(
             body, _completion(record.referred, site, hidden=False), dump
         )
     parts = [body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
+    if record.members or record.groups:
+        parts += _joined(record, resource_type, site, everything=everything)
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _joined(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> Iterator[bytes]:
+    """The members and groups of a record as JSON members, each behind a comma."""
     for name, others, render in (
         (resource_type.memberships, record.members, _members),
         (resource_type.derived, record.groups, _groups),
@@ -115,9 +127,7 @@ def resource_bytes(
         path = resource_type.attribute(name) if others and name else None
         if others and path and (everything or not path.attribute.is_hidden):
             shown = path.attribute.parts if everything else path.attribute.open_parts
-            parts += [b',"', path.attribute.name.encode(), b'":', render(others, shown, site)]
-    parts.append(b"}")
-    return b"".join(parts)
+            yield from (b',"', path.attribute.name.encode(), b'":', render(others, shown, site))
 
 
 def resource_document(record: Record, resource_type: ResourceType, site: Site) -> JsonObject:

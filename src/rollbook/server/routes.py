@@ -2,6 +2,7 @@
 
 import re
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Route, Router
 
 from rollbook.operations.context import Services, Tenant
@@ -43,6 +44,15 @@ def routed(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites)
     return PathForms(router, sites.path)
 
 
+class IdConvertor(StringConvertor):
+    """What stands for an id in a path: anything but the name of the other endpoint there."""
+
+    regex = r"(?!\.search\Z)[^/]+"
+
+
+register_url_convertor("id", IdConvertor())
+
+
 def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
     """Every route of one tenant under `path`; the two of each resource type first, being asked most."""
     catalog, settings = shell.tenant.catalog, shell.tenant.settings
@@ -57,9 +67,9 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
         }
         every = {"GET": queries.list, "POST": resources.create}
         routes += [
-            Route(f"{path}{resource_type.endpoint}/.search", Endpoint(shell, {"POST": queries.search})),
-            Route(f"{path}{resource_type.endpoint}/{{id}}", Endpoint(shell, one)),
+            Route(f"{path}{resource_type.endpoint}/{{id:id}}", Endpoint(shell, one)),
             Route(f"{path}{resource_type.endpoint}", Endpoint(shell, every)),
+            Route(f"{path}{resource_type.endpoint}/.search", Endpoint(shell, {"POST": queries.search})),
         ]
     discovery = Discovery(shell.tenant, shell.services.limits)
     access = _access_to_discovery(shell.tenant)

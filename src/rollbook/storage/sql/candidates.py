@@ -55,7 +55,7 @@ def _documents(
     members, groups = (
         _looks_at(condition, name) for name in (resource_type.memberships, resource_type.derived)
     )
-    wanted = replace(whole.wanted, members=members, groups=groups)
+    wanted = whole.wanted._replace(members=members, groups=groups)
     looked_at = replace(whole, wanted=wanted, most=EVERYTHING)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():

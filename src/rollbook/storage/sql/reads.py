@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import orjson
 
@@ -52,13 +53,21 @@ WITH_ALL_GROUPS = f"""(SELECT {SQLITE.references.format(columns="id, type, displ
 """As `WITH_GROUPS`, with those by way of others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What is read along with resources: their members, their groups, and whether also the indirect ones."""
 
     members: bool
     groups: bool
     indirect: bool = False
+
+    @classmethod
+    def of(cls, resource_type: ResourceType, *, members: bool, groups: bool, indirect: bool) -> "Wanted":
+        """What is wanted, of that which the type has."""
+        return cls(
+            members and resource_type.memberships is not None,
+            groups and resource_type.derived is not None,
+            indirect,
+        )
 
 
 def whole(wanted: Wanted) -> str:
@@ -165,7 +174,7 @@ def record(
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """How resources are read: of one type, with members, groups or neither, at most so many of each."""
+    """How resources are read: of one type, with what is wanted of that which it has, at most so many of each."""
 
     layout: Layout
     resource_type: ResourceType
@@ -178,33 +187,26 @@ class Whole:
         Raises:
             TooLong: one has more members or groups than that.
         """
-        rows = connection.all(WHOLE[self._along] + condition, (*self._limits, *parameters))
+        rows = connection.all(WHOLE[self.wanted] + condition, (*self._limits, *parameters))
         return [self._record(row) for row in rows if row[7] == self.resource_type.name]
 
     def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
         """The resources of those row keys, by row key."""
-        rows = connection.all(WHOLE[self._along] + BY_KEYS, (*self._limits, listed(pks)))
+        rows = connection.all(WHOLE[self.wanted] + BY_KEYS, (*self._limits, listed(pks)))
         return {row[0]: self._record(row) for row in rows}
 
     def read_listed(
         self, connection: Connection, keys: str, parameters: Parameters
     ) -> list[tuple[Parameter, int, Record]]:
         """The resources whose key and row key a SELECT yields, with these, in any order."""
-        rows = connection.all(listed_whole(self._along, keys), (*self._limits, *parameters))
+        rows = connection.all(listed_whole(self.wanted, keys), (*self._limits, *parameters))
         return [(row[10], row[0], self._record(row)) for row in rows]
-
-    @property
-    def _along(self) -> Wanted:
-        """What is wanted, of that which the type has."""
-        resource_type, wanted = self.resource_type, self.wanted
-        members = wanted.members and resource_type.memberships is not None
-        return Wanted(members, wanted.groups and resource_type.derived is not None, wanted.indirect)
 
     @property
     def _limits(self) -> tuple[int | None, int | None]:
         limit = min(self.most + 1, EVERYTHING)
-        along = self._along
-        return limit if along.members else None, limit if along.groups else None
+        members, groups, _ = self.wanted
+        return limit if members else None, limit if groups else None
 
     def _record(self, row: Row) -> Record:
         members = None if row[8] is None else _others(row[8], self.most)
@@ -228,6 +230,8 @@ def _others(array: str, most: int) -> tuple[Member, ...]:
 
 def _shown(layout: Layout, resource_type: ResourceType, array: str, most: int) -> tuple[Member, ...]:
     """The groups that resources of that type show: others have them as members too, courses and the like."""
+    if array == "[]":
+        return ()
     shown = layout.catalog.shown_groups(resource_type)
     groups = [group for group in _others(array, most) if group.type in shown]
     return tuple(

@@ -166,7 +166,7 @@ class SqlStore:
         """The resource, or None, with its members and groups if asked for."""
 
         def read(connection: Connection, *, near: bool) -> Record | None:
-            wanted = Wanted(members, groups, rules.indirect_groups)
+            wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
             whole = Whole(self._layout, resource_type, wanted, NEAR if near else EVERYTHING)
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
@@ -179,7 +179,9 @@ class SqlStore:
         self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
     ) -> Found:
         """One page of matches."""
-        wanted = Wanted(members, groups, rules.indirect_groups)
+        wanted = Wanted.of(
+            query.resource_type, members=members, groups=groups, indirect=rules.indirect_groups
+        )
         search = Search(self._layout, tenant, query, wanted, self._looked_at)
         plan = self.database.read_now(search.plan)
         with suppress(TooLong):

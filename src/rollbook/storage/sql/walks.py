@@ -2,14 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from rollbook.protocol.query import Walk
 from rollbook.storage.base import Found, Record
 from rollbook.storage.places import Place, pack, unpack
-from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.connection import Connection, Parameter
 from rollbook.storage.sql.ordering import Stretch, number_in, walk
 from rollbook.storage.sql.reads import Whole
 from rollbook.storage.sql.row_sets import Rows
+
+_BY_KEY, _BY_PK = itemgetter(0, 1), itemgetter(1)
+
+
+class _Step(NamedTuple):
+    """A resource on the way, and where in which stretch it stands."""
+
+    stretch: Stretch
+    key: Parameter
+    pk: int
+    record: Record
+
+    @property
+    def place(self) -> Place:
+        """Its place in the order."""
+        return self.stretch.place(self.key, self.pk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,7 @@ class Walker:
 
     def page(self, skipped: int, count: int, *, ascending: bool) -> list[Record]:
         """At most `count` resources after so many."""
-        return [record for _, record in self._beyond(None, count, ascending=ascending, skipped=skipped)]
+        return [step.record for step in self._beyond(None, count, ascending=ascending, skipped=skipped)]
 
     def step(self, asked: Walk, total: Callable[[], int], *, ascending: bool) -> Found:
         """A step of a walk; one resource more than asked for tells whether it goes on (P-9865-2-03, -04)."""
@@ -35,17 +53,15 @@ class Walker:
         counted = total() if asked.counts else None
         if not found:
             return Found(counted, ())
-        first, last = found[0][0], found[-1][0]
+        first, last = found[0].place, found[-1].place
         came_from = at is not None and self._is_any_beyond(last if asked.backwards else first, not onwards)
         has_before, has_after = (goes_on, came_from) if asked.backwards else (came_from, goes_on)
-        records = [record for _, record in found]
+        records = [step.record for step in found]
         return Found(counted, records, pack(first) if has_before else None, pack(last) if has_after else None)
 
-    def _beyond(
-        self, at: Place | None, limit: int, *, ascending: bool, skipped: int = 0
-    ) -> list[tuple[Place, Record]]:
+    def _beyond(self, at: Place | None, limit: int, *, ascending: bool, skipped: int = 0) -> list[_Step]:
         """The next resources in one direction, beyond a place or after so many."""
-        found: list[tuple[Place, Record]] = []
+        found: list[_Step] = []
         for stretch, start in self._onwards(at, ascending=ascending):
             more = self._read(stretch, start, limit - len(found), ascending=ascending, skipped=skipped)
             found += more
@@ -65,12 +81,12 @@ class Walker:
 
     def _read(
         self, stretch: Stretch, at: Place | None, limit: int, *, ascending: bool, skipped: int
-    ) -> list[tuple[Place, Record]]:
+    ) -> list[_Step]:
         statement = walk(stretch, self.rows, at, forwards=ascending, limit=limit, offset=skipped)
         rows = self.whole.read_listed(self.connection, statement.sql, statement.parameters)
         # SQL promises the order of the inner SELECT, not of what is joined to it.
-        placed = [(stretch.place(key, pk), record) for key, pk, record in rows]
-        return sorted(placed, key=lambda each: each[0], reverse=not ascending)
+        rows.sort(key=_BY_KEY if stretch.key else _BY_PK, reverse=not ascending)
+        return [_Step(stretch, *row) for row in rows]
 
     def _number_in(self, stretch: Stretch) -> int:
         statement = number_in(stretch, self.rows)
