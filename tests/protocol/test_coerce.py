@@ -116,7 +116,7 @@ REFUSED: list[tuple[str, str, JsonValue, type[RequestError], str]] = [
     ("S-28 several for one object", "box", [{"kind": "a"}, {}], InvalidValue, "not an array of 2"),
     ("S-28 list in a list", "ports", [[{"value": "a"}]], InvalidValue, "an object with value"),
     ("S-28 null inside", "tags", ["a", None], InvalidValue, "leave null out"),
-    ("A-24 P-3.3-21", "ports", [{"value": "a", "primary": True}, {"value": "b", "primary": True}], InvalidValue,
+    ("A-24 P-3.3-21 S-30", "ports", [{"value": "a", "primary": True}, {"value": "b", "primary": True}], InvalidValue,
      "several values are primary"),
     ("A-57 length", "label", "x" * (coerce.MAX_TEXT + 1), InvalidValue, "65537 characters are too many"),
     ("A-57 reference", "manual", "x" * (coerce.MAX_BLOB + 1), InvalidValue, "characters are too many"),

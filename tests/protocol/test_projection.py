@@ -291,6 +291,7 @@ def test_split_and_join(document: JsonObject) -> None:
     assert project(join_stored(body, extra), THING, DEFAULT) == body
 
 
+@pytest.mark.spec("S-09")
 @pytest.mark.parametrize(("type", "document"), DOCUMENTS, ids=[document["id"] for _, document in DOCUMENTS])
 def test_schemas(type: str, document: JsonObject) -> None:
     """A-04: the URNs are the base one and those of extensions with data, in the order of the type."""

@@ -254,6 +254,26 @@ async def test_put_keeps_what_the_client_cannot_read(application: Application, c
     assert await stored() == before
 
 
+@pytest.mark.spec("S-55", "P-3.3-20")
+@pytest.mark.parametrize(
+    "query", ["", "?attributes=password", "?attributes=userName,PASSWORD", "?excludedAttributes=title"]
+)
+async def test_nobody_is_shown_a_password(call: AsgiCaller, query: str) -> None:
+    """Whoever asks for it, in any request, and also who has just written it, gets everything else."""
+    body = user("ann", password="a long password", title="x")
+    made = (await call("POST", f"{USERS}{query}", body)).json
+    path = f"{USERS}/{made['id']}{query}"
+    answers = [
+        made,
+        (await call("GET", path)).json,
+        (await call("PUT", path, body)).json,
+        (await call("PATCH", path, replace("password", "another password"))).json,
+        (await call("GET", f"{USERS}{query}")).json["Resources"][0],
+    ]
+    assert [answer for answer in answers if "password" in answer or "a long password" in str(answer)] == []
+    assert {answer["id"] for answer in answers} == {made["id"]}
+
+
 @pytest.mark.spec("P-3.5.1-15", "P-3.14-08")
 async def test_version_and_time_follow_the_resource(call: AsgiCaller) -> None:
     """A-31: they move with the resource's own attributes, not with projection, repetition or its groups."""

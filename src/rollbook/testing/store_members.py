@@ -113,7 +113,7 @@ class TestMemberships:
             (Member("ann", "Group"), "is a User, not a Group"),
             (Member("g"), "cycle"),
         ],
-        ids=["A-70 unknown", "A-69 type", "A-70 itself"],
+        ids=["A-70 S-72 unknown", "A-69 type", "A-70 itself"],
     )
     async def test_impossible_members_are_refused(self, store: FullStore, member: Member, words: str) -> None:
         """A member that does not exist, is of another type or is the group itself is refused by name."""
