@@ -34,7 +34,7 @@ ACCEPTED: list[tuple[str, str, JsonValue, JsonValue]] = [
     ("S-23 most", "size", 2**63 - 1, 2**63 - 1),
     ("S-24", "made", "2008-01-23T04:56:22Z", "2008-01-23T04:56:22.000Z"),
     ("S-24 offset", "made", "2011-05-13T06:42:34+02:00", "2011-05-13T04:42:34.000Z"),
-    ("A-72 no zone", "made", "2011-05-13T04:42:34", "2011-05-13T04:42:34.000Z"),
+    ("S-24 A-72 no zone", "made", "2011-05-13T04:42:34", "2011-05-13T04:42:34.000Z"),
     ("S-25", "picture", "AQI=", "AQI="),
     ("S-25 unpadded", "picture", "AQI", "AQI="),
     ("S-25 URL alphabet", "picture", "-_8", "+/8="),

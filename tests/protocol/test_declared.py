@@ -35,6 +35,7 @@ def test_p_3_3_15_the_base_urn_is_enough(sent: JsonValue) -> None:
     assert check(sent, RFC).used == set()
 
 
+@pytest.mark.spec("P-3.3-15", "P-3.3-16")
 @pytest.mark.parametrize(
     ("sent", "quirk"),
     [

@@ -91,6 +91,7 @@ async def test_passwords_are_hashed(clubs: AsgiCaller) -> None:
     assert (await clubs("PATCH", f"{PATH}/Students/{student['id']}", change)).status == 400
 
 
+@pytest.mark.spec("P-3.4.2.5-07")
 async def test_members_returned_on_request(told: Told) -> None:
     """RFC 7643 §7: members that are returned on request are shown when they are asked for, and after they were written."""
     [club, *others] = DEFINITIONS
