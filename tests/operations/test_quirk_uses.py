@@ -23,12 +23,12 @@ CASE, WORDS = Quirk.OPERATION_CASE, Quirk.STRING_BOOLEANS
         ([Quirk.BARE_WORDS], ["authentik"]),
         ([Quirk.BARE_WORDS, Quirk.MISSING_SCHEMAS], ["authentik"]),
         ([Quirk.MANAGER_AS_STRING, Quirk.VALUE_LIST_REMOVAL], ["entra"]),
-        ([Quirk.STRING_BOOLEANS], ["keycloak", "polis", "entra"]),
+        ([Quirk.STRING_BOOLEANS], ["entra", "keycloak", "polis"]),
         ([Quirk.BARE_WORDS, Quirk.MANAGER_AS_STRING], []),
     ],
 )
 def test_senders(used: list[Quirk], who: list[str]) -> None:
-    """Those that need all of it come first the less else they need; what anybody may send tells nothing."""
+    """Those that need all of it; what anybody may send tells nothing."""
     assert list(senders(used)) == who
 
 

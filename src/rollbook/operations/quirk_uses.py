@@ -81,12 +81,11 @@ _SHARED = frozenset(quirk for quirk, row in TABLE.items() if row.clients == CLIE
 
 
 def senders(used: Iterable[Quirk]) -> Sequence[str]:
-    """The known clients whose requests look like this, likeliest first: those that need all of these, and little else.
+    """The known clients whose requests may look like this: those that need all of these.
 
     Nothing is concluded from names that clients give themselves, nor from quirks that are nobody's in particular.
     """
     telling = frozenset(used) - _SHARED
     if not telling:
         return ()
-    fitting = [name for name in CLIENTS if telling <= PROFILES[name].quirks]
-    return sorted(fitting, key=lambda name: len(PROFILES[name].quirks))
+    return [name for name in CLIENTS if telling <= PROFILES[name].quirks]
