@@ -23,7 +23,7 @@ from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _MODULES = (layout, memberships, reads, removal, search, tokens, writes)
 
-_WALKS_LISTS = ("json_each", "(subquery", "above", "below", "CONSTANT ROW")
+_WALKS_LISTS = ("json_each", "(subquery", "above", "below", "reached", "CONSTANT ROW")
 """What may be scanned: values in a parameter, and what was found so far."""
 
 

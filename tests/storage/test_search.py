@@ -71,7 +71,7 @@ class Stores:
         """Every page of a walk through SQLite, to the end and back to the beginning."""
         walk = Walk(count)
         while True:
-            found = self._runner.run(self.sqlite.search(TENANT, replace(query, page=walk)))
+            found = self._runner.run(self.sqlite.search(TENANT, query._replace(page=walk)))
             yield found
             position = found.before if walk.backwards else found.after
             if position is None and walk.backwards:
@@ -429,6 +429,19 @@ async def test_a_point_read_with_many_members_leaves_the_loop(store: SqlStore) -
     assert len(record.members) == 300
     assert _reading_threads(store) == 1
     assert await store.database.read(_identity) != threading.get_ident()
+
+
+@pytest.mark.anyio
+async def test_a_walk_through_many_groups_leaves_the_loop(store: SqlStore) -> None:
+    """What a user is in by way of a long chain of groups is read in a thread, and whole."""
+    await add_user(store, "ann")
+    await add_group(store, "g0", "ann")
+    for number in range(1, 300):
+        await add_group(store, f"g{number}", f"g{number - 1}")
+    record = await store.get(TENANT, USER, "ann", Rules(indirect_groups=True))
+    assert record is not None
+    assert [group.way for group in record.groups or ()] == ["direct"] + ["indirect"] * 299
+    assert _reading_threads(store) == 1
 
 
 def _identity(_: Connection) -> int:

@@ -1,7 +1,7 @@
 """A query of several resource types as one list: type after type, or merged where there is an order (RFC 7644 §3.4.2.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollbook.operations.context import Context
 from rollbook.operations.query_parts import Part
@@ -15,8 +15,7 @@ MOST_MERGED = 10_000
 """How far into a merged order a page may end: so many of each type are read for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Resources of a page, each with the part that found it; `before` and `after` as in `Found`."""
 
     found: Sequence[tuple[Part, Record]]

@@ -1,7 +1,7 @@
 """What a query means for each resource type it asks: filter, order and projection, resolved (RFC 7644 §3.4.2.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollbook.operations.context import Context
 from rollbook.operations.served import by_ids
@@ -18,8 +18,7 @@ from rollbook.protocol.search_request import SearchRequest
 from rollbook.storage.base import Found
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A query as one resource type sees it."""
 
     resource_type: ResourceType

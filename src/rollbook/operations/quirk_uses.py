@@ -51,7 +51,7 @@ class QuirkUses:
             return
         try:
             await self._store.add_quirk_uses(list(counts.values()))
-        except BaseException:
+        except Exception:  # one that is cancelled is taken to be written
             for key, use in counts.items():
                 newer = self._counts.get(key)
                 self._counts[key] = joined(use, newer) if newer else use

@@ -38,7 +38,5 @@ def _shows_made(resource_type: ResourceType, projection: Projection, written: fr
 
 async def referred(context: Context, records: Sequence[Record], ids: set[str]) -> Sequence[Record]:
     """The records of an answer with the resources that these ids in them lead to, as far as they exist."""
-    if not ids:
-        return records
     found = await context.services.store.referred(context.tenant, sorted(ids))
     return [record._replace(referred=found) for record in records]

@@ -1,7 +1,8 @@
 """Queries of one resource type or several, paged by index or by cursor (RFC 7644 §3.4.2, §3.4.3; RFC 9865 §2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from rollbook.operations import across
 from rollbook.operations.context import Context
@@ -17,8 +18,7 @@ from rollbook.protocol.search_request import SearchRequest
 from rollbook.storage.base import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """An answered query: the resources of a page, each with the part of the query that found it.
 
     `start_index` is None for a page by cursor, `total` where it was not to be counted.
@@ -63,8 +63,8 @@ async def search(
     if not ids:
         return listing
     records = await referred(context, [record for _, record in listing.found], ids)
-    return replace(
-        listing, found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]
+    return listing._replace(
+        found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]
     )
 
 

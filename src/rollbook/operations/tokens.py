@@ -9,6 +9,7 @@ import hmac
 import secrets
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
@@ -79,7 +80,7 @@ class Verifier:
     """Digest of a token from the environment that has all rights on the default tenant."""
     _known: dict[bytes, tuple[int, Caller]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def nobody(self) -> Caller:
         """The caller of endpoints that are open to all."""
         return Caller(self.tenant, "anonymous")

@@ -54,6 +54,8 @@ def parse_projection(
     Raises:
         InvalidValue: both are given (P-3.4.2.5-05).
     """
+    if attributes is None and excluded is None:
+        return DEFAULT
     wanted, unwanted = _given(attributes), _given(excluded)
     if wanted and unwanted and not leniency.accepts(Quirk.BOTH_PROJECTIONS):
         raise InvalidValue(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollbook.protocol import compare
 from rollbook.protocol.attributes import Returned
@@ -54,8 +55,7 @@ class Order:
         return not self.path.attribute.multi_valued and not self.path.leaf.multi_valued
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What to list: one resource type, matching `filter` (None: all), by creation unless there is an order (A-44)."""
 
     resource_type: ResourceType

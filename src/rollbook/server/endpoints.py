@@ -80,12 +80,10 @@ class Resources:
 
     def _projection(self, exchange: Exchange) -> Projection:
         given = exchange.parameters
-        wanted, unwanted = given.get("attributes"), given.get("excludedAttributes")
-        if wanted is None and unwanted is None:
+        if not given:
             return DEFAULT
-        return parse_projection(
-            names_in(wanted), names_in(unwanted), self.resource_type, exchange.context.leniency
-        )
+        wanted, unwanted = names_in(given.get("attributes")), names_in(given.get("excludedAttributes"))
+        return parse_projection(wanted, unwanted, self.resource_type, exchange.context.leniency)
 
     def _include(self, projection: Projection) -> dict[str, bool]:
         kind = self.resource_type
@@ -117,7 +115,8 @@ class Resources:
         written: frozenset[str] = frozenset(),
     ) -> Answer:
         ids = ids_shown([record], self.resource_type, projection, written)
-        (record,) = await referred(exchange.context, [record], ids)
+        if ids:
+            (record,) = await referred(exchange.context, [record], ids)
         body = projected_bytes(record, self.resource_type, exchange.site, projection, written)
         return Answer(status, body, resource_headers(record, exchange.site))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rollbook.operations import access
-from rollbook.operations.context import Caller, Context, Services, Tenant
+from rollbook.operations.context import Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed
 from rollbook.protocol.quirks import Leniency
@@ -81,7 +81,11 @@ class Endpoint:
         if method == "OPTIONS":
             await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
             return
-        caller = await self._caller(request, method)
+        caller = shell.verifier.nobody
+        if self.access is not Access.OPEN:
+            caller = await authenticate(request, shell.verifier, shell.services.now())
+            if self.access is Access.OWN:
+                access.check(caller, method, request.id)
         handler = self.handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(
@@ -99,12 +103,3 @@ class Endpoint:
         finally:  # operations of a bulk request are carried out while it is answered
             if context.leniency.used:
                 shell.services.note_quirks(caller, context.leniency.used, shell.services.now())
-
-    async def _caller(self, request: Request, method: str) -> Caller:
-        shell = self.shell
-        if self.access is Access.OPEN:
-            return shell.verifier.nobody
-        caller = await authenticate(request, shell.verifier, shell.services.now())
-        if self.access is Access.OWN:
-            access.check(caller, method, request.id)
-        return caller

@@ -28,11 +28,13 @@ class Live:
         self._follow = follow
         self._following = asyncio.Lock()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         if scope["method"] in _READING:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._write(scope, receive, send)
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
         for _ in range(MOST_TIMES - 1):
             try:

@@ -1,6 +1,7 @@
 """The route table: start reading here. Every request takes one of these ways."""
 
 import re
+from collections.abc import Awaitable
 
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Route, Router
@@ -105,14 +106,14 @@ class PathForms:
         parent, _, version = path.rpartition("/")
         self.parent = f"{parent}/" if _VERSION.match(version) else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on with the path that is routed."""
         path: str = scope["path"]
         if path.endswith("/") and len(path) > 1:
             path = scope["path"] = path[:-1]
         if self.parent is not None and not path.startswith(self.path) and path.startswith(self.parent):
             scope["path"] = self._versioned(path, self.parent)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _versioned(self, path: str, parent: str) -> str:
         rest = path[len(parent) :]

@@ -114,8 +114,7 @@ class Updated:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One page of a search: the exact number of matches and the records of the page, in order.
 
     `total` is None if the query did not want it. In a walk `before` and `after` are the positions from which

@@ -1,7 +1,6 @@
 """Pages of resources that are known by row key: their documents tell which match, and where they stand in the order."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from rollbook.protocol.match import matches
 from rollbook.protocol.query import Query
@@ -56,7 +55,7 @@ def _documents(
         _looks_at(condition, name) for name in (resource_type.memberships, resource_type.derived)
     )
     wanted = whole.wanted._replace(members=members, groups=groups)
-    looked_at = replace(whole, wanted=wanted, most=EVERYTHING)
+    looked_at = whole._replace(wanted=wanted, most=EVERYTHING)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():
             yield pk, view(record, resource_type)

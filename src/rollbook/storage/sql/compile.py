@@ -4,8 +4,7 @@ What no index serves becomes every resource, marked inexact: the search then loo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from rollbook.protocol import compare
 from rollbook.protocol.filters import Operator
@@ -40,8 +39,7 @@ from rollbook.storage.sql.row_sets import (
 _SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How to find what a filter matches.
 
     `narrow` is `rows`, or more than that, if that takes only look-ups and is likely to be little: then looking
@@ -70,7 +68,7 @@ def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
     quick = [term for term in terms if term.quick]
     if not any(term.rank <= Rank.FEW for term in quick):
         return Plan(rows)
-    return Plan(rows, replace(all_of(scope, quick), exact=False))
+    return Plan(rows, all_of(scope, quick)._replace(exact=False))
 
 
 def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
@@ -154,7 +152,7 @@ def _compared(indexed: Indexed, test: Test, scope: Scope) -> Rows:
         exact = False
     rank = Rank.SOME if test.operator is Operator.SW else Rank.MANY
     rows = listed(select, parameters, rank, exact=exact)
-    return rows if exact else replace(rows, unserved=(indexed.path.text,))
+    return rows if exact else rows._replace(unserved=(indexed.path.text,))
 
 
 def _present(indexed: Indexed, scope: Scope) -> Rows:
@@ -197,7 +195,7 @@ def _within(node: ResolvedFilter, scope: Scope) -> Rows | None:
                 return None
             best = min(served, key=lambda rows: rows.rank)
             name = next((path.text for path in paths(node)), "")
-            return best if len(terms) == 1 else replace(best, exact=False, unserved=(name,))
+            return best if len(terms) == 1 else best._replace(exact=False, unserved=(name,))
         case AnyOf(terms):
             parts = [_within(term, scope) for term in terms]
             known = [rows for rows in parts if rows is not None]
@@ -221,7 +219,7 @@ def _id(node: Test | HasValue, scope: Scope) -> Rows:
     rows = Rows(
         select, scope.of_type + inner.parameters, condition.sql, condition.parameters, rank, quick=True
     )
-    return replace(rows, ordered=node.operator is Operator.EQ)
+    return rows._replace(ordered=node.operator is Operator.EQ)
 
 
 def _schemas(node: Test | HasValue, scope: Scope) -> Rows:

@@ -1,6 +1,6 @@
 """Comparison operators as SQL on one column: of keys, which are bytes, or of ids, which are text."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollbook.protocol.filters import Operator
 from rollbook.storage.sql.connection import Parameter
@@ -10,8 +10,7 @@ from rollbook.storage.sql.index import CUT, KEPT, cut
 SYMBOLS = {Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<="}
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """A boolean expression and its parameters; inexact ones are also true of some values they should not be."""
 
     sql: str

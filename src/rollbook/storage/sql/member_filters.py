@@ -1,7 +1,7 @@
 """Filters on members and on groups: conditions on rows of `membership`, seen from either side (architecture §3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from rollbook.protocol.filters import Operator
@@ -82,7 +82,7 @@ def _reached_rows(
     )"""
     type_name = scope.index.resource_type.name
     rows = listed(select, (*parameters, type_name), Rank.MANY, exact=condition.exact)
-    return replace(rows, unserved=() if condition.exact else (relation.name,))
+    return rows._replace(unserved=() if condition.exact else (relation.name,))
 
 
 def _shown(condition: Condition, relation: Relation, scope: Scope) -> Condition:

@@ -1,7 +1,7 @@
 """Statements that read resources, their members and their groups by key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import orjson
@@ -48,9 +48,10 @@ _IS_DIRECT = (
 
 WITH_ALL_GROUPS = f"""(SELECT {SQLITE.references.format(columns="id, type, display, direct")} FROM (
     {above("SELECT m.tenant, m.container FROM membership m WHERE m.tenant = r.tenant AND m.member = r.pk")}
-    SELECT {_OTHER}, {_IS_DIRECT} AS direct FROM above {SQLITE.walk} resource o ON o.pk = above.pk
-    WHERE o.pk <> r.pk ORDER BY o.pk LIMIT ?))"""
-"""As `WITH_GROUPS`, with those by way of others."""
+    SELECT {_OTHER}, {_IS_DIRECT} AS direct
+    FROM (SELECT pk FROM above LIMIT ? + 1) reached {SQLITE.walk} resource o ON o.pk = reached.pk
+    WHERE o.pk <> r.pk ORDER BY o.pk))"""
+"""As `WITH_GROUPS`, with those by way of others; the walk ends at the limit, not counting the resource itself in a ring."""
 
 
 class Wanted(NamedTuple):
@@ -172,8 +173,7 @@ def record(
     return Record(row[1], resource_type.name, version, row[3], row[4], row[5], row[6], members, groups)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """How resources are read: of one type, with what is wanted of that which it has, at most so many of each."""
 
     layout: Layout

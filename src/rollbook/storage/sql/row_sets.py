@@ -5,8 +5,9 @@ smallest is walked, the others are asked about each of its rows. `+r.pk` keeps S
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from rollbook.storage.sql.connection import Parameter
 from rollbook.storage.sql.index import Layout, TypeIndex
@@ -45,8 +46,7 @@ class Scope:
         return self.tenant, self.index.resource_type.name
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """A set of resources.
 
     `select` yields `pk`, perhaps more than once unless `ordered`, then once each and ascending. `check` is the
@@ -101,7 +101,7 @@ def not_any(scope: Scope, term: Rows) -> Rows:
         return every(scope, *term.unserved)
     if term.is_every:
         return nothing()
-    return replace(filtered(scope, f"NOT ({term.check})", term.check_parameters), quick=term.quick)
+    return filtered(scope, f"NOT ({term.check})", term.check_parameters)._replace(quick=term.quick)
 
 
 def all_of(scope: Scope, terms: Sequence[Rows]) -> Rows:
@@ -122,7 +122,7 @@ def all_of(scope: Scope, terms: Sequence[Rows]) -> Rows:
     else:
         rows = first
     quick = all(term.quick for term in narrowing)
-    return replace(rows, exact=exact, quick=quick, unserved=unserved)
+    return rows._replace(exact=exact, quick=quick, unserved=unserved)
 
 
 def any_of(scope: Scope, terms: Sequence[Rows]) -> Rows:
@@ -144,7 +144,7 @@ def any_of(scope: Scope, terms: Sequence[Rows]) -> Rows:
         select, parameters = _united(terms)
         rank = max(Rank.FEW, *(term.rank for term in terms))
         rows = Rows(select, parameters, check, check_parameters, rank)
-    return replace(rows, exact=exact, quick=quick, unserved=unserved)
+    return rows._replace(exact=exact, quick=quick, unserved=unserved)
 
 
 def _joined(word: str, terms: Sequence[Rows]) -> tuple[str, tuple[Parameter, ...]]:

@@ -5,7 +5,7 @@ few, or few enough to look at their documents (`candidates`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rollbook.protocol.errors import TooMany
 from rollbook.protocol.query import Page, Query, Walk
@@ -37,8 +37,7 @@ NEAR_INDEX = 1000
 """Pages of everything that are read on the event loop: of at most so many, beginning at most so far in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """One search of one tenant; `looked_at` is the most documents it may look at for want of an index."""
 
     layout: Layout

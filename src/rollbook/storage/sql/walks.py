@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TypeAlias
 
 from rollbook.protocol.query import Walk
 from rollbook.storage.base import Found, Record
@@ -16,18 +16,13 @@ from rollbook.storage.sql.row_sets import Rows
 _BY_KEY, _BY_PK = itemgetter(0, 1), itemgetter(1)
 
 
-class _Step(NamedTuple):
-    """A resource on the way, and where in which stretch it stands."""
+_Step: TypeAlias = tuple[Stretch, tuple[Parameter, int, Record]]
+"""A resource on the way: the stretch, and in it the key, the row key and the record."""
 
-    stretch: Stretch
-    key: Parameter
-    pk: int
-    record: Record
 
-    @property
-    def place(self) -> Place:
-        """Its place in the order."""
-        return self.stretch.place(self.key, self.pk)
+def _place(step: _Step) -> Place:
+    stretch, (key, pk, _) = step
+    return stretch.place(key, pk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,7 @@ class Walker:
 
     def page(self, skipped: int, count: int, *, ascending: bool) -> list[Record]:
         """At most `count` resources after so many."""
-        return [step.record for step in self._beyond(None, count, ascending=ascending, skipped=skipped)]
+        return [row[2] for _, row in self._beyond(None, count, ascending=ascending, skipped=skipped)]
 
     def step(self, asked: Walk, total: Callable[[], int], *, ascending: bool) -> Found:
         """A step of a walk; one resource more than asked for tells whether it goes on (P-9865-2-03, -04)."""
@@ -53,10 +48,10 @@ class Walker:
         counted = total() if asked.counts else None
         if not found:
             return Found(counted, ())
-        first, last = found[0].place, found[-1].place
+        first, last = _place(found[0]), _place(found[-1])
         came_from = at is not None and self._is_any_beyond(last if asked.backwards else first, not onwards)
         has_before, has_after = (goes_on, came_from) if asked.backwards else (came_from, goes_on)
-        records = [step.record for step in found]
+        records = [row[2] for _, row in found]
         return Found(counted, records, pack(first) if has_before else None, pack(last) if has_after else None)
 
     def _beyond(self, at: Place | None, limit: int, *, ascending: bool, skipped: int = 0) -> list[_Step]:
@@ -86,7 +81,7 @@ class Walker:
         rows = self.whole.read_listed(self.connection, statement.sql, statement.parameters)
         # SQL promises the order of the inner SELECT, not of what is joined to it.
         rows.sort(key=_BY_KEY if stretch.key else _BY_PK, reverse=not ascending)
-        return [_Step(stretch, *row) for row in rows]
+        return [(stretch, row) for row in rows]
 
     def _number_in(self, stretch: Stretch) -> int:
         statement = number_in(stretch, self.rows)
