@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.store import SqlStore, open_store
 from rollbook.testing.filter_table import FilterTable, load
 from rollbook.testing.store_steps import (
+    AUTHOR,
     GROUP,
     TENANT,
     USER,
@@ -41,6 +42,7 @@ from rollbook.testing.store_steps import (
     ids,
     join,
     update,
+    user,
 )
 
 _SUBSTRING = (Operator.CO, Operator.SW, Operator.EW)
@@ -379,6 +381,31 @@ async def test_the_number_of_statements_does_not_grow(store: SqlStore) -> None:
         assert await _statements(store, find(store, 'userName eq "u00"', rules=rules)) == 1
         assert await _statements(store, find(store, None, count=50, rules=rules)) == 2
         assert await _statements(store, find(store, 'groups.value eq "g"', count=50, rules=rules)) <= 3
+
+
+_WRITES: dict[str, tuple[Callable[[SqlStore], Awaitable[object]], int]] = {
+    "create a user": (lambda store: store.insert(TENANT, USER, "new", Change(user("new")), AUTHOR), 12),
+    "create a group of ten": (
+        lambda store: add_group(store, "new", *(f"u{number:02}" for number in range(10))),
+        9,
+    ),
+    "change a user": (lambda store: update(store, "u01", Change(user("u01", displayName="x"))), 7),
+    "change nothing": (lambda store: update(store, "u01", Change(user("u01"))), 2),
+    "delete a user": (lambda store: store.delete(TENANT, USER, "u01", AUTHOR), 21),
+    "delete a group": (lambda store: store.delete(TENANT, GROUP, "g", AUTHOR), 14),
+}
+"""A call for each kind of write, and the statements it takes; each value that comes into the index or goes is one."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", _WRITES)
+async def test_writes_take_so_many_statements(store: SqlStore, name: str) -> None:
+    """Document, index, memberships, counter and log of a write take a number of statements that is known."""
+    for number in range(12):
+        await add_user(store, f"u{number:02}")
+    await add_group(store, "g", "u01", "u02")
+    write, number_of_statements = _WRITES[name]
+    assert await _statements(store, write(store)) == number_of_statements
 
 
 _MANY = """
