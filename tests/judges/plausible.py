@@ -172,3 +172,6 @@ def _close(schema: Any) -> None:
             schema["additionalProperties"] = False
         for value in schema.values():
             _close(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _close(value)

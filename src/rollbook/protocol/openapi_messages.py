@@ -118,7 +118,7 @@ def bulk_request_schema(most: int) -> JsonObject:
         ]
     }
     properties: JsonObject = {
-        "failOnErrors": {"type": "integer", "minimum": 1, "description": "Stop after so many errors"},
+        "failOnErrors": _NUMBER | INT64 | {"minimum": 1, "description": "Stop after so many errors"},
         "Operations": {"type": "array", "maxItems": most, "items": operation},
     }
     return _message("Several requests in one", urns.BULK_REQUEST, properties, ("Operations",))
