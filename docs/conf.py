@@ -1,18 +1,22 @@
 """Sphinx settings, and the tables that are made from the code so that they cannot grow old."""
 
+import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import typer
 from pydantic import BaseModel
 
 sys.path.insert(
     0, str(Path(__file__).parents[1])
-)  # the specification's table is beside the package, not in it
+)  # the specification's table and the life cycles of clients are beside the package, not in it
 
 from spec.table import count, deferred, rows
+from tests.providers.life_cycle import LIFE_CYCLES, LifeCycle, Step
 
 from rollbook import __version__
 from rollbook.cli.main import app
@@ -69,6 +73,55 @@ def quirks_of(client: str) -> str:
         if client in described.clients and described.clients != CLIENTS
     ]
     return table(("name", "what it accepts"), known)
+
+
+def requests_of(client: str) -> str:
+    """What a client sends from its first day to its last, and what it is answered, as the tests play it."""
+    cycles = [cycle for cycle in LIFE_CYCLES if cycle.client == client]
+    return "\n\n".join(f"{cycle.about}:\n\n{_requests(cycle)}" for cycle in cycles)
+
+
+def _requests(cycle: LifeCycle) -> str:
+    shown: dict[tuple[str, ...], str] = {}  # what is sent twice in a phase is shown once
+    for step in cycle.steps:
+        if not _is_look_of_the_test(step):
+            sent = (step.phase, _shown_request(step), _shown_body(step.body), _shown_answer(step))
+            shown.setdefault(sent, f"{step.phase}: {step.about}" if step.about else step.phase)
+    return table(
+        ("when", "it sends", "with", "Rollbook answers"),
+        ((when, *sent) for (_, *sent), when in shown.items()),
+    )
+
+
+def _is_look_of_the_test(step: Step) -> bool:
+    """Whether a step reads what was just changed only to see that it was: clients do that less."""
+    is_plain = re.fullmatch(r"GET /\w+/\$\{\w+\}", step.request) is not None
+    return is_plain and not step.about and step.phase not in {"lookup", "update"}
+
+
+def _shown_request(step: Step) -> str:
+    request = re.sub(r"\$\{\w+\}", "{id}", unquote_plus(step.request))
+    if step.phase == "paging import":
+        request = re.sub(r"(startIndex|count)=\d+", r"\1=…", request)
+    return f"`{request}`"
+
+
+def _shown_body(body: Any) -> str:
+    if body is None:
+        return ""
+    if "Operations" in body:
+        text = json.dumps(body["Operations"], ensure_ascii=False)
+        return f"`{re.sub(r'[$][{][a-z]+[}]', '…', text)}`"
+    told = [f'`"active": {json.dumps(body["active"])}`'] if "active" in body else []
+    told += [f"{len(body['members'])} members"] if "members" in body else []
+    return ", ".join(("the whole resource", *told))
+
+
+def _shown_answer(step: Step) -> str:
+    shows = step.shows if isinstance(step.shows, dict) else {}
+    if shows.get("totalResults") == 0:
+        return f"{step.status}, an empty list"
+    return f"{step.status} `{shows['scimType']}`" if "scimType" in shows else str(step.status)
 
 
 def support_levels() -> str:
@@ -208,12 +261,13 @@ def _command(name: str, command: Any) -> str:
     return f"## `{name}`\n\n{' '.join((command.help or '').split())}\n\n{described}"
 
 
+WITH_A_PAGE = ("entra", "okta", "onelogin", "jumpcloud", "keycloak", "authentik")
+"""The clients that have a page of their own."""
+
 myst_substitutions = {
     "quirks": quirks(),
-    **{
-        f"quirks_{name}": quirks_of(name)
-        for name in ("entra", "okta", "onelogin", "jumpcloud", "keycloak", "authentik")
-    },
+    **{f"quirks_{name}": quirks_of(name) for name in WITH_A_PAGE},
+    **{f"requests_{name}": requests_of(name) for name in WITH_A_PAGE},
     "support_levels": support_levels(),
     "support": support(),
     "tenant_settings": tenant_settings(),

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(
     str(page.relative_to(ROOT))
-    for page in (*DOCS.glob("*.md"), *ROOT.glob("examples/*/README.md"))
+    for page in (*DOCS.rglob("*.md"), *ROOT.glob("examples/*/README.md"))
     if "<!-- test: " in page.read_text("utf-8")
 )
 PORTS = ("8080", "9001", "9002")
@@ -222,6 +222,7 @@ def test_expressions_compile(written: str) -> None:
 def test_there_are_examples() -> None:
     """The searches above find what they are for."""
     assert {"docs/quickstart-server.md", "docs/quickstart-provisioning.md", "docs/schemas.md"} <= set(PAGES)
+    assert "docs/providers/index.md" in PAGES
     assert {"examples/university/README.md", "examples/permissions/README.md"} <= set(PAGES)
     assert len(WHOLE) >= 2
     assert len(EXPRESSIONS) >= 8

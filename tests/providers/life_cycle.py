@@ -52,6 +52,7 @@ class LifeCycle:
 
     name: str
     client: str
+    about: str
     headers: Mapping[str, str]
     steps: tuple[Step, ...]
     leaves_out: Mapping[str, str]
@@ -70,7 +71,7 @@ def read(file: Path) -> LifeCycle:
     """The life cycle in a file; what is not written as it should be is a TypeError."""
     given = json.loads(file.read_text("utf-8"))
     steps = tuple(Step(**{**step, "quirks": tuple(step.get("quirks", ()))}) for step in given.pop("steps"))
-    assert given.pop("about")
+    assert given["about"]
     name = f"{file.parent.name}/{file.stem}"
     return LifeCycle(name=name, steps=steps, leaves_out=given.pop("leaves_out", {}), **given)
 
