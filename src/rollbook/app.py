@@ -25,8 +25,9 @@ from rollbook.server.sites import LOOPBACK_NAMES, Sites
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
+from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.store import SqlStore
 
 
 @dataclass(frozen=True)
@@ -83,42 +84,37 @@ def load_catalog(directory: Path | None) -> Catalog | None:
         raise SettingsError(f"--schemas {directory}: {error.detail}") from None
 
 
-def store_path(settings: Settings) -> Path:
-    """The file that settings name.
+def prepare_store(settings: Settings) -> SqlStore:
+    """The store that settings name, not yet open; only the default directory is made if it is missing.
 
     Raises:
         SettingsError: the URL is of a form not known here.
     """
     try:
-        return database_path(settings.database)
+        database = backend(settings.database)
     except StoreUnavailable as error:
         raise SettingsError(f"{settings.database_origin}: {error.detail}") from None
-
-
-def prepare_store(settings: Settings) -> SqlStore:
-    """The store that settings name, not yet open; only the default directory is made if it is missing."""
-    path = store_path(settings)
     if settings.database_origin == "default":
-        make_private_directory(path.absolute().parent)
-    return open_store(settings.database, None)
+        make_private_directory(database_path(settings.database).absolute().parent)
+    return SqlStore(database)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[SqlStore]:
+async def opened(settings: Settings, store: SqlStore | None = None) -> AsyncIterator[SqlStore]:
     """The store that settings name, open; commands use it beside a running server."""
-    store = prepare_store(settings)
-    await store.open()
+    named = store or prepare_store(settings)
+    await named.open()
     try:
-        yield store
+        yield named
     finally:
-        await store.close()
+        await named.close()
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Application]:
+async def running(settings: Settings, prepared: SqlStore | None = None) -> AsyncIterator[Application]:
     """Everything a server needs, opened; closed again at the end."""
     given = load_catalog(settings.schemas)
-    async with opened(settings) as store:
+    async with opened(settings, prepared) as store:
         await take_definitions(store, settings, given)
         application = await build(settings, store)
         beside = [

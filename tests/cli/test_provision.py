@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 from rollbook.cli.errors import exit_code
 from rollbook.cli.main import app
 from rollbook.provisioning.config import ConfigError
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.files import work_lock
 from rollbook.storage.sql.links import SqlLinks
-from rollbook.storage.sql.store import open_store
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Fault, Profile, ScriptedTarget, error, html
 

@@ -13,6 +13,7 @@ from rollbook.cli.main import app
 from rollbook.protocol import urns
 from rollbook.protocol.resource import Change
 from rollbook.storage.base import Author
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
 HR = "urn:example:hr:2.0:User"
@@ -46,7 +47,7 @@ def add_user(folder: Path, **attributes: Any) -> None:
     """Put a user into the database."""
 
     async def add() -> None:
-        store = SqlStore(folder / "store.db", None)
+        store = SqlStore(SqliteFile(folder / "store.db"), None)
         await store.open()
         kind = store.catalog.resource_type("User")
         assert kind is not None

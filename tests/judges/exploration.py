@@ -22,7 +22,7 @@ from rollbook.protocol.catalog import build_catalog
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.routes import PATH
 from rollbook.settings import Settings
-from rollbook.storage.sql.store import open_store
+from rollbook.storage.sql.databases import open_store
 from rollbook.testing.asgi import AsgiCaller
 
 T = TypeVar("T")

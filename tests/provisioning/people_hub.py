@@ -21,6 +21,7 @@ from rollbook.provisioning.report import PersonChange, PullReport
 from rollbook.provisioning.sources import source_of
 from rollbook.storage.base import Author, Record
 from rollbook.storage.sql.source_records import SqlSourceRecords
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -119,7 +120,7 @@ def _shown(record: Record) -> JsonObject:
 @asynccontextmanager
 async def a_world(folder: Path, today: str = "2026-11-23") -> AsyncIterator[World]:
     """An empty hub and no file yet."""
-    store = SqlStore(folder / "hub.db", core_catalog())
+    store = SqlStore(SqliteFile(folder / "hub.db"), core_catalog())
     await store.open()
     numbers = count(1)
     moment = parse_date_time(f"{today}T09:30:00Z")

@@ -26,6 +26,7 @@ from rollbook.provisioning.worker import Worker
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, Progress
 from rollbook.storage.sql.links import SqlLinks
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.asgi_transport import AsgiTransport
 from rollbook.testing.clock import Clock
@@ -193,7 +194,7 @@ class World:
 @asynccontextmanager
 async def world(directory: Path) -> AsyncIterator[World]:
     """A new world with nobody in it."""
-    store = SqlStore(directory / "hub.db", CATALOG)
+    store = SqlStore(SqliteFile(directory / "hub.db"), CATALOG)
     await store.open()
     try:
         yield World(store)

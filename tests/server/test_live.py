@@ -16,6 +16,7 @@ from rollbook.protocol import urns
 from rollbook.server.live import MOST_TIMES
 from rollbook.settings import Settings, SettingsError
 from rollbook.storage.base import Author
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.asgi import AsgiCaller
 
@@ -28,7 +29,7 @@ HR_SCHEMA = {"schemas": [urns.SCHEMA], "id": HR, "name": "HR", "attributes": [{"
 
 async def change(application: Application, *documents: Any, remove: tuple[str, ...] = ()) -> None:
     """Change the definitions as a command beside the server does: in a store of its own."""
-    beside = SqlStore(application.store.path, None)
+    beside = SqlStore(SqliteFile(Path(application.store.database.name)))
     await beside.open()
     wanted = added(removed(beside.catalog, remove), documents)
     await beside.redefine(await beside.survey(wanted), Author("test", now()), drop=True)

@@ -15,7 +15,7 @@ from rollbook.operations import tokens
 from rollbook.operations.tenant_settings import read_settings
 from rollbook.protocol.catalog import build_catalog
 from rollbook.settings import Settings
-from rollbook.storage.sql.store import open_store
+from rollbook.storage.sql.databases import open_store
 from rollbook.testing.asgi import AsgiCaller
 
 pytestmark = pytest.mark.anyio

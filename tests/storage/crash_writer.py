@@ -15,6 +15,7 @@ from pathlib import Path
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import GROUP, TENANT, USER
 
@@ -62,7 +63,7 @@ async def task(store: SqlStore, id: str) -> None:
 
 async def main(path: Path, round_number: str) -> None:
     """Write until killed."""
-    store = SqlStore(path, core_catalog())
+    store = SqlStore(SqliteFile(path), core_catalog())
     await store.open()
     if await store.get(TENANT, GROUP, GROUP_ID) is None:
         await store.insert(TENANT, GROUP, GROUP_ID, Change({"displayName": "all"}), AUTHOR)

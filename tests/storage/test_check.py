@@ -8,7 +8,8 @@ import pytest
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.sql.check import version_number
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join, leave
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +70,7 @@ async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
 )  # fmt: skip
 async def test_damage_is_seen(store: SqlStore, damage: str, words: str) -> None:
     """I-02, I-03, I-06, I-07: each broken invariant is named."""
-    assert await store.database.write(lambda connection: connection.run(damage)) > 0
+    assert await store.database.write(1, lambda connection: connection.run(damage)) > 0
     assert any(words in fault for fault in await store.check())
 
 

@@ -14,6 +14,7 @@ from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.documents import decode
 from rollbook.storage.sql.files import prepare
 from rollbook.storage.sql.sqlite import SqliteConnection
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import GROUP, TENANT, USER
 
@@ -64,7 +65,7 @@ async def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
         connection = SqliteConnection(path)
         assert connection.all("PRAGMA integrity_check") == [("ok",)]
         connection.close()
-        store = SqlStore(path, core_catalog())
+        store = SqlStore(SqliteFile(path), core_catalog())
         await store.open()
         assert await store.check() == []
         possible = _states(told)

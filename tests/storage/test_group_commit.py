@@ -14,7 +14,8 @@ import pytest
 from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.files import prepare
-from rollbook.storage.sql.sqlite import BATCH, SqliteConnection, SqliteDatabase
+from rollbook.storage.sql.group_commit import BATCH
+from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ def _names(connection: Connection) -> list[str]:
 
 
 async def _write(database: SqliteDatabase, name: str, value: str = "", *, long: bool = False) -> int:
-    return await database.write(lambda connection: _insert(connection, name, value), long=long)
+    return await database.write(1, lambda connection: _insert(connection, name, value), long=long)
 
 
 def _driver(database: SqliteDatabase) -> apsw.Connection:
@@ -58,7 +59,7 @@ async def test_requests_that_wait_share_a_commit(database: SqliteDatabase) -> No
     _driver(database).set_commit_hook(count)
     await asyncio.gather(*(_write(database, f"{number:04}") for number in range(BATCH + 1)))
     assert len(commits) == 2
-    assert len(database.read_now(_names)) == BATCH + 1
+    assert len(await database.read_now(_names)) == BATCH + 1
 
 
 async def test_a_failed_request_is_undone_alone(database: SqliteDatabase) -> None:
@@ -69,19 +70,19 @@ async def test_a_failed_request_is_undone_alone(database: SqliteDatabase) -> Non
         raise InvalidValue("no")
 
     outcomes = await asyncio.gather(
-        _write(database, "before"), database.write(fail), _write(database, "after"), return_exceptions=True
+        _write(database, "before"), database.write(1, fail), _write(database, "after"), return_exceptions=True
     )
     assert outcomes[0] == outcomes[2] == 1
     assert isinstance(outcomes[1], InvalidValue)
-    assert database.read_now(_names) == ["after", "before"]
+    assert await database.read_now(_names) == ["after", "before"]
 
 
 async def test_a_mistake_in_sql_is_not_called_an_outage(database: SqliteDatabase) -> None:
     """An error that no outside reason explains comes out as it is, and the connection goes on."""
     with pytest.raises(apsw.SQLError):
-        await database.write(lambda connection: connection.run("INSERT INTO nowhere VALUES (1)"))
+        await database.write(1, lambda connection: connection.run("INSERT INTO nowhere VALUES (1)"))
     await _write(database, "next")
-    assert database.read_now(_names) == ["next"]
+    assert await database.read_now(_names) == ["next"]
 
 
 async def test_a_failed_commit_fails_all_and_heals(database: SqliteDatabase) -> None:
@@ -89,9 +90,9 @@ async def test_a_failed_commit_fails_all_and_heals(database: SqliteDatabase) -> 
     _driver(database).set_commit_hook(lambda: True)
     outcomes = await asyncio.gather(*(_write(database, name) for name in "abc"), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 3
-    assert database.read_now(_names) == []
+    assert await database.read_now(_names) == []
     await _write(database, "next")
-    assert database.read_now(_names) == ["next"]
+    assert await database.read_now(_names) == ["next"]
 
 
 async def test_after_a_failed_commit_a_refusal_stays_a_refusal(database: SqliteDatabase) -> None:
@@ -101,7 +102,7 @@ async def test_after_a_failed_commit_a_refusal_stays_a_refusal(database: SqliteD
         raise InvalidValue("no")
 
     _driver(database).set_commit_hook(lambda: True)
-    outcomes = await asyncio.gather(_write(database, "a"), database.write(fail), return_exceptions=True)
+    outcomes = await asyncio.gather(_write(database, "a"), database.write(1, fail), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable, InvalidValue]
 
 
@@ -165,11 +166,11 @@ async def test_a_full_disk_refuses_writes_only(disk: _Disk, database: SqliteData
     outcomes = await asyncio.gather(*(_write(database, name, large) for name in "ab"), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
     assert "the disk is full" in str(outcomes[0])
-    assert database.read_now(_names) == ["before"]
+    assert await database.read_now(_names) == ["before"]
     assert await database.read(_names) == ["before"]
     disk.is_full = False
     await _write(database, "after")
-    assert database.read_now(_names) == ["after", "before"]
+    assert await database.read_now(_names) == ["after", "before"]
 
 
 def test_a_read_only_file_is_refused(disk: _Disk, tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ async def test_a_failed_flush_is_not_tried_again(disk: _Disk, database: SqliteDa
     disk.fails_to_flush = False
     await _write(database, "after")
     assert database._writer is not old
-    assert "after" in database.read_now(_names)
+    assert "after" in await database.read_now(_names)
 
 
 async def test_a_write_waits_for_another_process(database: SqliteDatabase, tmp_path: Path) -> None:
@@ -205,12 +206,12 @@ async def test_a_write_waits_for_another_process(database: SqliteDatabase, tmp_p
     other.run("COMMIT")
     assert await waiting == 1
     other.close()
-    assert database.read_now(_names) == ["mine", "theirs"]
+    assert await database.read_now(_names) == ["mine", "theirs"]
 
 
 async def test_long_work_leaves_the_event_loop(database: SqliteDatabase) -> None:
     """Work said to be long runs in a thread, other work does not."""
-    threads = [await database.write(lambda _: threading.get_ident(), long=long) for long in (False, True)]
+    threads = [await database.write(1, lambda _: threading.get_ident(), long=long) for long in (False, True)]
     assert threads[0] == threading.get_ident() != threads[1]
     assert await database.read(lambda _: threading.get_ident()) != threading.get_ident()
 
@@ -222,7 +223,7 @@ async def test_a_cancelled_write_is_whole(database: SqliteDatabase) -> None:
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert tasks[1].cancelled()
-    assert database.read_now(_names) == ["a", "b", "c"]
+    assert await database.read_now(_names) == ["a", "b", "c"]
 
 
 async def test_close_finishes_what_waits(database: SqliteDatabase, tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ async def test_close_finishes_what_waits(database: SqliteDatabase, tmp_path: Pat
         with pytest.raises(StoreUnavailable, match="closed"):
             await refused
     with pytest.raises(StoreUnavailable, match="closed"):
-        database.read_now(_names)
+        await database.read_now(_names)
     assert not (tmp_path / "rollbook.db-wal").exists()
     connection = SqliteConnection(tmp_path / "rollbook.db")
     assert len(_names(connection)) == 2 * BATCH
@@ -256,7 +257,7 @@ async def test_a_read_sees_one_state(database: SqliteDatabase) -> None:
         return first
 
     assert await database.read(read) == []
-    assert database.read_now(read, snapshot=True) == ["new0"]
+    assert await database.read_now(read, snapshot=True) == ["new0"]
 
 
 def test_a_read_is_stopped_in_time(tmp_path: Path) -> None:
@@ -282,5 +283,5 @@ async def test_a_failed_read_gives_its_connection_back(database: SqliteDatabase)
         with pytest.raises(InvalidValue):
             await database.read(fail)
         with pytest.raises(InvalidValue):
-            database.read_now(fail, snapshot=True)
-    assert await database.read(_names) == database.read_now(_names, snapshot=True) == []
+            await database.read_now(fail, snapshot=True)
+    assert await database.read(_names) == await database.read_now(_names, snapshot=True) == []

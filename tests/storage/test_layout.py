@@ -14,7 +14,8 @@ from rollbook.protocol.resource import Change
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
 

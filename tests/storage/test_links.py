@@ -12,6 +12,7 @@ from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
 from rollbook.storage.sql.links import CLAIM, CLAIM_ONE, DEPENDENTS, SqlLinks
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,7 @@ class Hub:
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
     """A new hub with one target that has walked over nothing."""
-    store = SqlStore(tmp_path / "hub.db", CATALOG)
+    store = SqlStore(SqliteFile(tmp_path / "hub.db"), CATALOG)
     await store.open()
     made = Hub(store)
     made.target = (await made.links.open_target(TENANT, "app", "1")).number
@@ -445,7 +446,7 @@ STATEMENTS = {
     "dependents": (DEPENDENTS, (1, 1, 1, 1, "a", 1, 1, "a")),
     "members-to-add": (link_members.TO_ADD, (1, 1, 1, 1, 1, 1, 10)),
     "members-to-remove": (link_members.TO_REMOVE, (1, 1, 1, 1, 1, 1, 1, 1, 10)),
-    "range-end": (link_marks.RANGE_END, (1, 2, 10)),
+    "range-end": (link_marks.RANGE_END, (1, 1, 2, 10)),
     "changes": (link_marks.CHANGES, (1, 1, 10)),
 }
 

@@ -6,23 +6,24 @@ import pytest
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import files, migrate
-from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
+SQLITE_WORDS = WORDS["sqlite"]
 REVISIONS = [f"{number:04}" for number in range(1, int(migrate.head()) + 1)]
 
 
 def _migrated(path: Path, revision: str) -> SqliteConnection:
     connection = SqliteConnection(path, create=True)
     connection.all(f"PRAGMA application_id = {files.APPLICATION_ID}")
-    connection.all(migrate.migration_sql(SQLITE, None, revision))
+    connection.all(migrate.migration_sql(SQLITE_WORDS, None, revision))
     return connection
 
 
 def test_the_snapshot_is_what_the_migrations_make() -> None:
     """The shipped snapshot is the migrated database; otherwise run the command that its head names."""
     connection = memory_connection()
-    connection.all(migrate.migration_sql(SQLITE, None))
+    connection.all(migrate.migration_sql(SQLITE_WORDS, None))
     assert migrate.render_snapshot(connection) == migrate.snapshot()
     connection.close()
 
@@ -31,10 +32,10 @@ def test_a_database_from_the_snapshot_is_up_to_date() -> None:
     """A new database has the tables, indexes and revision of a migrated one."""
     fresh, migrated = memory_connection(), memory_connection()
     fresh.all(migrate.snapshot())
-    migrated.all(migrate.migration_sql(SQLITE, None))
+    migrated.all(migrate.migration_sql(SQLITE_WORDS, None))
     assert migrate.schema(fresh) == migrate.schema(migrated)
     assert migrate.revision(fresh) == migrate.revision(migrated) == migrate.head()
-    assert not migrate.upgrade(fresh, SQLITE)
+    assert not migrate.upgrade(fresh, SQLITE_WORDS)
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -60,7 +61,7 @@ def test_a_failed_upgrade_changes_nothing(tmp_path: Path) -> None:
     connection.run("CREATE TABLE link (in_the_way)")
     before = migrate.schema(connection)
     with pytest.raises(Exception, match="link"):
-        migrate.upgrade(connection, SQLITE)
+        migrate.upgrade(connection, SQLITE_WORDS)
     assert migrate.schema(connection) == before
     assert migrate.revision(connection) == "0001"
     connection.close()
@@ -72,7 +73,7 @@ def test_a_newer_database_is_refused() -> None:
     connection.all(migrate.snapshot())
     connection.run("UPDATE alembic_version SET version_num = '0999'")
     with pytest.raises(StoreUnavailable, match=f"revision 0999, this program knows up to {migrate.head()}"):
-        migrate.upgrade(connection, SQLITE)
+        migrate.upgrade(connection, SQLITE_WORDS)
 
 
 def test_every_key_begins_with_the_tenant() -> None:

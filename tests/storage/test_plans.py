@@ -23,7 +23,20 @@ from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _MODULES = (layout, memberships, reads, removal, search, tokens, writes)
 
-_WALKS_LISTS = ("json_each", "(subquery", "above", "below", "reached", "CONSTANT ROW")
+_WALKS_LISTS = (
+    "number",
+    "word",
+    "(subquery",
+    "others",
+    "given",
+    "found",
+    "some_of_them",
+    "united",
+    "above",
+    "below",
+    "reached",
+    "CONSTANT ROW",
+)
 """What may be scanned: values in a parameter, and what was found so far."""
 
 
@@ -109,7 +122,7 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row, indirect:
     plan = _compiled(row.text, row.type, indirect=indirect)
     for rows in (plan.rows, plan.narrow):
         if rows is not None:
-            assert _scans(_plan(connection, pks_sql(rows))) == []
+            assert _scans(_plan(connection, pks_sql(rows, 1, 1)[0])) == []
             counted = _scans(_plan(connection, count_sql(rows)))
             assert [line for line in counted if "count(DISTINCT)" not in line] == []
 
@@ -141,7 +154,7 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row, indirect:
 )
 def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str) -> None:
     """Each kind of condition walks the index made for it."""
-    assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows)))
+    assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows, 1, 1)[0]))
 
 
 _SORTED = [
@@ -238,5 +251,5 @@ def test_large_filters_fit_sqlite(connection: SqliteConnection, text: str) -> No
     known = _layout()
     scope = Scope(1, known, known.index("User"), lambda _: True)
     rows = compile_filter(resolve(tree, resource_type, leniency), scope).rows
-    for sql, limits in ((pks_sql(rows), (1,)), (count_sql(rows), ())):
-        connection.all(sql, (*rows.parameters, *limits))
+    connection.all(*pks_sql(rows, 1, 1))
+    connection.all(count_sql(rows), rows.parameters)

@@ -13,8 +13,10 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.schema_change import Fault
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.redefine import Survey
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.sqlite_file import SqliteFile
+from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +164,7 @@ async def test_late_clashes_are_decided_by_the_index(store: SqlStore) -> None:
 
 async def test_another_process_follows(store: SqlStore) -> None:
     """Who holds older definitions cannot write by them, is told so, and goes on once it has followed."""
-    other = SqlStore(store.path, None)
+    other = SqlStore(SqliteFile(Path(store.database.name)))
     await other.open()
     try:
         assert not await other.follow()
@@ -193,9 +195,10 @@ async def test_older_form_is_read(store: SqlStore) -> None:
     """Definitions as they were kept before anything could be adjusted are understood."""
     text = orjson.dumps(list(store.catalog.documents)).decode()
     await store.database.write(
-        lambda connection: connection.run("UPDATE setting SET value = ? WHERE name = 'definitions'", (text,))
+        1,
+        lambda connection: connection.run("UPDATE setting SET value = ? WHERE name = 'definitions'", (text,)),
     )
-    other = SqlStore(store.path, None)
+    other = SqlStore(SqliteFile(Path(store.database.name)))
     await other.open()
     assert other.catalog == store.catalog
     await other.close()

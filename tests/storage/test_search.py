@@ -27,9 +27,11 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.storage.base import USUAL, Found, Rules
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.layout import PRESENT_EDITION
 from rollbook.storage.sql.search import SOME
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.sqlite_file import SqliteFile
+from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.filter_table import FilterTable, load
 from rollbook.testing.store_steps import (
     AUTHOR,
@@ -253,7 +255,7 @@ def _ends(onwards: list[list[str]], count: int) -> list[int]:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     """An empty store that looks at no more than five documents."""
-    opened = SqlStore(tmp_path / "rollbook.db", core_catalog(), looked_at=5)
+    opened = SqlStore(SqliteFile(tmp_path / "rollbook.db"), core_catalog(), looked_at=5)
     await opened.open()
     yield opened
     await opened.close()
@@ -328,9 +330,14 @@ async def test_look_ups_stay_on_the_event_loop(store: SqlStore, text: str | None
     assert (_reading_threads(store) == 0) == near
 
 
+def _sqlite(store: SqlStore) -> SqliteFile:
+    assert isinstance(store.database, SqliteFile)
+    return store.database
+
+
 def _reading_threads(store: SqlStore) -> int:
     """How many threads for reading were needed so far."""
-    return len(store.database._reads._threads)
+    return len(_sqlite(store)._reads._threads)
 
 
 @pytest.mark.anyio
@@ -360,7 +367,7 @@ async def _traced(store: SqlStore, work: Awaitable[object]) -> list[str]:
         seen.append(sql)
         return True
 
-    connections = [connection for connection in (store.database._near, store.database._writer) if connection]
+    connections = [connection for connection in (_sqlite(store)._near, _sqlite(store)._writer) if connection]
     for connection in connections:
         connection._apsw.set_exec_trace(note)
     await work
@@ -427,7 +434,7 @@ async def test_a_large_group_costs_what_a_small_one_does(store: SqlStore) -> Non
     await add_group(store, "small", *(f"u{number:02}" for number in range(10)))
     await add_group(store, "large")
     await store.database.write(
-        lambda connection: [connection.run(sql) for sql in (_MANY, _ALL_JOIN)], long=True
+        1, lambda connection: [connection.run(sql) for sql in (_MANY, _ALL_JOIN)], long=True
     )
     await join(store, "large", "u00")
     scope = Scope(frozenset({"u11"}))

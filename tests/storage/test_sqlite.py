@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rollbook.protocol.catalog import Catalog, core_catalog
-from rollbook.storage.sql.store import SqlStore, open_store
+from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_suite import (
     FilterTable,
     TestConcurrency,

@@ -61,7 +61,7 @@ def _catalog(schemas: Path | None, database: str | None) -> "Catalog":
     """What the hub serves: by the directory named, else by its database if there is one already."""
     import asyncio
 
-    from rollbook.app import load_catalog, opened, store_path
+    from rollbook.app import load_catalog, opened, prepare_store
     from rollbook.protocol.catalog import core_catalog
     from rollbook.settings import Settings, choose_database
 
@@ -70,11 +70,12 @@ def _catalog(schemas: Path | None, database: str | None) -> "Catalog":
         return named
     url, origin = choose_database(database, os.environ)
     settings = Settings(database=url, database_origin=origin)
-    if not store_path(settings).exists():
+    store = prepare_store(settings)
+    if store.database.is_new:
         return core_catalog()
 
     async def read() -> "Catalog":
-        async with opened(settings) as store:
+        async with opened(settings, store):
             return store.catalog
 
     return asyncio.run(read())

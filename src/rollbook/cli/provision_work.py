@@ -26,8 +26,6 @@ from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id
-from rollbook.storage.sql.copies import opened_copy
-from rollbook.storage.sql.files import work_lock
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
@@ -124,7 +122,7 @@ class Desk:
         targets = _chosen("target", self.config.targets, names)
         sources = await self.pull([]) if read_sources else []
         worker = Worker(self._engine(self._store), connect, watch=watch)
-        lock, alone = work_lock(self._store.path)
+        lock, alone = self._store.database.work_lock()
         try:
             return Applied(sources, await worker.run(targets, unpark=retry, now=True, alone=alone))
         finally:
@@ -139,7 +137,9 @@ class Desk:
             planned.sources.append(await self._pull(self._store, source, watch.person, dry_run=True))
             watch.source_end(planned.sources[-1])
         if any(source.report and source.report.changes for source in planned.sources):
-            async with opened_copy(self._store, self._store.catalog) as copy:
+            async with self._store.database.copied() as database:
+                copy = SqlStore(database, self._store.catalog)
+                await copy.open()
                 for source in self.config.sources.values():
                     await self._pull(copy, source, lambda _: None, dry_run=False)
                 await self._preview(copy, targets, planned, watch)

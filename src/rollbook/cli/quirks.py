@@ -47,17 +47,18 @@ def _known() -> list[dict[str, Any]]:
 
 
 async def _needed(database: str | None) -> list[dict[str, Any]]:
-    from rollbook.app import opened, store_path
+    from rollbook.app import opened, prepare_store
     from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.settings import Settings, SettingsError, choose_database
 
     url, origin = choose_database(database, os.environ)
     settings = Settings(database=url, database_origin=origin)
-    if not store_path(settings).exists():
+    store = prepare_store(settings)
+    if store.database.is_new:
         raise SettingsError(
-            f"there is no database {store_path(settings)} ({origin}); start rollbook serve first"
+            f"there is no database {store.database.name} ({origin}); start rollbook serve first"
         )
-    async with opened(settings) as store:
+    async with opened(settings, store):
         uses = await store.quirk_uses(DEFAULT_TENANT)
         known = {token.id: token for token in await store.tokens(DEFAULT_TENANT)}
     return [

@@ -91,13 +91,11 @@ def serve(
 
 async def _serve(settings: "Settings") -> None:
     from rollbook.app import prepare_store, running
-    from rollbook.storage.sql.files import serve_lock
 
     _check_port(settings)
-    path = prepare_store(settings).path
-    is_new = not path.exists()
-    lock = serve_lock(path)
-    async with running(settings) as application:
+    store = prepare_store(settings)
+    is_new, lock = store.database.is_new, store.database.serve_lock()
+    async with running(settings, store) as application:
         _check_config(settings, application)
         token = await _first_token(settings, application)
         _announce(settings, application, is_new=is_new, token=token)

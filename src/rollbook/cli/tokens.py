@@ -99,15 +99,17 @@ def list_tokens(
 
 
 def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
-    from rollbook.app import opened, store_path
+    from rollbook.app import opened, prepare_store
     from rollbook.settings import Settings, choose_database
 
     url, origin = choose_database(database, os.environ)
     settings = Settings(database=url, database_origin=origin)
-    path = store_path(settings)
-    if not path.exists():
-        typer.echo(f"there was no database yet; a new one is made: {path} ({origin})", err=True)
-    return opened(settings)
+    store = prepare_store(settings)
+    if store.database.is_new:
+        typer.echo(
+            f"there was no database yet; a new one is made: {store.database.name} ({origin})", err=True
+        )
+    return opened(settings, store)
 
 
 def _expiry(text: str, now: int) -> int:

@@ -11,6 +11,7 @@ from rollbook.storage.source_records import SourceRecord
 from rollbook.storage.sql import source_records
 from rollbook.storage.sql.reads import listed
 from rollbook.storage.sql.source_records import SqlSourceRecords
+from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +23,7 @@ BEA = SourceRecord("2", "id-bea", "def")
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     """An empty database."""
-    made = SqlStore(tmp_path / "hub.db", core_catalog())
+    made = SqlStore(SqliteFile(tmp_path / "hub.db"), core_catalog())
     await made.open()
     yield made
     await made.close()

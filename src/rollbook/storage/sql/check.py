@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 
 from rollbook.storage.documents import decode, label
 from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.dialects import TENANT
 from rollbook.storage.sql.index import Layout, index_rows
+from rollbook.storage.sql.writes import TENANT_SHIFT
 
-EACH = """
-    SELECT pk, tenant, type, id, display, body, extra, version FROM resource WHERE pk > ? ORDER BY pk LIMIT 1000
+TENANTS = "SELECT tenant FROM sequence"
+EACH = f"""
+    SELECT pk, tenant, type, id, display, body, extra, version FROM resource
+    WHERE {TENANT} = ? AND pk > ? AND pk < ? ORDER BY pk LIMIT 1000
 """
 HAS_VALUE = """
     SELECT 1 FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?
@@ -59,18 +63,24 @@ def check_invariants(connection: Connection, layout: Layout) -> list[str]:
 
 def _documents(connection: Connection, layout: Layout) -> Iterator[str]:
     """Every row that a document should have is there, and there are no more rows than that."""
-    wanted_values = wanted_uniques = after = 0
-    while batch := connection.all(EACH, (after,)):
-        for row in batch:
-            values, uniques, faults = _document(connection, layout, row)
-            wanted_values += values
-            wanted_uniques += uniques
-            yield from faults
-        after = batch[-1][0]
+    wanted_values = wanted_uniques = 0
+    for row in _each(connection):
+        values, uniques, faults = _document(connection, layout, row)
+        wanted_values += values
+        wanted_uniques += uniques
+        yield from faults
     for table, wanted in (("value", wanted_values), ("unique_value", wanted_uniques)):
         ((found,),) = connection.all(f"SELECT count(*) FROM {table}")
         if found != wanted:
             yield f"table {table} has {found} rows, the documents have {wanted}"
+
+
+def _each(connection: Connection) -> Iterator[Row]:
+    for (tenant,) in connection.all(TENANTS):
+        after, end = tenant << TENANT_SHIFT, (tenant + 1) << TENANT_SHIFT
+        while batch := connection.all(EACH, (tenant, after, end)):
+            yield from batch
+            after = batch[-1][0]
 
 
 def _document(connection: Connection, layout: Layout, row: Row) -> tuple[int, int, list[str]]:

@@ -22,6 +22,7 @@ from rollbook.protocol.resolved import (
 from rollbook.protocol.schema import AttributePath
 from rollbook.storage.sql.conditions import SYMBOLS, on_key, on_text
 from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Indexed, cut
 from rollbook.storage.sql.member_filters import related_rows, relation_of
 from rollbook.storage.sql.row_sets import (
@@ -166,7 +167,7 @@ def _absent(path: AttributePath, scope: Scope) -> Rows | None:
     indexed = scope.index.get(path)
     if indexed is None or indexed.none is None or not indexed.listed:
         return None
-    select = "SELECT pk FROM value WHERE tenant = ? AND attribute IN (?, ?) AND key = X''"
+    select = f"SELECT pk FROM value WHERE tenant = ? AND attribute IN (?, ?) AND key = {SQLITE.no_bytes}"
     return listed(select, (scope.tenant, indexed.none, indexed.number), Rank.MANY)
 
 

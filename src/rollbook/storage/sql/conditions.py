@@ -43,7 +43,9 @@ def on_text(column: str, operator: Operator, text: str) -> Condition:
         case Operator.CO:
             return Condition(SQLITE.contains.format(column=column), (text,))
         case Operator.SW:
-            return Condition(f"{column} >= ? AND substr({column}, 1, ?) = ?", (text, len(text), text))
+            return Condition(
+                f"{column} >= ? AND substr({column}, 1, CAST(? AS INTEGER)) = ?", (text, len(text), text)
+            )
         case Operator.EW:
             return Condition(SQLITE.ends_with.format(column=column), (-len(text), text))
         case _:

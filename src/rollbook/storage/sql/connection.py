@@ -1,6 +1,7 @@
 """What the rest of this package, and the engine, may ask of a database; each driver's module provides it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -27,18 +28,27 @@ class Connection(Protocol):
         """Run a statement once for each set of parameters."""
 
 
+OF_NO_TENANT = 0
+"""In place of a tenant: the rows that are written belong to the service itself."""
+
+ALONE = -1
+"""In place of a tenant: no other write of any tenant runs beside this one."""
+
+
 class Database(Protocol):
     """Transactions. Every method may raise `StoreUnavailable`."""
 
-    async def write(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+    async def write(self, tenant: int, work: Callable[[Connection], T], *, long: bool = False) -> T:
         """Run `work` in a transaction of its own fate, and return once it is durable.
 
-        What `work` raises undoes what it did and comes out here. A caller that is cancelled undoes nothing.
-        `long` is for work of more than some milliseconds: it may then not hold up the event loop.
+        Writes of one tenant happen one after the other, whoever asks for them: those of this process in the order
+        in which they were asked for. What `work` raises undoes what it did and comes out here. A caller that is
+        cancelled undoes nothing. `work` may run more than once. `long` is for work of more than some
+        milliseconds: it may then not hold up the event loop.
         """
 
-    def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
-        """Run reads of a few rows by key, at once, in the event loop's thread.
+    async def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+        """Run reads of a few rows by key, in the event loop's thread.
 
         Each statement sees the newest state, unless a `snapshot` is asked for.
         """
@@ -48,3 +58,43 @@ class Database(Protocol):
 
         Within a time limit, unless they are a command's and `unbounded`.
         """
+
+
+class Backend(Database, Protocol):
+    """A database with its life: where it is, who may serve it, how a copy is made."""
+
+    guard: Callable[[Connection], None] | None
+    """Called at the beginning of each transaction that writes; what it raises is the fate of all that share it."""
+
+    holds_the_loop: bool
+    """Whether statements hold up the event loop, so that long writes have to say that they are."""
+
+    @property
+    def name(self) -> str:
+        """What people are told it is; no secrets."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether opening it will make it."""
+
+    async def open(self) -> None:
+        """Make or update the database if that is its way, and connect."""
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then let go of every connection. May be called twice."""
+
+    def serve_lock(self) -> "Lock":
+        """Become a process that serves it; raises if this database has one only, and there is one."""
+
+    def work_lock(self) -> tuple["Lock", bool]:
+        """Say that this process works on targets; and whether it is certain that no other does."""
+
+    def copied(self) -> AbstractAsyncContextManager["Backend"]:
+        """A copy of the present state to try things on, to be opened; gone at the end."""
+
+
+class Lock(Protocol):
+    """Held by a process until it lets go, or ends."""
+
+    def release(self) -> None:
+        """Let go."""

@@ -9,7 +9,7 @@ from typing import IO
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import migrate
-from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import LOWEST_SQLITE, SqliteConnection, sqlite_version
 
 APPLICATION_ID = 0x526F6C6C
@@ -41,7 +41,7 @@ def prepare(path: Path) -> bool:
     connection = _open(path)
     try:
         _check_ours(connection, path)
-        migrate.upgrade(connection, SQLITE)
+        migrate.upgrade(connection, WORDS["sqlite"])
         connection.all("PRAGMA journal_mode = WAL")  # a restored copy may have lost it
     finally:
         connection.close()
@@ -110,8 +110,8 @@ def _check_ours(connection: SqliteConnection, path: Path) -> None:
         raise StoreUnavailable(f"{path} belongs to another program; name another file with --database")
 
 
-class ServeLock:
-    """Held by the one process that serves a database file; gone with the process, however it ends."""
+class FileLock:
+    """Held by a process; gone with it, however it ends."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -121,7 +121,7 @@ class ServeLock:
         self._file.close()
 
 
-def serve_lock(path: Path) -> ServeLock:
+def serve_lock(path: Path) -> FileLock:
     """Become the serving process of a database, by a lock on the file `<database>.serve.lock`.
 
     The database's own file must not be opened for this: closing it would drop SQLite's locks.
@@ -144,10 +144,10 @@ def serve_lock(path: Path) -> ServeLock:
             f"{path} is served by another process already. One process serves a SQLite file: stop the other "
             "one, name another file with --database, or use PostgreSQL for several processes"
         )
-    return ServeLock(file)
+    return FileLock(file)
 
 
-def work_lock(path: Path) -> tuple[ServeLock, bool]:
+def work_lock(path: Path) -> tuple[FileLock, bool]:
     """Say that this process works on the targets of a database; and whether no other process does.
 
     Who is alone knows that whatever is still claimed was claimed by a process that has ended.
@@ -155,7 +155,7 @@ def work_lock(path: Path) -> tuple[ServeLock, bool]:
     file = path.with_name(path.name + ".work.lock").open("a", encoding="ascii")
     alone = _lock(file)
     _share(file)
-    return ServeLock(file), alone
+    return FileLock(file), alone
 
 
 if sys.platform == "win32":

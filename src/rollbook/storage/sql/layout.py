@@ -6,7 +6,7 @@ from rollbook.protocol.catalog import Adjustment, Catalog, build_catalog
 from rollbook.protocol.errors import StoreUnavailable, Uniqueness
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
-from rollbook.storage.sql.connection import Connection, Database, Row
+from rollbook.storage.sql.connection import ALONE, Connection, Database, Row
 from rollbook.storage.sql.index import (
     IndexRows,
     Layout,
@@ -50,10 +50,12 @@ async def fit(database: Database, catalog: Catalog | None) -> Layout:
     def wanted(connection: Connection) -> Catalog:
         return kept(connection) if catalog is None else catalog
 
-    found = database.read_now(lambda connection: _present(connection, wanted(connection)), snapshot=True)
+    found = await database.read_now(
+        lambda connection: _present(connection, wanted(connection)), snapshot=True
+    )
     if found is not None:
         return found
-    return await database.write(lambda connection: fitted(connection, wanted(connection)), long=True)
+    return await database.write(ALONE, lambda connection: fitted(connection, wanted(connection)), long=True)
 
 
 def kept(connection: Connection) -> Catalog:

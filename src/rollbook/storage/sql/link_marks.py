@@ -7,6 +7,7 @@ import orjson
 
 from rollbook.storage.links import Progress, Ranks
 from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.dialects import TENANT
 
 _TENANT_BITS = 40
 
@@ -32,8 +33,8 @@ CHANGES = """
     SELECT sequence, type, id, operation, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
 """
-RANGE_END = """
-    SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some
+RANGE_END = f"""
+    SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE {TENANT} = ? AND pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some_of_them
 """
 
 
@@ -110,13 +111,13 @@ def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, lim
     if row is None or row[0] is None:
         return False
     low, end = max(row[0], tenant << _TENANT_BITS), (tenant + 1) << _TENANT_BITS
-    highest, count = conn.all(RANGE_END, (low, end, limit))[0]
+    highest, count = conn.all(RANGE_END, (tenant, low, end, limit))[0]
     high = highest if count == limit else end
     for resource_type, rank in ranks.items():
         conn.run(_MARK_RANGE, (target, rank, now, tenant, resource_type, low, high, now))
     conn.run(
         f"{_MARK_EXISTING} AND pk > ? AND pk <= ?"
-        " AND NOT EXISTS (SELECT 1 FROM resource WHERE resource.pk = link.pk)",
+        " AND NOT EXISTS (SELECT 1 FROM resource WHERE resource.tenant = link.tenant AND resource.pk = link.pk)",
         (now, tenant, target, low, high),
     )
     conn.run(

@@ -46,7 +46,7 @@ def _free(conn: Connection, tenant: int, target: int, link: Link, account: Accou
     Not while somebody works on that link: what is being sent for the dead would reach the living.
     """
     holder = conn.one(
-        "SELECT link.pk, link.id, link.state, link.due, resource.pk FROM link LEFT JOIN resource ON resource.pk = link.pk"
+        "SELECT link.pk, link.id, link.state, link.due, resource.pk FROM link LEFT JOIN resource ON resource.tenant = link.tenant AND resource.pk = link.pk"
         " WHERE link.tenant = ? AND link.target = ? AND link.type = ? AND link.remote_id = ? AND link.pk <> ?",
         (tenant, target, link.resource_type, account.remote_id, link.key),
     )

@@ -69,25 +69,28 @@ class SqlLinks:
 
     async def target(self, tenant: int, name: str) -> Progress | None:
         """The progress of the target of that name, None if nothing was ever done there."""
-        return self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
+        return await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
 
     async def open_target(self, tenant: int, name: str, digest: str) -> Progress:
         """The same, made if need be; a new digest begins a walk over all resources."""
-        found = self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
+        found = await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
         if found is not None and found.digest == digest:
             return found
-        return await self._database.write(lambda conn: link_marks.open_target(conn, tenant, name, digest))
+        return await self._database.write(
+            tenant, lambda conn: link_marks.open_target(conn, tenant, name, digest)
+        )
 
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
         sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
-        await self._database.write(lambda conn: conn.run(sql, (until, error, tenant, target)))
+        await self._database.write(tenant, lambda conn: conn.run(sql, (until, error, tenant, target)))
 
     async def follow(
         self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False
     ) -> bool:
         """Mark what the change log says, in one transaction with the position; whether there is more."""
         return await self._database.write(
+            tenant,
             lambda conn: link_marks.follow(
                 conn, tenant, target, ranks, now, limit, groups_count=groups_count
             ),
@@ -97,20 +100,20 @@ class SqlLinks:
     async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
         """Mark some more of all resources; whether there is more."""
         return await self._database.write(
-            lambda conn: link_marks.walk(conn, tenant, target, ranks, now, limit), long=True
+            tenant, lambda conn: link_marks.walk(conn, tenant, target, ranks, now, limit), long=True
         )
 
     async def unpark(self, tenant: int, target: int, now: int) -> int:
         """Mark everything that is parked; how many."""
         return await self._database.write(
-            lambda conn: link_marks.unpark(conn, tenant, target, now), long=True
+            tenant, lambda conn: link_marks.unpark(conn, tenant, target, now), long=True
         )
 
     async def bring_forward(self, tenant: int, target: int, now: int, *, claimed: bool) -> None:
         """Make everything due that waits for a later time; with `claimed`, also what others hold a lease on."""
         states = "('ready', 'claimed')" if claimed else "('ready')"
         sql = f"UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND state IN {states} AND due > ?"
-        await self._database.write(lambda conn: conn.run(sql, (now, tenant, target, now)), long=True)
+        await self._database.write(tenant, lambda conn: conn.run(sql, (now, tenant, target, now)), long=True)
 
     async def claim(
         self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
@@ -121,12 +124,12 @@ class SqlLinks:
             rows = conn.all(CLAIM, (lease_until, tenant, target, tenant, target, rank, now, limit))
             return sorted(map(_link, rows), key=lambda link: link.key)
 
-        return await self._database.write(work)
+        return await self._database.write(tenant, work)
 
     async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
         """Take up the link of one resource if it is due, None if it is not."""
         rows = await self._database.write(
-            lambda conn: conn.all(CLAIM_ONE, (lease_until, tenant, target, id, now))
+            tenant, lambda conn: conn.all(CLAIM_ONE, (lease_until, tenant, target, id, now))
         )
         return _link(rows[0]) if rows else None
 
@@ -141,7 +144,7 @@ class SqlLinks:
             rows = (conn.one(sql, (tenant, target, rank)) for rank in set(ranks.values()))
             return [row[0] for row in rows if row is not None]
 
-        return min(self._database.read_now(work), default=None)
+        return min(await self._database.read_now(work), default=None)
 
     async def release(self, tenant: int, target: int, link: Link, due: int) -> bool:
         """Give a claimed link back, to be taken up again from `due` on; nothing is confirmed any more."""
@@ -150,7 +153,7 @@ class SqlLinks:
             " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
         )
         parameters = (due, tenant, target, link.key, link.fence)
-        return await self._database.write(lambda conn: conn.run(sql, parameters) > 0)
+        return await self._database.write(tenant, lambda conn: conn.run(sql, parameters) > 0)
 
     async def expect_account(self, tenant: int, target: int, link: Link, sought: str | None) -> bool:
         """Record that an account is about to be made, and how to find it; None once that was refused."""
@@ -178,7 +181,7 @@ class SqlLinks:
     async def finish(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record the outcome; if the link was marked meanwhile it is ready again."""
         return await self._database.write(
-            lambda conn: link_outcomes.finish(conn, tenant, target, link, outcome)
+            tenant, lambda conn: link_outcomes.finish(conn, tenant, target, link, outcome)
         )
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
@@ -191,7 +194,7 @@ class SqlLinks:
             outcome.error,
         )
         own = (tenant, target, link.key, link.fence)
-        return await self._database.write(lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
+        return await self._database.write(tenant, lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
 
     async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
@@ -202,7 +205,7 @@ class SqlLinks:
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
         """The link of a resource, or None."""
         sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND id = ?"
-        row = self._database.read_now(lambda conn: conn.one(sql, (tenant, target, id)))
+        row = await self._database.read_now(lambda conn: conn.one(sql, (tenant, target, id)))
         return _link(row) if row else None
 
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
@@ -213,7 +216,7 @@ class SqlLinks:
             rows = ((own, conn.one(sql, (tenant, target, own))) for own in ids)
             return {own: row[0] for own, row in rows if row is not None and row[0] is not None}
 
-        return self._database.read_now(work)
+        return await self._database.read_now(work)
 
     async def count_accounts(self, tenant: int, target: int, remote_ids: Sequence[str]) -> int:
         """How many of these accounts belong to a link."""
@@ -327,17 +330,17 @@ class SqlLinks:
 
     async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
         """Note that a run begins."""
-        return await self._database.write(lambda conn: runs.begin(conn, tenant, kind, subject, now))
+        return await self._database.write(tenant, lambda conn: runs.begin(conn, tenant, kind, subject, now))
 
     async def end_run(
         self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
     ) -> None:
         """Note how it ended."""
-        await self._database.write(lambda conn: runs.end(conn, tenant, run, now, counts, error))
+        await self._database.write(tenant, lambda conn: runs.end(conn, tenant, run, now, counts, error))
 
     async def last_run(self, tenant: int, kind: str, subject: str) -> Run | None:
         """The latest run of that kind, or None."""
-        return self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
+        return await self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
 
     async def _held(
         self,
@@ -357,7 +360,7 @@ class SqlLinks:
             work(conn)
             return True
 
-        return await self._database.write(fenced, long=long)
+        return await self._database.write(tenant, fenced, long=long)
 
 
 def _link(row: Row) -> Link:

@@ -43,10 +43,10 @@ def related_rows(relation: Relation, node: ResolvedFilter, scope: Scope) -> Rows
         source = f"resource o {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.{far} = o.pk"
         bounds, rank = "o.tenant = ?", Rank.FEW
     else:
-        source = f"membership m {SQLITE.walk} resource o ON o.pk = m.{far}"
+        source = f"membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.{far}"
         bounds, rank = "m.tenant = ?", Rank.MANY
     select = (
-        f"SELECT m.{near} AS pk FROM {source} {SQLITE.walk} resource n ON n.pk = m.{near}"
+        f"SELECT m.{near} AS pk FROM {source} {SQLITE.walk} resource n ON n.tenant = m.tenant AND n.pk = m.{near}"
         f" WHERE {bounds} AND {condition.sql} AND n.type = ?"
     )
     check = f"EXISTS (SELECT 1 FROM {source} WHERE {bounds} AND m.{near} = r.pk AND {condition.sql})"
@@ -78,8 +78,8 @@ def _reached_rows(
             SELECT m.tenant, m.member
             FROM below {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
         )
-        SELECT n.pk AS pk FROM below {SQLITE.walk} resource n ON n.pk = below.pk WHERE n.type = ?
-    )"""
+        SELECT n.pk AS pk FROM below {SQLITE.walk} resource n ON n.tenant = below.tenant AND n.pk = below.pk WHERE n.type = ?
+    ) AS reached"""
     type_name = scope.index.resource_type.name
     rows = listed(select, (*parameters, type_name), Rank.MANY, exact=condition.exact)
     return rows._replace(unserved=() if condition.exact else (relation.name,))

@@ -16,7 +16,7 @@ from rollbook.storage.sql.reads import above, listed
 BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
 
 ADD = f"""
-    INSERT INTO membership (tenant, container, member) SELECT ?, ?, value FROM ({SQLITE.each_number})
+    INSERT INTO membership (tenant, container, member) SELECT ?, ?, value FROM ({SQLITE.each_number}) AS given
     WHERE true ON CONFLICT DO NOTHING RETURNING member
 """
 REMOVE = f"""
@@ -26,7 +26,7 @@ REMOVE = f"""
 EMPTY = "DELETE FROM membership WHERE tenant = ? AND container = ?"
 
 NOTE = f"""
-    INSERT INTO departed (tenant, member) SELECT ?, value FROM ({SQLITE.each_number})
+    INSERT INTO departed (tenant, member) SELECT ?, value FROM ({SQLITE.each_number}) AS given
     WHERE true ON CONFLICT DO NOTHING
 """
 NOTE_ALL = """

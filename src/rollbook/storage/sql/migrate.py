@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.connection import Connection
-from rollbook.storage.sql.dialects import SQLITE, Dialect
+from rollbook.storage.sql.dialects import WORDS, Words
 
 _HERE = Path(__file__).parent
 SNAPSHOT = _HERE / "snapshot_sqlite.sql"
@@ -38,19 +38,19 @@ def revision(connection: Connection) -> str:
     return str(row[0])
 
 
-def upgrade(connection: Connection, dialect: Dialect) -> bool:
+def upgrade(connection: Connection, words: Words) -> bool:
     """Bring a database of ours to the newest revision, in one transaction; whether there was anything to do.
 
     Raises:
         StoreUnavailable: it is newer than this program.
     """
-    if _is_current(revision(connection)):
+    if is_current(revision(connection)):
         return False
-    connection.run(dialect.begin_write)
+    connection.run("BEGIN IMMEDIATE")
     try:
         present = revision(connection)  # another process may have been quicker
-        if not _is_current(present):
-            connection.all(migration_sql(dialect, present))
+        if not is_current(present):
+            connection.all(migration_sql(words, present))
         connection.run("COMMIT")
     except BaseException:
         connection.run("ROLLBACK")
@@ -58,7 +58,12 @@ def upgrade(connection: Connection, dialect: Dialect) -> bool:
     return True
 
 
-def _is_current(present: str) -> bool:
+def is_current(present: str) -> bool:
+    """Whether a revision is the newest this program knows.
+
+    Raises:
+        StoreUnavailable: it is newer.
+    """
     if int(present) > int(head()):
         raise StoreUnavailable(
             f"the database is of a newer Rollbook (revision {present}, this program knows up to {head()}); "
@@ -67,7 +72,7 @@ def _is_current(present: str) -> bool:
     return present == head()
 
 
-def migration_sql(dialect: Dialect, start: str | None, end: str = "head") -> str:
+def migration_sql(words: Words, start: str | None, end: str = "head") -> str:
     """The SQL that leads from a revision, None for an empty database, to a later one."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -84,7 +89,7 @@ def migration_sql(dialect: Dialect, start: str | None, end: str = "head") -> str
         destination_rev=end,
     ) as environment:
         environment.configure(
-            dialect_name=dialect.name, output_buffer=printed, transactional_ddl=False, literal_binds=True
+            dialect_name=words.name, output_buffer=printed, transactional_ddl=False, literal_binds=True
         )
         environment.run_migrations()
     return printed.getvalue()
@@ -114,7 +119,7 @@ def main(arguments: list[str]) -> int:
     """Write the snapshot (`--snapshot`), or print the SQL of all migrations."""
     from rollbook.storage.sql.sqlite import memory_connection
 
-    sql = migration_sql(SQLITE, None)
+    sql = migration_sql(WORDS["sqlite"], None)
     if arguments == ["--snapshot"]:
         connection = memory_connection()
         connection.all(sql)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rollbook.protocol.query import Order
 from rollbook.storage.places import Place
 from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import Indexed
 from rollbook.storage.sql.row_sets import Rows, Scope
 
@@ -86,11 +87,14 @@ def _restricted(stretch: Stretch, rows: Rows) -> tuple[str, tuple[Parameter, ...
     if stretch.key is None and stretch.of_resources:  # by creation: walk the set, not the resources
         if rows.ordered:
             return f"({rows.select}) r WHERE TRUE", rows.parameters
-        return f"resource r WHERE r.pk IN ({rows.select})", rows.parameters
+        return f"resource r WHERE {R_TENANT} = ? AND r.pk IN ({rows.select})", (
+            stretch.parameters[0],
+            *rows.parameters,
+        )
     if stretch.of_resources:
         return f"{stretch.source} AND {rows.check}", stretch.parameters + rows.check_parameters
     tables, _, where = stretch.source.partition(" WHERE ")
-    joined = f"{tables} CROSS JOIN resource r ON r.pk = {stretch.pk} WHERE {where} AND {rows.check}"
+    joined = f"{tables} {SQLITE.walk} resource r ON r.tenant = v.tenant AND r.pk = {stretch.pk} WHERE {where} AND {rows.check}"
     return joined, stretch.parameters + rows.check_parameters
 
 
@@ -112,7 +116,7 @@ def _by_value(indexed: Indexed, scope: Scope) -> tuple[Stretch, ...]:
     present = Stretch(where, (scope.tenant, indexed.number), "v.key", "v.pk")
     if indexed.none is None:
         return (present,)
-    without = "value v WHERE v.tenant = ? AND v.attribute = ? AND v.key = X''"
+    without = f"value v WHERE v.tenant = ? AND v.attribute = ? AND v.key = {SQLITE.no_bytes}"
     return present, Stretch(without, (scope.tenant, indexed.none), None, "v.pk", missing=True)
 
 

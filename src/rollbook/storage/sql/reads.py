@@ -11,7 +11,7 @@ from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
 from rollbook.storage.sql.connection import Connection, Parameter, Parameters, Row
-from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import Layout
 
 COLUMNS = "pk, id, version, created, modified, body, extra"
@@ -36,8 +36,8 @@ def above(containers: str) -> str:
 def _references(near: str, far: str) -> str:
     """The other side of a resource's memberships, oldest first, as one value; takes a limit."""
     return f"""(SELECT {SQLITE.references.format(columns="id, type, display")} FROM (
-        SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.{far}
-        WHERE m.tenant = r.tenant AND m.{near} = r.pk ORDER BY m.{far} LIMIT ?))"""
+        SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.{far}
+        WHERE m.tenant = r.tenant AND m.{near} = r.pk ORDER BY m.{far} LIMIT ?) AS others)"""
 
 
 WITH_MEMBERS, WITH_GROUPS = _references("container", "member"), _references("member", "container")
@@ -49,8 +49,8 @@ _IS_DIRECT = (
 WITH_ALL_GROUPS = f"""(SELECT {SQLITE.references.format(columns="id, type, display, direct")} FROM (
     {above("SELECT m.tenant, m.container FROM membership m WHERE m.tenant = r.tenant AND m.member = r.pk")}
     SELECT {_OTHER}, {_IS_DIRECT} AS direct
-    FROM (SELECT pk FROM above LIMIT ? + 1) reached {SQLITE.walk} resource o ON o.pk = reached.pk
-    WHERE o.pk <> r.pk ORDER BY o.pk))"""
+    FROM (SELECT pk FROM above LIMIT ? + 1) reached {SQLITE.walk} resource o ON o.tenant = r.tenant AND o.pk = reached.pk
+    WHERE o.pk <> r.pk ORDER BY o.pk) AS others)"""
 """As `WITH_GROUPS`, with those by way of others; the walk ends at the limit, not counting the resource itself in a ring."""
 
 
@@ -92,20 +92,20 @@ WHOLE = {
 
 
 def listed_whole(wanted: Wanted, keys: str) -> str:
-    """SELECT of the resources whose key and row key a SELECT yields, and that key; takes two limits first."""
-    return f"{whole(wanted)}, s.key FROM ({keys}) s {SQLITE.walk} resource r ON r.pk = s.pk"
+    """SELECT of the resources whose key and row key a SELECT yields, and that key; limits first, the tenant last."""
+    return f"{whole(wanted)}, s.key FROM ({keys}) s {SQLITE.walk} resource r ON r.tenant = ? AND r.pk = s.pk"
 
 
 BY_ID = "r.tenant = ? AND r.id = ?"
-BY_KEYS = f"r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
+BY_KEYS = f"{R_TENANT} = ? AND r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
 
 GROUPS = {
-    indirect: f"SELECT {groups} FROM resource r WHERE r.pk = ?"
+    indirect: f"SELECT {groups} FROM resource r WHERE r.tenant = ? AND r.pk = ?"
     for indirect, groups in ((False, WITH_GROUPS), (True, WITH_ALL_GROUPS))
 }
 """The groups of a resource, by whether indirect ones are among them; takes a limit."""
 MEMBERS = f"""
-    SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.pk = m.member
+    SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
 """
 NAMED_MEMBERS = f"""
@@ -124,7 +124,7 @@ def _number(near: str) -> str:
         SELECT count(*) FROM (
             SELECT 1 FROM resource r {SQLITE.walk} membership m ON m.tenant = r.tenant AND m.{near} = r.pk
             WHERE r.tenant = ? AND r.id = ? LIMIT ?
-        )
+        ) AS some_of_them
     """
 
 
@@ -174,9 +174,10 @@ def record(
 
 
 class Whole(NamedTuple):
-    """How resources are read: of one type, with what is wanted of that which it has, at most so many of each."""
+    """How resources of a tenant are read: of one type, with what is wanted of that which it has, at most so many of each."""
 
     layout: Layout
+    tenant: int
     resource_type: ResourceType
     wanted: Wanted
     most: int = EVERYTHING
@@ -192,14 +193,14 @@ class Whole(NamedTuple):
 
     def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
         """The resources of those row keys, by row key."""
-        rows = connection.all(WHOLE[self.wanted] + BY_KEYS, (*self._limits, listed(pks)))
+        rows = connection.all(WHOLE[self.wanted] + BY_KEYS, (*self._limits, self.tenant, listed(pks)))
         return {row[0]: self._record(row) for row in rows}
 
     def read_listed(
         self, connection: Connection, keys: str, parameters: Parameters
     ) -> list[tuple[Parameter, int, Record]]:
         """The resources whose key and row key a SELECT yields, with these, in any order."""
-        rows = connection.all(listed_whole(self.wanted, keys), (*self._limits, *parameters))
+        rows = connection.all(listed_whole(self.wanted, keys), (*self._limits, *parameters, self.tenant))
         return [(row[10], row[0], self._record(row)) for row in rows]
 
     @property
@@ -245,12 +246,18 @@ def members_of(connection: Connection, tenant: int, pk: int) -> tuple[Member, ..
 
 
 def groups_of(
-    connection: Connection, layout: Layout, resource_type: ResourceType, pk: int, *, indirect: bool
+    connection: Connection,
+    layout: Layout,
+    resource_type: ResourceType,
+    tenant: int,
+    pk: int,
+    *,
+    indirect: bool,
 ) -> tuple[Member, ...] | None:
     """The groups of a resource, oldest first; None if its type shows none."""
     if resource_type.derived is None:
         return None
-    row = connection.one(GROUPS[indirect], (EVERYTHING, pk))
+    row = connection.one(GROUPS[indirect], (EVERYTHING, tenant, pk))
     return _shown(layout, resource_type, row[0], EVERYTHING) if row else ()
 
 

@@ -32,10 +32,7 @@ LAST = "SELECT tenant, change FROM sequence"
 SINCE = "SELECT DISTINCT id FROM change WHERE tenant = ? AND sequence > ?"
 ONE = "SELECT pk, tenant, id, body, extra, type FROM resource WHERE tenant = ? AND id = ?"
 HAS_MEMBERS = "SELECT 1 FROM membership WHERE tenant = ? AND container = ? LIMIT 1"
-NOTE_KEYS = (
-    "CREATE TEMP TABLE IF NOT EXISTS unique_key (tenant INTEGER, path TEXT, key BLOB, PRIMARY KEY (tenant, path, key))"
-    " WITHOUT ROWID"
-)
+NOTE_KEYS = "CREATE TEMP TABLE IF NOT EXISTS unique_key (tenant BIGINT, path TEXT, key BYTEA, PRIMARY KEY (tenant, path, key))"
 FORGET_KEYS = "DELETE FROM unique_key"
 NOTE_KEY = "INSERT INTO unique_key (tenant, path, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 

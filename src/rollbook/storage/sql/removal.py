@@ -12,7 +12,7 @@ from rollbook.storage.base import Author, References, Rules
 from rollbook.storage.documents import changed_attributes, decode, encode
 from rollbook.storage.sql import memberships
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.dialects import SQLITE, TENANT
 from rollbook.storage.sql.index import Indexed, IndexRows, Layout, index_rows
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import COLUMNS, listed
@@ -27,16 +27,16 @@ from rollbook.storage.sql.writes import (
     write_index,
 )
 
-DELETE = "DELETE FROM resource WHERE pk = ?"
+DELETE = "DELETE FROM resource WHERE tenant = ? AND pk = ?"
 DISCOUNT = "UPDATE counter SET resources = resources - 1 WHERE tenant = ? AND type = ?"
 TOUCH_CONTAINERS = f"""
     UPDATE resource SET version = version + 1, modified = {SQLITE.greater.format(one="modified", other="?")}
-    WHERE pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)
+    WHERE {TENANT} = ? AND pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)
     RETURNING pk, type, id, version
 """
 LEAVE = "DELETE FROM membership WHERE tenant = ? AND member = ?"
 FORGET = "DELETE FROM departed WHERE tenant = ? AND member = ?"
-REFERRERS = f"SELECT {COLUMNS} FROM resource WHERE pk IN ({SQLITE.each_number}) ORDER BY pk"
+REFERRERS = f"SELECT {COLUMNS} FROM resource WHERE {TENANT} = ? AND pk IN ({SQLITE.each_number}) ORDER BY pk"
 
 BATCH = 500
 """Resources that are changed together because they refer to one that goes."""
@@ -58,7 +58,7 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     connection.run(FORGET, (tenant, pk))
     index = layout.index(resource_type.name)
     write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), IndexRows())
-    connection.run(DELETE, (pk,))
+    connection.run(DELETE, (tenant, pk))
     connection.run(DISCOUNT, (tenant, resource_type.name))
     gone: Entry = (resource_type.name, target.id, "delete", layout.version(row[2]), {})
     append_log(connection, tenant, author, [gone, *(touched[key] for key in sorted(touched))])
@@ -72,7 +72,9 @@ def is_referred_to_much(
     number = 0
     for _, indexed in _referring(layout, target, rules):
         select, parameters = _referrers(indexed, target)
-        row = connection.one(f"SELECT count(*) FROM ({select} LIMIT ?)", (*parameters, most + 1))
+        row = connection.one(
+            f"SELECT count(*) FROM ({select} LIMIT ?) AS some_of_them", (*parameters, most + 1)
+        )
         number += row[0] if row else 0
     return number > most
 
@@ -81,7 +83,7 @@ def _left(
     connection: Connection, layout: Layout, target: Target, pk: int, author: Author
 ) -> Iterator[tuple[int, Entry]]:
     """Take the resource out of what it is a member of; what changed, by row key."""
-    touched = connection.all(TOUCH_CONTAINERS, (author.at, target.tenant, pk))
+    touched = connection.all(TOUCH_CONTAINERS, (author.at, target.tenant, target.tenant, pk))
     connection.run(LEAVE, (target.tenant, pk))
     for container, kind, identifier, version in touched:
         loss: JsonObject = {"members": {"remove": [target.id]}}
@@ -102,7 +104,7 @@ def _released(
     for name, keys in found.items():
         resource_type, ordered = layout.index(name).resource_type, sorted(keys)
         for at in range(0, len(ordered), BATCH):
-            for row in connection.all(REFERRERS, (listed(ordered[at : at + BATCH]),)):
+            for row in connection.all(REFERRERS, (target.tenant, listed(ordered[at : at + BATCH]))):
                 entry = _without(connection, layout, resource_type, row, target, author)
                 if entry is not None:
                     entries[row[0]] = entry
@@ -127,7 +129,7 @@ def _without(
     reindex(connection, layout, old, left, frozenset(changed))
     stored, version = encode(left, resource_type), row[2] + 1
     times = (version, max(row[4], author.at))
-    connection.run(UPDATE, (*times, stored.display, stored.body, stored.extra, row[0]))
+    connection.run(UPDATE, (*times, stored.display, stored.body, stored.extra, target.tenant, row[0]))
     return resource_type.name, row[1], "update", layout.version(version), {"attributes": changed}
 
 

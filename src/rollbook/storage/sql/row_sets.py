@@ -1,7 +1,7 @@
 """Sets of resources as SQL: a SELECT of row keys, and how sets are joined (architecture §2).
 
 SQLite keeps no statistics here, so the order in which sets are joined is decided by rank: the set likely to be
-smallest is walked, the others are asked about each of its rows. `+r.pk` keeps SQLite from turning that round.
+smallest is walked, the others are asked about each of its rows. `unindexed` keeps SQLite from turning that round.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from rollbook.storage.sql.connection import Parameter
+from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import Layout, TypeIndex
+
+_PK = SQLITE.unindexed.format(column="r.pk")
 
 MOST_UNITED = 400
 """Selects in one UNION; SQLite takes 500."""
@@ -80,13 +83,13 @@ def every(scope: Scope, *unserved: str) -> Rows:
 
 def nothing() -> Rows:
     """No resource."""
-    select = "SELECT pk FROM resource WHERE pk = -1"
+    select = "SELECT 0 AS pk WHERE FALSE"
     return Rows(select, (), "FALSE", (), Rank.ONE, ordered=True, quick=True)
 
 
 def listed(select: str, parameters: tuple[Parameter, ...], rank: Rank, *, exact: bool = True) -> Rows:
     """A set whose condition is to be in it."""
-    return Rows(select, parameters, f"+r.pk IN ({select})", parameters, rank, exact)
+    return Rows(select, parameters, f"{_PK} IN ({select})", parameters, rank, exact)
 
 
 def filtered(scope: Scope, check: str, parameters: tuple[Parameter, ...], *, exact: bool = True) -> Rows:
@@ -117,8 +120,10 @@ def all_of(scope: Scope, terms: Sequence[Rows]) -> Rows:
     if first.rank is Rank.ALL:
         rows = filtered(scope, check, check_parameters)
     elif others:
-        select = f"SELECT r.pk AS pk FROM resource r WHERE r.pk IN ({first.select}) AND {others_check}"
-        rows = Rows(select, first.parameters + others_parameters, check, check_parameters, first.rank)
+        select = f"SELECT r.pk AS pk FROM resource r WHERE {R_TENANT} = ? AND r.pk IN ({first.select}) AND {others_check}"
+        rows = Rows(
+            select, (scope.tenant, *first.parameters, *others_parameters), check, check_parameters, first.rank
+        )
     else:
         rows = first
     quick = all(term.quick for term in narrowing)
@@ -157,5 +162,5 @@ def _united(terms: Sequence[Rows]) -> tuple[str, tuple[Parameter, ...]]:
     selects = [term.select for term in terms]
     while len(selects) > 1:
         groups = [selects[at : at + MOST_UNITED] for at in range(0, len(selects), MOST_UNITED)]
-        selects = [f"SELECT pk FROM ({' UNION ALL '.join(group)})" for group in groups]
+        selects = [f"SELECT pk FROM ({' UNION ALL '.join(group)}) AS united" for group in groups]
     return selects[0], parameters

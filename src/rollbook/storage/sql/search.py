@@ -13,7 +13,8 @@ from rollbook.storage.base import Found
 from rollbook.storage.places import is_descending
 from rollbook.storage.sql import candidates
 from rollbook.storage.sql.compile import Plan, compile_filter
-from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.connection import Connection, Parameter
+from rollbook.storage.sql.dialects import R_TENANT
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.ordering import Stretch, stretches
 from rollbook.storage.sql.reads import EVERYTHING, TooLong, Wanted, Whole
@@ -61,7 +62,7 @@ class Search(NamedTuple):
 
     def whole(self, most: int) -> Whole:
         """How the page's resources are read."""
-        return Whole(self.layout, self.query.resource_type, self.wanted, most)
+        return Whole(self.layout, self.tenant, self.query.resource_type, self.wanted, most)
 
 
 def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
@@ -71,7 +72,9 @@ def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
         TooLong: it has many members.
     """
     rows, page = plan.rows, search.query.page
-    found = search.whole(FEW).read(connection, f"r.pk IN ({rows.select})", rows.parameters)
+    found = search.whole(FEW).read(
+        connection, f"{R_TENANT} = ? AND r.pk IN ({rows.select})", (search.tenant, *rows.parameters)
+    )
     start = page.start_index - 1 if isinstance(page, Page) else 0
     return Found(len(found), found[start : start + page.count])
 
@@ -89,14 +92,14 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
         TooLong: it was to be done on the event loop (`near`), and would not be quick.
     """
     whole = search.whole(FEW if near else EVERYTHING)
-    few = None if plan.narrow is None else _at_most(connection, plan.narrow, FEW)
+    few = None if plan.narrow is None else _at_most(connection, search, plan.narrow, FEW)
     if plan.narrow is not None and few is not None:
         return candidates.found(connection, search.query, whole, few, exact=plan.narrow.exact)
     parts = stretches(search.query.order, search.scope(connection))
     if near and not (parts and _is_near_page(plan.rows, search.query)):
         raise TooLong("neither a look-up nor a first page")
     if plan.rows.exact and parts:
-        some = None if search.query.order is None else _some(connection, plan.rows)
+        some = None if search.query.order is None else _some(connection, search, plan.rows)
         if some is not None:
             return candidates.found(connection, search.query, whole, some, exact=True)
         return _walked(connection, search, whole, plan.rows, parts)
@@ -111,26 +114,29 @@ def _is_near_page(rows: Rows, query: Query) -> bool:
     return isinstance(page, Walk) or page.start_index <= NEAR_INDEX
 
 
-def pks_sql(rows: Rows) -> str:
-    """The SELECT of row keys of a set, ascending, each once; takes a limit."""
+def pks_sql(rows: Rows, tenant: int, most: int) -> tuple[str, tuple[Parameter, ...]]:
+    """The SELECT of at most so many row keys of a set, ascending, each once."""
     if rows.ordered:
-        return f"{rows.select} ORDER BY pk LIMIT ?"
-    return f"SELECT r.pk FROM resource r WHERE r.pk IN ({rows.select}) ORDER BY r.pk LIMIT ?"
+        return f"{rows.select} ORDER BY pk LIMIT ?", (*rows.parameters, most)
+    select = (
+        f"SELECT r.pk FROM resource r WHERE {R_TENANT} = ? AND r.pk IN ({rows.select}) ORDER BY r.pk LIMIT ?"
+    )
+    return select, (tenant, *rows.parameters, most)
 
 
 def count_sql(rows: Rows) -> str:
     """The SELECT of the number of different row keys."""
-    return f"SELECT count({'*' if rows.ordered else 'DISTINCT pk'}) FROM ({rows.select})"
+    return f"SELECT count({'*' if rows.ordered else 'DISTINCT pk'}) FROM ({rows.select}) AS found"
 
 
-def _at_most(connection: Connection, rows: Rows, most: int) -> Sequence[int] | None:
+def _at_most(connection: Connection, search: Search, rows: Rows, most: int) -> Sequence[int] | None:
     """All row keys of a set, None if they are more than that."""
-    found = connection.all(pks_sql(rows), (*rows.parameters, most + 1))
+    found = connection.all(*pks_sql(rows, search.tenant, most + 1))
     return [pk for (pk,) in found] if len(found) <= most else None
 
 
-def _some(connection: Connection, rows: Rows) -> Sequence[int] | None:
-    return None if rows.is_every else _at_most(connection, rows, SOME)
+def _some(connection: Connection, search: Search, rows: Rows) -> Sequence[int] | None:
+    return None if rows.is_every else _at_most(connection, search, rows, SOME)
 
 
 def _to_look_at(connection: Connection, search: Search, rows: Rows) -> Sequence[int]:
@@ -138,7 +144,7 @@ def _to_look_at(connection: Connection, search: Search, rows: Rows) -> Sequence[
     most = search.looked_at
     found = None
     if not rows.is_every or _counted(connection, search) <= most:
-        found = _at_most(connection, rows, most)
+        found = _at_most(connection, search, rows, most)
     if found is not None:
         return found
     names = ", ".join(sorted({name for name in rows.unserved if name}))

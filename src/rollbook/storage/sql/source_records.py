@@ -56,12 +56,12 @@ class SqlSourceRecords:
     async def keep(self, tenant: int, source: str, records: Sequence[SourceRecord]) -> None:
         """Add records, or replace those of the same key; all of them or none."""
         if records:
-            await self._database.write(lambda conn: _keep(conn, tenant, source, records), long=True)
+            await self._database.write(tenant, lambda conn: _keep(conn, tenant, source, records), long=True)
 
     async def drop(self, tenant: int, source: str, keys: Sequence[str]) -> None:
         """Forget records."""
         rows = [(tenant, source, key) for key in keys]
-        await self._database.write(lambda conn: conn.many(_DROP, rows), long=True)
+        await self._database.write(tenant, lambda conn: conn.many(_DROP, rows), long=True)
 
     async def count(self, tenant: int, source: str) -> int:
         """How many records are known and not missing."""
@@ -80,7 +80,7 @@ class SqlSourceRecords:
 
     async def keep_group(self, tenant: int, source: str, name: str, id: str) -> None:
         """Remember the id of a group that the source makes, in place of an earlier one of that name."""
-        await self._database.write(lambda conn: conn.run(_KEEP_GROUP, (tenant, source, name, id)))
+        await self._database.write(tenant, lambda conn: conn.run(_KEEP_GROUP, (tenant, source, name, id)))
 
 
 def _keep(conn: Connection, tenant: int, source: str, records: Sequence[SourceRecord]) -> None:

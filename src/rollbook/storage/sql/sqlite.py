@@ -12,22 +12,19 @@ import queue
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.group_commit import BATCH, Request
 
 T = TypeVar("T")
 
 BUSY_MILLISECONDS = 10_000
 """How long a write waits for another process; reads never wait in WAL mode."""
-
-BATCH = 256
-"""Most requests that share a transaction: one more flush costs each little by then, waiting does not."""
 
 TURN_SECONDS = 0.005
 """How long a batch may run on the event loop before others have their turn."""
@@ -169,47 +166,16 @@ def memory_connection() -> SqliteConnection:
     return SqliteConnection(Path(":memory:"), create=True)
 
 
-@dataclass(slots=True)
-class _Request(Generic[T]):
-    """A write that waits: what to do, and whom to tell."""
-
-    work: Callable[[Connection], T]
-    long: bool
-    future: "asyncio.Future[T]"
-    result: T | None = None
-    error: Exception | None = None
-
-    def run(self, connection: SqliteConnection) -> None:
-        """Do the work behind a savepoint, so that its failure touches no neighbour (FS-04)."""
-        connection.run("SAVEPOINT request")
-        try:
-            self.result = self.work(connection)
-        except Exception as error:
-            self.error = error
-            if not connection.in_transaction:  # the database gave up the whole transaction: disk full, say
-                raise
-            connection.run("ROLLBACK TO request")
-        connection.run("RELEASE request")
-
-    def tell(self) -> None:
-        """Answer the caller, if it has not gone; the write stands all the same (FS-18)."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)  # type: ignore[arg-type]  # T may itself be None
-
-
 class SqliteDatabase:
     """`Database` over one SQLite file that exists and is up to date; belongs to one event loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open = False
+        self.holds_the_loop = True
         self.guard: Callable[[Connection], None] | None = None
         """Called at the beginning of each transaction; what it raises is the fate of all that share it."""
-        self._waiting: list[_Request[Any]] = []
+        self._waiting: list[Request[Any]] = []
         self._draining: asyncio.Task[None] | None = None
         self._writer: SqliteConnection | None = None
         self._near: SqliteConnection | None = None
@@ -240,18 +206,19 @@ class SqliteDatabase:
                 connection.close()
         self._near = self._writer = None
 
-    async def write(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
-        """Run `work` in a transaction it shares with others, behind a savepoint of its own."""
+    async def write(self, tenant: int, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run `work` in a transaction it shares with others, of any tenant, behind a savepoint of its own."""
+        del tenant  # all writes are one queue here
         if not self._open:
             raise self._closed()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(_Request(work, long, future))
+        self._waiting.append(Request(work, long, future))
         if self._draining is None or self._draining.done():
             self._draining = loop.create_task(self._drain())
         return await future
 
-    def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+    async def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Run reads of a few rows by key, at once, in the event loop's thread."""
         if self._near is None:
             raise self._closed()
@@ -278,7 +245,7 @@ class SqliteDatabase:
 
     async def _drain(self) -> None:
         """Commit batch after batch until nobody waits."""
-        batch: list[_Request[Any]] = []
+        batch: list[Request[Any]] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
@@ -289,7 +256,7 @@ class SqliteDatabase:
             for request in (*batch, *self._waiting):  # only if this task was cancelled at the very end
                 request.future.cancel()
 
-    async def _commit_together(self, batch: list[_Request[Any]]) -> None:
+    async def _commit_together(self, batch: list[Request[Any]]) -> None:
         """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
         try:
             connection = self._writer = self._writer or SqliteConnection(self._path)
@@ -307,7 +274,7 @@ class SqliteDatabase:
         if not connection.begin_at_once():  # another process is writing: wait for it, but not here
             await self._in_thread(connection.run, "BEGIN IMMEDIATE")
 
-    async def _run_each(self, connection: SqliteConnection, batch: list[_Request[Any]]) -> None:
+    async def _run_each(self, connection: SqliteConnection, batch: list[Request[Any]]) -> None:
         turn = time.monotonic() + TURN_SECONDS
         for request in batch:
             if request.long:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 from rollbook.protocol.catalog import Catalog
@@ -23,14 +22,13 @@ from rollbook.storage.base import (
     TokenRecord,
     Updated,
 )
-from rollbook.storage.sql import files, layout, quirk_uses, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql import layout, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.check import check_invariants
-from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up
-from rollbook.storage.sql.sqlite import SqliteDatabase
 
 NEAR = 256
 """Most memberships that are read along on the event loop."""
@@ -44,21 +42,16 @@ ROWS_EACH = 10
 """Memberships that take as long to write as a resource does."""
 
 
-def open_store(url: str, catalog: Catalog | None) -> "SqlStore":
-    """The store at a database URL, not yet open; without a catalog it serves the one the database keeps.
-
-    Raises:
-        StoreUnavailable: the URL is of a form not known here.
-    """
-    return SqlStore(files.database_path(url), catalog)
-
-
 class SqlStore:
-    """`Store` and `TokenStore` over one SQLite file; `database` is open to others that keep tables beside."""
+    """`Store` and `TokenStore` over a database, which is open to others that keep tables beside.
 
-    def __init__(self, path: Path, catalog: Catalog | None, *, looked_at: int = LOOKED_AT) -> None:
-        self.path = path
-        self.database = SqliteDatabase(path)
+    Without a catalog it serves the one the database keeps.
+    """
+
+    def __init__(
+        self, database: Backend, catalog: Catalog | None = None, *, looked_at: int = LOOKED_AT
+    ) -> None:
+        self.database = database
         self._wanted = catalog
         self._looked_at = looked_at
         self._known: Layout | None = None
@@ -66,9 +59,8 @@ class SqlStore:
 
     async def open(self) -> None:
         """Make or update the database, connect, and index what has to be."""
-        files.prepare(self.path)
+        await self.database.open()
         try:
-            await self.database.open()
             self._known = await layout.fit(self.database, self._wanted)
             self.database.guard = self._look_at_edition
         except BaseException:
@@ -97,7 +89,7 @@ class SqlStore:
         return known
 
     async def _write(
-        self, known: Layout, work: Callable[[Connection, Layout], T], *, long: bool = False
+        self, tenant: int, known: Layout, work: Callable[[Connection, Layout], T], *, long: bool = False
     ) -> T:
         """Run a write by that layout, unless the definitions are others by the time it is its turn."""
 
@@ -106,11 +98,11 @@ class SqlStore:
                 raise _changed()
             return work(connection, known)
 
-        return await self.database.write(checked, long=long)
+        return await self.database.write(tenant, checked, long=long)
 
     async def follow(self) -> bool:
         """Take over the definitions that the database keeps by now; whether they were others."""
-        if self.database.read_now(layout.edition) == self._layout.edition:
+        if await self.database.read_now(layout.edition) == self._layout.edition:
             return False
         self._known = await layout.fit(self.database, None)
         return True
@@ -139,13 +131,13 @@ class SqlStore:
             self._edition = known.edition
             return known, changed
 
-        self._known, changed = await self.database.write(take, long=True)
+        self._known, changed = await self.database.write(ALONE, take, long=True)
         return changed
 
     @property
     def _layout(self) -> Layout:
         if self._known is None:
-            raise StoreUnavailable(f"{self.path}: the database is not open")
+            raise StoreUnavailable(f"{self.database.name}: the database is not open")
         return self._known
 
     @property
@@ -167,12 +159,12 @@ class SqlStore:
 
         def read(connection: Connection, *, near: bool) -> Record | None:
             wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
-            whole = Whole(self._layout, resource_type, wanted, NEAR if near else EVERYTHING)
+            whole = Whole(self._layout, tenant, resource_type, wanted, NEAR if near else EVERYTHING)
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
 
         with suppress(TooLong):
-            return self.database.read_now(lambda connection: read(connection, near=True))
+            return await self.database.read_now(lambda connection: read(connection, near=True))
         return await self.database.read(lambda connection: read(connection, near=False))
 
     async def search(
@@ -183,11 +175,11 @@ class SqlStore:
             query.resource_type, members=members, groups=groups, indirect=rules.indirect_groups
         )
         search = Search(self._layout, tenant, query, wanted, self._looked_at)
-        plan = self.database.read_now(search.plan)
+        plan = await self.database.read_now(search.plan)
         with suppress(TooLong):
             if is_look_up(query, plan):
-                return self.database.read_now(lambda connection: look_up(connection, search, plan))
-            return self.database.read_now(
+                return await self.database.read_now(lambda connection: look_up(connection, search, plan))
+            return await self.database.read_now(
                 lambda connection: find(connection, search, plan, near=True), snapshot=True
             )
         return await self.database.read(lambda connection: find(connection, search, plan, near=False))
@@ -198,7 +190,7 @@ class SqlStore:
         def read(connection: Connection) -> dict[str, Member]:
             return reads.referred(connection, tenant, ids)
 
-        return self.database.read_now(read) if len(ids) <= NEAR else await self.database.read(read)
+        return await self.database.read_now(read) if len(ids) <= NEAR else await self.database.read(read)
 
     async def insert(
         self,
@@ -213,6 +205,7 @@ class SqlStore:
         known = self._layout_of(resource_type)
         new = writes.new(known, resource_type, id, change)
         return await self._write(
+            tenant,
             known,
             lambda connection, known: writes.insert(connection, known, tenant, new, author, rules),
             long=len(change.add_members) > LONG,
@@ -226,6 +219,7 @@ class SqlStore:
         each = [writes.new(known, one.resource_type, one.id, one.change) for one in inserts]
         members = sum(len(one.change.add_members) for one in inserts)
         return await self._write(
+            tenant,
             known,
             lambda connection, known: writes.insert_together(connection, known, tenant, each, author, rules),
             long=members + len(inserts) * ROWS_EACH > LONG,
@@ -246,9 +240,10 @@ class SqlStore:
         """Apply what `decide` says of the present state, in one transaction."""
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self._write(
+            tenant,
             self._layout_of(resource_type),
             lambda connection, known: writes.update(connection, known, what, decide, scope, author, rules),
-            long=len(scope.ids) > LONG or (scope.all and self._is_large(tenant, id)),
+            long=len(scope.ids) > LONG or (scope.all and await self._is_large(tenant, id)),
         )
 
     async def delete(
@@ -265,22 +260,25 @@ class SqlStore:
         what = writes.Target(tenant, resource_type, id, if_match)
         known = self._layout_of(resource_type)
         return await self._write(
+            tenant,
             known,
             lambda connection, known: removal.delete(connection, known, what, author, rules),
-            long=self._is_large(tenant, id) or self._is_referred_to_much(known, what, rules),
+            long=await self._is_large(tenant, id) or await self._is_referred_to_much(known, what, rules),
         )
 
-    def _is_referred_to_much(self, known: Layout, what: writes.Target, rules: Rules) -> bool:
-        return self.database.read_now(
+    async def _is_referred_to_much(self, known: Layout, what: writes.Target, rules: Rules) -> bool:
+        return self.database.holds_the_loop and await self.database.read_now(
             lambda connection: removal.is_referred_to_much(connection, known, what, rules, LONG)
         )
 
-    def _is_large(self, tenant: int, id: str) -> bool:
-        return self.database.read_now(lambda connection: reads.is_large(connection, tenant, id, LONG))
+    async def _is_large(self, tenant: int, id: str) -> bool:
+        return self.database.holds_the_loop and await self.database.read_now(
+            lambda connection: reads.is_large(connection, tenant, id, LONG)
+        )
 
     async def was_member(self, tenant: int, id: str) -> bool:
         """Whether the resource is a member of anything, or was once."""
-        return self.database.read_now(lambda connection: reads.was_member(connection, tenant, id))
+        return await self.database.read_now(lambda connection: reads.was_member(connection, tenant, id))
 
     async def changes(self, tenant: int, after: int, limit: int) -> Sequence[LogEntry]:
         """Log entries with a sequence number above `after`, in order, at most `limit`."""
@@ -288,11 +286,11 @@ class SqlStore:
 
     async def last_change(self, tenant: int) -> int:
         """The highest sequence number, 0 if there is none."""
-        return self.database.read_now(lambda connection: reads.last_change(connection, tenant))
+        return await self.database.read_now(lambda connection: reads.last_change(connection, tenant))
 
     async def numbers(self, tenant: int) -> Mapping[str, int]:
         """How many resources there are of each type that has any."""
-        return self.database.read_now(lambda connection: reads.numbers(connection, tenant))
+        return await self.database.read_now(lambda connection: reads.numbers(connection, tenant))
 
     async def check(self) -> Sequence[str]:
         """The invariants that do not hold, in words; looks at everything."""
@@ -302,11 +300,11 @@ class SqlStore:
 
     async def token(self, id: str) -> TokenRecord | None:
         """The token, or None."""
-        return self.database.read_now(lambda connection: tokens.token(connection, id))
+        return await self.database.read_now(lambda connection: tokens.token(connection, id))
 
     async def add_token(self, token: TokenRecord) -> None:
         """Keep a new token."""
-        await self.database.write(lambda connection: tokens.add_token(connection, token))
+        await self.database.write(token.tenant, lambda connection: tokens.add_token(connection, token))
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
@@ -314,7 +312,7 @@ class SqlStore:
 
     async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
         """Add to what was counted before."""
-        await self.database.write(lambda connection: quirk_uses.add(connection, uses))
+        await self.database.write(OF_NO_TENANT, lambda connection: quirk_uses.add(connection, uses))
 
     async def quirk_uses(self, tenant: int) -> Sequence[QuirkUse]:
         """Everything counted for a tenant, by token and quirk."""
@@ -322,11 +320,13 @@ class SqlStore:
 
     async def setting(self, name: str) -> str | None:
         """A value this store keeps for the service itself."""
-        return self.database.read_now(lambda connection: tokens.setting(connection, name))
+        return await self.database.read_now(lambda connection: tokens.setting(connection, name))
 
     async def keep_setting(self, name: str, value: str) -> str:
         """Set a value unless there is one; returns the one that holds."""
-        return await self.database.write(lambda connection: tokens.keep_setting(connection, name, value))
+        return await self.database.write(
+            OF_NO_TENANT, lambda connection: tokens.keep_setting(connection, name, value)
+        )
 
 
 def _changed() -> DefinitionsChanged:

@@ -37,9 +37,9 @@ INSERT = """
     VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 UPDATE = """
-    UPDATE resource SET version = ?, modified = ?, display = ?, body = ?, extra = ? WHERE pk = ?
+    UPDATE resource SET version = ?, modified = ?, display = ?, body = ?, extra = ? WHERE tenant = ? AND pk = ?
 """
-TOUCH = "UPDATE resource SET version = ?, modified = ? WHERE pk = ?"
+TOUCH = "UPDATE resource SET version = ?, modified = ? WHERE tenant = ? AND pk = ?"
 
 COUNT = """
     INSERT INTO counter (tenant, type, resources) VALUES (?, ?, 1)
@@ -178,7 +178,7 @@ def update(
     members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
     change = decide(Present(old.document, members))
     new_row = _apply(connection, layout, old, change, author, rules)
-    groups = groups_of(connection, layout, resource_type, row[0], indirect=rules.indirect_groups)
+    groups = groups_of(connection, layout, resource_type, tenant, row[0], indirect=rules.indirect_groups)
     if new_row is None:
         return Updated(record(row, resource_type, layout, groups=groups), changed=False)
     return Updated(record(new_row, resource_type, layout, groups=groups), changed=True)
@@ -199,14 +199,14 @@ def _apply(
     body, extra = row[5], row[6]
     detail: JsonObject = {}
     if document is None:
-        connection.run(TOUCH, (version, modified, row[0]))
+        connection.run(TOUCH, (version, modified, container.tenant, row[0]))
     else:
         _check_references(connection, container, old.document, document, rules)
         detail["attributes"] = changed_attributes(old.document, document)
         reindex(connection, layout, old, document, frozenset(detail["attributes"]))
         stored = encode(document, container.resource_type)
         body, extra = stored.body, stored.extra
-        connection.run(UPDATE, (version, modified, stored.display, body, extra, row[0]))
+        connection.run(UPDATE, (version, modified, stored.display, body, extra, container.tenant, row[0]))
     if added or removed:
         detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
     entry = (container.resource_type.name, row[1], "update", layout.version(version), detail)

@@ -6,7 +6,7 @@ that they also order resources by creation and bound any range of them to one te
 
 from alembic import op
 
-from rollbook.storage.sql.dialects import BY_NAME
+from rollbook.storage.sql.dialects import WORDS
 
 revision = "0001"
 down_revision = None
@@ -56,7 +56,7 @@ TABLES = (
     """,
     """
     CREATE TABLE resource (
-        pk {integer} NOT NULL PRIMARY KEY,
+        pk {integer} NOT NULL{row_key},
         tenant {integer} NOT NULL CHECK (tenant = pk >> 40),
         type {text} NOT NULL,
         id {text} NOT NULL,
@@ -84,17 +84,17 @@ TABLES = (
     """
     CREATE TABLE value (
         tenant {integer} NOT NULL,
-        attribute {integer} NOT NULL,
+        attribute {short} NOT NULL,
         key {blob} NOT NULL,
         pk {integer} NOT NULL,
-        element {integer} NOT NULL,
+        element {short} NOT NULL,
         PRIMARY KEY (tenant, attribute, key, pk, element)
     ){clustered}
     """,
     """
     CREATE TABLE unique_value (
         tenant {integer} NOT NULL,
-        attribute {integer} NOT NULL,
+        attribute {short} NOT NULL,
         key {blob} NOT NULL,
         pk {integer} NOT NULL,
         PRIMARY KEY (tenant, attribute, key)
@@ -119,14 +119,20 @@ TABLES = (
 
 def upgrade() -> None:
     """Create the tables."""
-    words = BY_NAME[op.get_context().dialect.name]
+    words = WORDS[op.get_context().dialect.name]
     for statement in TABLES:
         op.execute(
             statement.format(
                 text=words.text,
                 integer=words.integer,
+                short=words.short,
                 blob=words.blob,
                 table=words.table,
                 clustered=words.clustered,
+                row_key=words.row_key,
             )
         )
+    if (
+        not words.row_key
+    ):  # keyed by tenant first, so that a database that is spread by tenant has it in every key
+        op.execute("ALTER TABLE resource ADD PRIMARY KEY (tenant, pk)")

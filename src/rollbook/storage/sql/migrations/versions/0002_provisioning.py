@@ -5,7 +5,7 @@
 
 from alembic import op
 
-from rollbook.storage.sql.dialects import BY_NAME
+from rollbook.storage.sql.dialects import WORDS
 
 revision = "0002"
 down_revision = "0001"
@@ -96,12 +96,13 @@ TABLES = (
 
 def upgrade() -> None:
     """Create the tables."""
-    words = BY_NAME[op.get_context().dialect.name]
+    words = WORDS[op.get_context().dialect.name]
     for statement in TABLES:
         op.execute(
             statement.format(
                 text=words.text,
                 integer=words.integer,
+                short=words.short,
                 blob=words.blob,
                 table=words.table,
                 clustered=words.clustered,

@@ -1,0 +1,349 @@
+"""PostgreSQL as a backend: group commit per tenant, reads beside it, any number of processes on one database.
+
+Writes of one tenant happen one after the other, here and in every other process: each transaction begins by taking
+the tenant's lock, which ends with it. So all that holds on SQLite holds here, and the change log is in the order of
+the commits. What waits for its turn shares the next transaction and its flush. Tenants do not wait for each other.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.storage.sql import postgres_schema
+from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock
+from rollbook.storage.sql.group_commit import BATCH, Request
+from rollbook.storage.sql.postgres_connection import (
+    BECAUSE_OF_OTHERS,
+    FarConnection,
+    NearConnection,
+    arguments,
+    on_loop,
+    public_name,
+)
+from rollbook.storage.sql.postgres_schema import LOCKS
+
+T = TypeVar("T")
+
+NEAR = 8
+"""Connections for short reads; work on the event loop keeps no more of them busy."""
+
+WRITERS = 4
+"""Connections that write: so many tenants at once."""
+
+FAR = 4
+"""Threads with a connection each for long reads."""
+
+READ_SECONDS = 30
+"""How long a read may last: an open snapshot keeps the database from clearing away what is dead."""
+
+_BEGIN = """
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT pg_advisory_xact_lock_shared({locks}, 0), pg_advisory_xact_lock({locks}, {tenant});
+    SELECT pg_current_xact_id()::text
+"""
+_BEGIN_ALONE = """
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT pg_advisory_xact_lock({locks}, 0);
+    SELECT pg_current_xact_id()::text
+"""
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+_OUTCOME = "SELECT pg_xact_status(CAST(? AS xid8))"
+
+TRIES = 3
+"""How often a transaction is tried that the database gave up because of others (FS-15)."""
+
+
+class _Slots:
+    """Near connections, made when they are needed, at most so many; the one used last is used next."""
+
+    def __init__(self, number: int, connect: Callable[[], "asyncio.Future[NearConnection]"]) -> None:
+        self._connect = connect
+        self._free: asyncio.LifoQueue[NearConnection | None] = asyncio.LifoQueue()
+        for _ in range(number):
+            self._free.put_nowait(None)
+
+    @asynccontextmanager
+    async def taken(self, *, fresh: bool = False) -> AsyncIterator[NearConnection]:
+        """A connection for oneself; a new one if so asked, or if there is none that can be used."""
+        kept = await self._free.get()
+        try:
+            if kept is not None and (fresh or not kept.is_sound):
+                await kept.close()
+                kept = None
+            if kept is None:
+                kept = await self._connect()
+            yield kept
+        finally:
+            if kept is not None and not kept.is_sound:
+                await kept.close()
+                kept = None
+            self._free.put_nowait(kept)
+
+    async def close(self) -> None:
+        """Let go of those that are free."""
+        while not self._free.empty():
+            kept = self._free.get_nowait()
+            if kept is not None:
+                await kept.close()
+
+
+class PostgresDatabase:
+    """`Backend` over a PostgreSQL database that has our tables; belongs to one event loop."""
+
+    holds_the_loop = False
+
+    def __init__(self, url: str, schema: str | None = None) -> None:
+        self._url, self._schema = url, schema
+        self._how = arguments(url, schema)
+        self._name = public_name(url)
+        self._open = False
+        self.guard: Callable[[Connection], None] | None = None
+        self._waiting: dict[int, list[Request[Any]]] = {}
+        self._draining: set[asyncio.Task[None]] = set()
+        self._near = _Slots(NEAR, self._connect)
+        self._writers = _Slots(WRITERS, self._connect)
+        self._threads = ThreadPoolExecutor(FAR, thread_name_prefix="store-read")
+        self._far = threading.local()
+        self._all_far: list[FarConnection] = []
+
+    def _connect(self) -> Any:
+        return NearConnection.connect(self._how, self._name)
+
+    @property
+    def name(self) -> str:
+        """Where it is, without the password."""
+        return self._name
+
+    @property
+    def is_new(self) -> bool:
+        """A database is never made by opening it."""
+        return False
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached, or its tables are missing, older or newer than this program.
+        """
+        async with self._writers.taken() as connection:
+            await on_loop(lambda near: postgres_schema.check_revision(near, self._name), connection)
+        self._open = True
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then let go of every connection."""
+        self._open = False
+        while self._draining:
+            await asyncio.wait(self._draining)
+        await self._near.close()
+        await self._writers.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        while self._all_far:
+            self._all_far.pop().close()
+
+    def serve_lock(self) -> Lock:
+        """Any number of processes may serve it."""
+        return _NoLock()
+
+    def work_lock(self) -> tuple[Lock, bool]:
+        """Any number of processes may work on targets; whether there are others nobody knows."""
+        return _NoLock(), False
+
+    @asynccontextmanager
+    async def copied(self) -> AsyncIterator[Backend]:
+        """A copy in a schema of its own, gone at the end."""
+        schema = f"rollbook_copy_{secrets.token_hex(8)}"
+        await asyncio.to_thread(self._in_thread_alone, postgres_schema.copy, schema)
+        copy = PostgresDatabase(self._url, schema)
+        try:
+            yield copy
+        finally:
+            await copy.close()
+            await asyncio.to_thread(self._in_thread_alone, postgres_schema.drop_copy, schema)
+
+    def _in_thread_alone(self, work: Callable[[FarConnection, str], None], schema: str) -> None:
+        connection = FarConnection(self._how, self._name)
+        try:
+            work(connection, schema)
+        finally:
+            connection.close()
+
+    async def write(self, tenant: int, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run `work` in a transaction it may share with others of its tenant."""
+        if not self._open:
+            raise self._closed()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        waiting = self._waiting.get(tenant)
+        if waiting is None:
+            waiting = self._waiting[tenant] = []
+            task = loop.create_task(self._drain(tenant, waiting))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+        waiting.append(Request(work, long, future))
+        return await future
+
+    async def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+        """Run reads of a few rows by key on the event loop."""
+        if not self._open:
+            raise self._closed()
+        chosen = _on_snapshot(work) if snapshot else work
+        with suppress(_Lost):
+            async with self._near.taken() as connection:
+                return await _unless_lost(chosen, connection)
+        async with self._near.taken(fresh=True) as connection:
+            return await on_loop(chosen, connection)
+
+    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+        """Run longer reads on one snapshot in a thread."""
+        if not self._open:
+            raise self._closed()
+        result: T = await asyncio.wrap_future(self._threads.submit(self._read, work, unbounded=unbounded))
+        return result
+
+    def _read(self, work: Callable[[Connection], T], *, unbounded: bool) -> T:
+        connection: FarConnection | None = getattr(self._far, "connection", None)
+        if connection is not None and connection.is_sound:
+            try:
+                return _read_far(connection, work, unbounded=unbounded)
+            except StoreUnavailable:
+                if connection.is_alive:
+                    raise
+        connection = self._far.connection = FarConnection(self._how, self._name)
+        self._all_far.append(connection)
+        return _read_far(connection, work, unbounded=unbounded)
+
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._name}: the database is closed")
+
+    async def _drain(self, tenant: int, waiting: list[Request[Any]]) -> None:
+        """Commit batch after batch of a tenant until nobody waits."""
+        batch: list[Request[Any]] = []
+        try:
+            while waiting:
+                batch = waiting[:BATCH]
+                del waiting[:BATCH]
+                await self._commit_together(tenant, batch)
+                for request in batch:
+                    request.tell()
+        finally:
+            del self._waiting[tenant]
+            for request in (*batch, *waiting):  # only if this task was cancelled at the very end
+                request.future.cancel()
+
+    async def _commit_together(self, tenant: int, batch: list[Request[Any]]) -> None:
+        """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
+        failure: Exception | None = None
+        for tried in range(TRIES):
+            transaction = _Transaction(tenant, batch, self.guard)
+            try:
+                async with self._writers.taken(fresh=tried > 0) as connection:
+                    await on_loop(transaction.run, connection)
+            except Exception as error:  # noqa: BLE001 - every caller must be told, whatever it was
+                failure = await self._outcome(transaction, error) if transaction.is_committing else error
+                if failure is not None and transaction.may_be_tried_again:
+                    continue
+            else:
+                return
+            break
+        if failure is not None:
+            for request in batch:
+                request.error = request.error or self._unavailable(failure)
+
+    async def _outcome(self, transaction: "_Transaction", error: Exception) -> Exception | None:
+        """What became of a transaction whose COMMIT was not answered (FS-14); None if it is durable."""
+        try:
+            async with self._writers.taken(fresh=True) as connection:
+                row = await on_loop(lambda near: near.one(_OUTCOME, (transaction.number,)), connection)
+        except StoreUnavailable:
+            return StoreUnavailable(
+                f"{self._name}: the connection was lost during a commit; whether it happened is not known"
+            )
+        return None if row is not None and row[0] == "committed" else error
+
+    def _unavailable(self, error: Exception | None) -> Exception:
+        if isinstance(error, StoreUnavailable):
+            return type(error)(error.detail)
+        unavailable = StoreUnavailable(f"{self._name}: the transaction failed; nothing was written")
+        unavailable.__cause__ = error
+        return unavailable
+
+
+class _Transaction:
+    """A transaction of one tenant's requests."""
+
+    def __init__(
+        self, tenant: int, batch: list[Request[Any]], guard: Callable[[Connection], None] | None
+    ) -> None:
+        begin = _BEGIN_ALONE if tenant == ALONE else _BEGIN
+        # Tenant numbers begin at 1, and 0 is the lock of the definitions: what is nobody's has a number of its own.
+        self._begin = begin.format(locks=LOCKS, tenant=tenant or -1)
+        self._batch = batch
+        self._guard = guard
+        self.number: str | None = None
+        self.is_committing = False
+        self.may_be_tried_again = False
+
+    def run(self, connection: NearConnection) -> None:
+        """From BEGIN to COMMIT; after an error that concerns all of it the connection is not used again."""
+        try:
+            self._run(connection)
+        except Exception as error:
+            is_lost = not connection.is_alive and not self.is_committing
+            self.may_be_tried_again = is_lost or isinstance(error.__cause__, BECAUSE_OF_OTHERS)
+            raise
+
+    def _run(self, connection: NearConnection) -> None:
+        ((self.number,),) = connection.script(self._begin)
+        if self._guard is not None:
+            self._guard(connection)
+        for request in self._batch:
+            request.run(connection)
+        self.is_committing = True
+        connection.script("COMMIT")
+
+
+class _NoLock:
+    """Where nothing has to be held."""
+
+    def release(self) -> None:
+        """Nothing to do."""
+
+
+class _Lost(Exception):
+    """The connection a read was begun on is gone: the server was restarted, say (FS-13)."""
+
+
+async def _unless_lost(work: Callable[[NearConnection], T], connection: NearConnection) -> T:
+    try:
+        return await on_loop(work, connection)
+    except StoreUnavailable as error:
+        if connection.is_alive:
+            raise
+        raise _Lost from error
+
+
+def _on_snapshot(work: Callable[[Connection], T]) -> Callable[[NearConnection], T]:
+    def run(connection: NearConnection) -> T:
+        connection.script(_SNAPSHOT)
+        try:
+            return work(connection)
+        finally:
+            if connection.in_transaction:
+                connection.script("ROLLBACK")
+
+    return run
+
+
+def _read_far(connection: FarConnection, work: Callable[[Connection], T], *, unbounded: bool) -> T:
+    seconds = 0 if unbounded else READ_SECONDS
+    connection.script(f"{_SNAPSHOT}; SET LOCAL statement_timeout = {seconds * 1000}")
+    try:
+        return work(connection)
+    finally:
+        if connection.is_alive:
+            connection.script("ROLLBACK")

@@ -1,0 +1,286 @@
+"""Connections to PostgreSQL through psycopg 3; this and `postgres` are the only modules that know the driver.
+
+There are two kinds with one face. `NearConnection` belongs to the event loop: work on it is ordinary code in a
+greenlet, which leaves the loop to others whenever it waits for the database. A thread in its place has to win back
+Python's lock after each statement: 11,000 reads per second against 19,000. `FarConnection` is for threads, where
+long reads are.
+"""
+
+import contextvars
+from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import psycopg
+from greenlet import getcurrent, greenlet
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8BinaryDumper
+
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.dialects import POSTGRES, translation
+
+T = TypeVar("T")
+
+STATEMENTS = 512
+"""Statements kept prepared in each connection: all of ours, and room for filters that come again."""
+
+CONNECT_SECONDS = 5
+LOCK_MILLISECONDS = 10_000
+"""How long a write waits for others of its tenant, in this process or another."""
+
+IDLE_MILLISECONDS = 60_000
+"""How long a transaction may do nothing before the server ends it: its process is frozen, or cut off."""
+
+_OPTIONS = {
+    "lock_timeout": str(LOCK_MILLISECONDS),
+    "idle_in_transaction_session_timeout": str(IDLE_MILLISECONDS),
+    "jit": "off",  # its compilation costs more than any statement of ours
+    "join_collapse_limit": "1",  # the order of joins is that of the text, as in SQLite: what is small is written first
+    "enable_seqscan": "off",  # every statement has its index, and a table without statistics looks small
+}
+
+_WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (errors.QueryCanceled, "the read took too long and was stopped"),
+    (errors.LockNotAvailable, "the database is busy: other writes hold it; try again"),
+    (errors.DeadlockDetected, "the database is busy: other writes hold it; try again"),
+    (errors.SerializationFailure, "the database is busy: other writes hold it; try again"),
+    (errors.DiskFull, "the disk of the database server is full; free some space, nothing needs a restart"),
+    (errors.TooManyConnections, "the database server takes no more connections; raise max_connections there"),
+    (errors.ReadOnlySqlTransaction, "the database cannot be written: it is read-only, perhaps a standby"),
+    (errors.InsufficientPrivilege, "the database user may not do this; it has to own the tables"),
+    (errors.InvalidCatalogName, "there is no such database; create it first (createdb)"),
+    (errors.InvalidPassword, "the database server refuses user or password"),
+    (errors.OutOfMemory, "memory of the database server is exhausted"),
+    (errors.IdleInTransactionSessionTimeout, "the transaction stood still for too long; nothing was written"),
+    (psycopg.OperationalError, "the database server cannot be reached, or ended the connection"),
+    (psycopg.InterfaceError, "the connection to the database server is closed"),
+)
+"""What the driver raises for reasons outside this program, the first that fits. Anything else is our mistake."""
+
+BECAUSE_OF_OTHERS = (errors.DeadlockDetected, errors.SerializationFailure)
+"""What the server gives up for the sake of other transactions, and may work the next time."""
+
+translated_sql = lru_cache(maxsize=4096)(translation(POSTGRES))
+
+
+def translated(error: psycopg.Error, name: str) -> Exception:
+    """Our error for the driver's, or the driver's own if no outside reason explains it."""
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
+    if words is None:
+        return error
+    told = str(error).strip().partition("\n")[0] if type(error) is psycopg.OperationalError else ""
+    return StoreUnavailable(f"{name}: {words}{f' ({told})' if told else ''}")
+
+
+def arguments(url: str, schema: str | None = None) -> dict[str, Any]:
+    """What a connection is made with. Options of the URL come after ours, and win.
+
+    Raises:
+        StoreUnavailable: the URL cannot be read.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise StoreUnavailable(f"the database URL cannot be read: {str(error).strip()}") from None
+    own = _OPTIONS if schema is None else {**_OPTIONS, "search_path": schema}
+    options = " ".join(f"-c {name}={value}" for name, value in own.items())
+    return {
+        "application_name": "rollbook",
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": 30,
+        **given,
+        "options": f"{options} {given.get('options', '')}".strip(),
+        "autocommit": True,
+        "prepare_threshold": 0,
+    }
+
+
+def public_name(url: str) -> str:
+    """A URL without its password."""
+    given = conninfo_to_dict(url)
+    where = given.get("host", "localhost")
+    return f"postgresql://{given.get('user', '')}@{where}/{given.get('dbname', '')}".replace("//@", "//")
+
+
+def _adapt(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
+    connection.prepared_max = STATEMENTS
+    # One type for all numbers: by default it follows their size, and each type is another statement to prepare.
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+
+
+class NearConnection:
+    """`Connection` for work in a greenlet of the event loop; see `on_loop`."""
+
+    def __init__(self, driver: "psycopg.AsyncConnection[Any]", name: str) -> None:
+        self.driver = driver
+        self._name = name
+        self._cursor = psycopg.AsyncRawCursor(driver)
+        self._cursor.format = psycopg.pq.Format.BINARY
+
+    @classmethod
+    async def connect(cls, how: dict[str, Any], name: str) -> "NearConnection":
+        """A new connection."""
+        try:
+            driver = await psycopg.AsyncConnection.connect(**how)
+        except psycopg.Error as error:
+            raise translated(error, name) from error
+        _adapt(driver)
+        return cls(driver, name)
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of the answer."""
+        return _awaited(self._all(sql, parameters))
+
+    async def _all(self, sql: str, parameters: Parameters) -> list[Row]:
+        try:
+            await self._cursor.execute(translated_sql(sql), parameters, prepare=True)
+            return await self._cursor.fetchall() if self._cursor.description else []
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row of the answer, or None."""
+        rows = self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement without an answer; returns the number of rows it changed."""
+        self.all(sql, parameters)
+        return self._cursor.rowcount
+
+    def many(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run a statement once for each set of parameters."""
+        _awaited(self._many(sql, list(rows)))
+
+    async def _many(self, sql: str, rows: list[Parameters]) -> None:
+        try:
+            await self._cursor.executemany(translated_sql(sql), rows)
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    def script(self, sql: str) -> list[Row]:
+        """Run several statements of constant text at once; the rows of the last one."""
+        return _awaited(self._script(sql))
+
+    async def _script(self, sql: str) -> list[Row]:
+        try:
+            async with psycopg.AsyncRawCursor(self.driver) as cursor:
+                await cursor.execute(sql, prepare=False)
+                while cursor.nextset():
+                    pass
+                return await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, be it a failed one."""
+        return self.driver.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server is at its other end, as far as is known."""
+        return not self.driver.closed
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the next one can use it: it is open, and nothing of the last one is left."""
+        return self.is_alive and self.driver.info.transaction_status == TransactionStatus.IDLE
+
+    async def close(self) -> None:
+        """Let go of it; an open transaction is undone."""
+        await self.driver.close()
+
+
+class FarConnection:
+    """`Connection` for one thread at a time."""
+
+    def __init__(self, how: dict[str, Any], name: str) -> None:
+        self._name = name
+        try:
+            self.driver = psycopg.connect(**how)
+        except psycopg.Error as error:
+            raise translated(error, name) from error
+        _adapt(self.driver)
+        self._cursor = psycopg.RawCursor(self.driver)
+        self._cursor.format = psycopg.pq.Format.BINARY
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of the answer."""
+        try:
+            self._cursor.execute(translated_sql(sql), parameters, prepare=True)
+            return self._cursor.fetchall() if self._cursor.description else []
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row of the answer, or None."""
+        rows = self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run a statement without an answer; returns the number of rows it changed."""
+        self.all(sql, parameters)
+        return self._cursor.rowcount
+
+    def many(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run a statement once for each set of parameters."""
+        try:
+            self._cursor.executemany(translated_sql(sql), list(rows))
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    def script(self, sql: str) -> None:
+        """Run several statements of constant text at once."""
+        try:
+            self.driver.execute(sql.encode(), prepare=False)
+        except psycopg.Error as error:
+            raise translated(error, self._name) from error
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server is at its other end, as far as is known."""
+        return not self.driver.closed
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the next one can use it."""
+        return self.is_alive and self.driver.info.transaction_status == TransactionStatus.IDLE
+
+    def close(self) -> None:
+        """Let go of it; an open transaction is undone."""
+        self.driver.close()
+
+
+def _awaited(waiting: Awaitable[T]) -> T:
+    """Leave the event loop to others until that is done; only within `on_loop`."""
+    return cast(T, getcurrent().parent.switch(waiting))
+
+
+async def on_loop(work: Callable[[NearConnection], T], connection: NearConnection) -> T:
+    """Run work in the event loop's thread; wherever it waits for the connection, so does this coroutine alone."""
+    inner = greenlet(work)
+    inner.gr_context = contextvars.copy_context()
+    step = inner.switch(connection)
+    while not inner.dead:
+        try:
+            answer = await step
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the work
+            step = inner.throw(error)
+        else:
+            step = inner.switch(answer)
+    return cast(T, step)
+
+
+__all__ = [
+    "Connection",
+    "FarConnection",
+    "NearConnection",
+    "arguments",
+    "on_loop",
+    "public_name",
+    "translated",
+]

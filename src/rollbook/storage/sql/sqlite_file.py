@@ -1,0 +1,70 @@
+"""A SQLite file as a backend: made if it is missing, migrated at the start, served by one process, copied whole."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rollbook.storage.sql import files
+from rollbook.storage.sql.connection import Backend
+from rollbook.storage.sql.files import FileLock
+from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
+
+
+class SqliteFile(SqliteDatabase):
+    """`Backend` over a file that need not exist yet."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The file, as people named it."""
+        return str(self._path)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether opening it will make it."""
+        return not self._path.exists()
+
+    async def open(self) -> None:
+        """Make or update the file, and connect."""
+        files.prepare(self._path)
+        try:
+            await super().open()
+        except BaseException:
+            await self.close()
+            raise
+
+    def serve_lock(self) -> FileLock:
+        """Become the one process that serves the file."""
+        return files.serve_lock(self._path)
+
+    def work_lock(self) -> tuple[FileLock, bool]:
+        """Say that this process works on targets; and whether no other does."""
+        return files.work_lock(self._path)
+
+    @asynccontextmanager
+    async def copied(self) -> AsyncIterator[Backend]:
+        """A copy beside it, for its owner only; not open yet, and gone at the end."""
+        with tempfile.TemporaryDirectory(
+            prefix=".rollbook-plan-", dir=self._path.absolute().parent
+        ) as directory:
+            path = Path(directory) / "copy.db"
+            await asyncio.to_thread(_copy, self._path, path)
+            copy = SqliteFile(path)
+            try:
+                yield copy
+            finally:
+                await copy.close()
+
+
+def _copy(path: Path, destination: Path) -> None:
+    connection = SqliteConnection(path)
+    try:
+        connection.run("VACUUM INTO ?", (str(destination),))
+    finally:
+        connection.close()
