@@ -1,7 +1,10 @@
 """Fixtures every test may use."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.postgres_server import database, make_tables, server
 
 # Timings are never asserted: a busy machine must not fail a property.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -12,6 +15,21 @@ settings.load_profile("suite")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the product does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server's database; tests make their own beside it."""
+    with server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: str) -> Iterator[str]:
+    """The URL of a database with our tables, which tests empty before they use it."""
+    with database(postgres) as url:
+        make_tables(url)
+        yield url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

