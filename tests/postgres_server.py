@@ -50,11 +50,11 @@ def _at(url: str, *statements: LiteralString) -> None:
 def database(server_url: str) -> Iterator[str]:
     """The URL of a new, empty database, dropped at the end."""
     name = f"rollbook_test_{secrets.token_hex(6)}"
-    _at(server_url, f"CREATE DATABASE {name} TEMPLATE template0")  # type: ignore[arg-type]  # hexadecimal
+    _at(server_url, f"CREATE DATABASE {name} TEMPLATE template0")
     try:
         yield _beside(server_url, name)
     finally:
-        _at(server_url, f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        _at(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _beside(url: str, name: str) -> str:
