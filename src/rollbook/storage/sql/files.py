@@ -38,9 +38,8 @@ def prepare(path: Path) -> bool:
     """
     _check_library()
     made = not path.exists() and _make(path)
-    connection = _open(path)
+    connection = opened(path)
     try:
-        _check_ours(connection, path)
         migrate.upgrade(connection, WORDS["sqlite"])
         connection.all("PRAGMA journal_mode = WAL")  # a restored copy may have lost it
     finally:
@@ -90,6 +89,30 @@ def _move(building: Path, path: Path) -> bool:
         os.fsync(directory)
         os.close(directory)
     return True
+
+
+def opened(path: Path) -> SqliteConnection:
+    """A connection to a file that is ours.
+
+    Raises:
+        StoreUnavailable: it is not, or cannot be opened.
+    """
+    connection = _open(path)
+    try:
+        _check_ours(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def revision(path: Path) -> str:
+    """The revision of a file that is ours."""
+    connection = opened(path)
+    try:
+        return migrate.revision(connection)
+    finally:
+        connection.close()
 
 
 def _open(path: Path) -> SqliteConnection:

@@ -8,13 +8,14 @@ the commits. What waits for its turn shares the next transaction and its flush. 
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql import postgres_schema
+from rollbook.storage.sql import postgres_care, postgres_schema
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock
 from rollbook.storage.sql.group_commit import BATCH, Request
 from rollbook.storage.sql.postgres_connection import (
@@ -95,6 +96,7 @@ class _Slots:
 class PostgresDatabase:
     """`Backend` over a PostgreSQL database that has our tables; belongs to one event loop."""
 
+    has_one_server = False
     holds_the_loop = False
 
     def __init__(self, url: str, schema: str | None = None) -> None:
@@ -153,22 +155,48 @@ class PostgresDatabase:
         """Any number of processes may work on targets; whether there are others nobody knows."""
         return _NoLock(), False
 
+    def migrate(self) -> tuple[str | None, str]:
+        """Make the tables, or bring them up to date."""
+        with self._alone() as connection:
+            return postgres_schema.upgrade(connection)
+
+    def backup(self, file: Path) -> None:
+        """Write a copy of one moment."""
+        postgres_care.backup(self._url, file)
+
+    def restore(self, file: Path, *, replace: bool) -> Path | None:
+        """Put a copy in the place of the tables."""
+        with self._alone() as connection:
+            postgres_care.restore(self._url, connection, file, replace=replace)
+        return None  # who wants to keep the former tables makes a backup of them
+
+    def vacuum(self) -> tuple[int, int]:
+        """Clear away what is dead."""
+        with self._alone() as connection:
+            return postgres_care.vacuum(connection)
+
     @asynccontextmanager
     async def copied(self) -> AsyncIterator[Backend]:
         """A copy in a schema of its own, gone at the end."""
         schema = f"rollbook_copy_{secrets.token_hex(8)}"
-        await asyncio.to_thread(self._in_thread_alone, postgres_schema.copy, schema)
+        await asyncio.to_thread(self._with_schema, postgres_schema.copy, schema)
         copy = PostgresDatabase(self._url, schema)
         try:
             yield copy
         finally:
             await copy.close()
-            await asyncio.to_thread(self._in_thread_alone, postgres_schema.drop_copy, schema)
+            await asyncio.to_thread(self._with_schema, postgres_schema.drop_copy, schema)
 
-    def _in_thread_alone(self, work: Callable[[FarConnection, str], None], schema: str) -> None:
+    def _with_schema(self, work: Callable[[FarConnection, str], None], schema: str) -> None:
+        with self._alone() as connection:
+            work(connection, schema)
+
+    @contextmanager
+    def _alone(self) -> Iterator[FarConnection]:
+        """A connection for a command."""
         connection = FarConnection(self._how, self._name)
         try:
-            work(connection, schema)
+            yield connection
         finally:
             connection.close()
 

@@ -199,7 +199,7 @@ class FarConnection:
     """`Connection` for one thread at a time."""
 
     def __init__(self, how: dict[str, Any], name: str) -> None:
-        self._name = name
+        self.name = name
         try:
             self.driver = psycopg.connect(**how)
         except psycopg.Error as error:
@@ -214,7 +214,7 @@ class FarConnection:
             self._cursor.execute(translated_sql(sql), parameters, prepare=True)
             return self._cursor.fetchall() if self._cursor.description else []
         except psycopg.Error as error:
-            raise translated(error, self._name) from error
+            raise translated(error, self.name) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row of the answer, or None."""
@@ -231,14 +231,14 @@ class FarConnection:
         try:
             self._cursor.executemany(translated_sql(sql), list(rows))
         except psycopg.Error as error:
-            raise translated(error, self._name) from error
+            raise translated(error, self.name) from error
 
     def script(self, sql: str) -> None:
         """Run several statements of constant text at once."""
         try:
             self.driver.execute(sql.encode(), prepare=False)
         except psycopg.Error as error:
-            raise translated(error, self._name) from error
+            raise translated(error, self.name) from error
 
     @property
     def is_alive(self) -> bool:

@@ -26,14 +26,19 @@ class Scripted(Connection, Protocol):
         """Run statements of constant text."""
 
 
+def has_tables(connection: Connection) -> bool:
+    """Whether our tables are there."""
+    row = connection.one(_HAS_TABLES)
+    return row is not None and bool(row[0])
+
+
 def check_revision(connection: Connection, name: str) -> None:
     """Whether the tables are those this program knows.
 
     Raises:
         StoreUnavailable: they are missing, older or newer; says what to do.
     """
-    row = connection.one(_HAS_TABLES)
-    if row is None or not row[0]:
+    if not has_tables(connection):
         raise StoreUnavailable(f"{name} has no tables yet; run: rollbook database migrate --database URL")
     if not migrate.is_current(migrate.revision(connection)):
         raise StoreUnavailable(
@@ -51,8 +56,7 @@ def upgrade(connection: Scripted) -> tuple[str | None, str]:
     connection.script("BEGIN")
     try:
         connection.all(_LOCK)
-        row = connection.one(_HAS_TABLES)
-        present = migrate.revision(connection) if row and row[0] else None
+        present = migrate.revision(connection) if has_tables(connection) else None
         if present is None or not migrate.is_current(present):
             connection.script(migrate.migration_sql(WORDS["postgresql"], present))
         if present is None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rollbook.storage.sql import files
+from rollbook.storage.sql import files, migrate, sqlite_care
 from rollbook.storage.sql.connection import Backend
 from rollbook.storage.sql.files import FileLock
 from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
@@ -14,6 +14,8 @@ from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
 
 class SqliteFile(SqliteDatabase):
     """`Backend` over a file that need not exist yet."""
+
+    has_one_server = True
 
     @property
     def path(self) -> Path:
@@ -46,6 +48,24 @@ class SqliteFile(SqliteDatabase):
     def work_lock(self) -> tuple[FileLock, bool]:
         """Say that this process works on targets; and whether no other does."""
         return files.work_lock(self._path)
+
+    def migrate(self) -> tuple[str | None, str]:
+        """Make the file, or bring it up to date."""
+        before = None if self.is_new else files.revision(self._path)
+        files.prepare(self._path)
+        return before, migrate.head()
+
+    def backup(self, file: Path) -> None:
+        """Write a copy of one moment."""
+        sqlite_care.backup(self._path, file)
+
+    def restore(self, file: Path, *, replace: bool) -> Path | None:
+        """Put a copy in the place of the file."""
+        return sqlite_care.restore(self._path, file, replace=replace)
+
+    def vacuum(self) -> tuple[int, int]:
+        """Make the file as small as it can be."""
+        return sqlite_care.vacuum(self._path)
 
     @asynccontextmanager
     async def copied(self) -> AsyncIterator[Backend]:

@@ -1,0 +1,144 @@
+"""`rollbook database`: make, check, keep and bring back what a server stores."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rollbook.storage.sql.store import SqlStore
+
+app = typer.Typer(help="Make, check, back up and restore the database of a server.", no_args_is_help=True)
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        help="sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/name;"
+        " ROLLBOOK_DATABASE says the same.",
+        metavar="URL",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def migrate(database: Database = None, as_json: AsJson = False) -> None:
+    """Make the tables, or bring those of an older version up to date. Several at once do no harm."""
+    store = _store(database)
+    before, after = store.database.migrate()
+    if as_json:
+        print(json.dumps({"database": store.database.name, "from": before, "to": after}))
+    elif before is None:
+        print(f"{store.database.name}: made, at revision {after}")
+    elif before == after:
+        print(f"{store.database.name}: is at revision {after} already")
+    else:
+        print(f"{store.database.name}: brought from revision {before} to {after}")
+
+
+@app.command()
+def check(database: Database = None, as_json: AsJson = False) -> None:
+    """Compare everything with everything: documents with indexes, members, counters and the change log.
+
+    May run beside a server. Ends with 1 if something does not hold.
+    """
+    import asyncio
+
+    from rich.console import Console
+
+    store = _existing(database)
+
+    async def run() -> list[str]:
+        await store.open()
+        try:
+            return list(await store.check())
+        finally:
+            await store.close()
+
+    with Console(stderr=True).status("looking at every resource …"):
+        faults = asyncio.run(run())
+    if as_json:
+        print(json.dumps({"database": store.database.name, "faults": faults}))
+    else:
+        print("\n".join(faults) or f"{store.database.name}: everything holds")
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to; must not exist.")],
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a copy of one moment, while a server goes on. PostgreSQL: by pg_dump, in its custom format."""
+    from rich.console import Console
+
+    store = _existing(database)
+    with Console(stderr=True).status(f"copying {store.database.name} …"):
+        store.database.backup(file)
+    size = file.stat().st_size
+    if as_json:
+        print(json.dumps({"database": store.database.name, "file": str(file), "bytes": size}))
+    else:
+        print(f"{file}: {size / 1e6:.1f} MB; bring it back with: rollbook database restore {file}")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
+    database: Database = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a database that is there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back; the server must not run. A SQLite file that is replaced is kept beside it.
+
+    Every resource is at another version afterwards, so that no client takes an old state for a new one.
+    """
+    from rich.console import Console
+
+    store = _store(database)
+    with Console(stderr=True).status(f"restoring {store.database.name} …"):
+        kept = store.database.restore(file, replace=replace)
+    if as_json:
+        print(json.dumps({"database": store.database.name, "kept": str(kept) if kept else None}))
+    else:
+        print(
+            f"{store.database.name}: restored from {file}" + (f"; the former one is {kept}" if kept else "")
+        )
+
+
+@app.command()
+def vacuum(database: Database = None, as_json: AsJson = False) -> None:
+    """Give back the space of what was deleted. SQLite: writers wait the while."""
+    from rich.console import Console
+
+    store = _existing(database)
+    with Console(stderr=True).status(f"clearing {store.database.name} …"):
+        before, after = store.database.vacuum()
+    if as_json:
+        print(json.dumps({"database": store.database.name, "before": before, "after": after}))
+    else:
+        print(f"{store.database.name}: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
+
+
+def _store(database: str | None) -> "SqlStore":
+    from rollbook.app import prepare_store
+    from rollbook.settings import Settings, choose_database
+
+    url, origin = choose_database(database, os.environ)
+    return prepare_store(Settings(database=url, database_origin=origin))
+
+
+def _existing(database: str | None) -> "SqlStore":
+    """The store, if there is anything to look at."""
+    from rollbook.settings import SettingsError
+
+    store = _store(database)
+    if store.database.is_new:
+        raise SettingsError(f"there is no database {store.database.name}; name it with --database")
+    return store

@@ -1,0 +1,13 @@
+"""The epoch of a database: part of every version it gives out, and another one after a backup was restored (A-31)."""
+
+import secrets
+
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.layout import EDITION, edition
+from rollbook.storage.sql.tokens import SET
+
+
+def renew_epoch(connection: Connection) -> None:
+    """Give versions out under another name from now on; servers that hold the old one follow."""
+    connection.run(SET, ("epoch", secrets.token_hex(4)))
+    connection.run(SET, (EDITION, str(edition(connection) + 1)))

@@ -1,0 +1,101 @@
+"""`rollbook serve --workers` on PostgreSQL: processes on one port that lose nothing between them."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.blackbox.rollbook_process import Server, run, serving
+from tests.postgres_server import database as new_database
+
+from rollbook.protocol import urns
+
+pytestmark = pytest.mark.slow
+
+CLIENTS = 8
+EACH = 10
+
+
+@pytest.fixture
+def url(postgres: str, tmp_path: Path) -> Iterator[str]:
+    """A database with our tables."""
+    with new_database(postgres) as made:
+        done = run(tmp_path, "database", "migrate", "--database", made)
+        assert done.returncode == 0, done.stderr
+        yield made
+
+
+def _children(server: Server) -> list[int]:
+    """The serving processes, which are children of the command."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=", "-o", "args=", "--ppid", str(server.process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+
+
+def _patch(op: str, **operation: object) -> dict[str, object]:
+    return {"schemas": [urns.PATCH_OP], "Operations": [{"op": op, **operation}]}
+
+
+def _user(server: Server, name: str) -> str:
+    status, made = server.request("POST", "/Users", {"schemas": [urns.USER], "userName": name})
+    assert status == 201
+    return str(made["id"])
+
+
+def test_nothing_is_lost_between_processes(tmp_path: Path, url: str) -> None:
+    """I-07: members added by many clients through two processes are all there; one name is given once."""
+    with serving(tmp_path, "--database", url, "--workers", "2") as server:
+        assert len(_children(server)) == 2
+        body = {"schemas": [urns.GROUP], "displayName": "all"}
+        group = server.request("POST", "/Groups", body)[1]["id"]
+
+        def work(client: int) -> list[str]:
+            ids = [_user(server, f"u{client}-{number}") for number in range(EACH)]
+            for each in ids:
+                added = _patch("add", path="members", value=[{"value": each}])
+                assert server.request("PATCH", f"/Groups/{group}", added)[0] in {200, 204}
+            return ids
+
+        def same_name(_: int) -> int:
+            return server.request("POST", "/Users", {"schemas": [urns.USER], "userName": "one"})[0]
+
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            ids = [each for made in threads.map(work, range(CLIENTS)) for each in made]
+            statuses = sorted(threads.map(same_name, range(CLIENTS)))
+        members = server.request("GET", f"/Groups/{group}")[1]["members"]
+        assert sorted(member["value"] for member in members) == sorted(ids)
+        assert statuses == [201] + [409] * (CLIENTS - 1)
+        assert server.stop() == 0
+    assert run(tmp_path, "database", "check", "--database", url).returncode == 0
+
+
+def test_a_process_that_dies_is_replaced(tmp_path: Path, url: str) -> None:
+    """The service goes on; when the command is killed, its processes end by themselves."""
+    with serving(tmp_path, "--database", url, "--workers", "2") as server:
+        before = _children(server)
+        time.sleep(5.5)  # one that ends at once would end again, and the command with it
+        os.kill(before[0], signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while len(now := _children(server)) < 2 or before[0] in now:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        _user(server, "after")
+        server.kill()
+        while any(Path(f"/proc/{child}").exists() for child in now):
+            assert time.monotonic() < deadline + 15
+            time.sleep(0.1)
+
+
+def test_a_file_has_one_process(tmp_path: Path) -> None:
+    """SQLite is served by one process; the refusal says what to use instead."""
+    refused = run(tmp_path, "serve", "--workers", "2")
+    assert refused.returncode == 3
+    assert "use PostgreSQL for more" in refused.stderr

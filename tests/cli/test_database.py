@@ -1,0 +1,189 @@
+"""`rollbook database`, on SQLite and PostgreSQL."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.postgres_server import database as new_database
+from tests.postgres_server import tools_first
+from typer.testing import CliRunner
+
+from rollbook.cli.main import app
+from rollbook.protocol.catalog import core_catalog
+from rollbook.protocol.resource import Change
+from rollbook.storage.base import Author, Record
+from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.files import serve_lock
+from rollbook.storage.sql.store import SqlStore
+
+BACKENDS = ("sqlite", "postgresql")
+USER = core_catalog().resource_types[0]
+AUTHOR = Author("test", 1_700_000_000_000)
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database that is not made yet, which the environment names."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    if request.param == "sqlite":
+        named = f"sqlite:///{tmp_path}/store.db"
+        monkeypatch.setenv("ROLLBOOK_DATABASE", named)
+        yield named
+        return
+    with new_database(request.getfixturevalue("postgres")) as named:
+        monkeypatch.setenv("PATH", tools_first())
+        monkeypatch.setenv("ROLLBOOK_DATABASE", named)
+        yield named
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and messages of the command."""
+    from rollbook.cli.errors import exit_code
+
+    result = CliRunner().invoke(app, ["database", *arguments])
+    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
+        return exit_code(result.exception) or 99, result.stdout, str(result.exception)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def asked(*arguments: str) -> Any:
+    """What the command says as JSON."""
+    code, said, _ = run(*arguments, "--json")
+    assert code == 0
+    return json.loads(said)
+
+
+def within(url: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:
+    """Work on an open store."""
+
+    async def go() -> Any:
+        store = open_store(url)
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(go())
+
+
+def add(url: str, name: str) -> Record:
+    """Insert a user of that name and id."""
+    made = within(url, lambda store: store.insert(1, USER, name, Change({"userName": name}), AUTHOR))
+    assert isinstance(made, Record)
+    return made
+
+
+def version(url: str, name: str) -> str | None:
+    """The version of a user, None if there is none."""
+    found = within(url, lambda store: store.get(1, USER, name))
+    return found.version if found else None
+
+
+def test_made_once(url: str) -> None:
+    """The tables are made, then there is nothing to do."""
+    assert run("migrate")[1].strip().endswith("made, at revision 0004")
+    assert asked("migrate")["from"] == asked("migrate")["to"] == "0004"
+    assert run("check")[1].strip().endswith("everything holds")
+    assert "secret" not in url
+
+
+def test_a_backup_comes_back(url: str, tmp_path: Path) -> None:
+    """What was there is there again, what came later is not, and no version is given out twice (A-31)."""
+    run("migrate")
+    former = add(url, "ann").version
+    file = tmp_path / "backup"
+    assert asked("backup", str(file))["bytes"] == file.stat().st_size
+    assert file.stat().st_mode & 0o077 == 0
+    add(url, "bob")
+    code, _, words = run("restore", str(file))
+    assert code == 1
+    assert "--replace" in words
+    kept = asked("restore", str(file), "--replace")["kept"]
+    assert version(url, "bob") is None
+    restored = version(url, "ann")
+    assert restored not in {None, former}
+    assert run("check")[0] == 0
+    if url.startswith("sqlite"):
+        assert version(f"sqlite:///{kept}", "bob") is not None
+
+
+def test_a_backup_replaces_no_file(url: str, tmp_path: Path) -> None:
+    """A file that is there stays as it is."""
+    run("migrate")
+    (tmp_path / "there").write_text("mine")
+    code, _, words = run("backup", str(tmp_path / "there"))
+    assert code == 1
+    assert "exists" in words
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nothing of ours" * 1000])
+def test_what_is_no_backup_changes_nothing(url: str, tmp_path: Path, content: bytes | None) -> None:
+    """The refusal comes before anything is touched."""
+    run("migrate")
+    add(url, "ann")
+    before = version(url, "ann")
+    if content is not None:
+        (tmp_path / "wrong").write_bytes(content)
+    code, _, words = run("restore", str(tmp_path / "wrong"), "--replace")
+    assert code == 1
+    assert words
+    assert version(url, "ann") == before
+
+
+def test_a_damaged_database_is_told(url: str) -> None:
+    """`check` names what does not hold, and ends with 1."""
+    run("migrate")
+    add(url, "ann")
+    within(url, lambda store: store.database.write(1, lambda conn: conn.run("DELETE FROM unique_value")))
+    code, said, _ = run("check")
+    assert code == 1
+    assert "no unique value for attribute" in said
+    assert json.loads(run("check", "--json")[1])["faults"]
+
+
+def test_vacuum(url: str) -> None:
+    """The space of what is gone is given back; nothing else changes."""
+    run("migrate")
+    add(url, "ann")
+    sizes = asked("vacuum")
+    assert sizes["after"] > 0
+    assert version(url, "ann") is not None
+
+
+@pytest.mark.parametrize("command", ["check", "vacuum", "backup"])
+def test_what_is_not_there(tmp_path: Path, command: str) -> None:
+    """A command for a database that is missing makes none."""
+    arguments = [command, "--database", f"sqlite:///{tmp_path}/none.db"]
+    code, _, words = run(*arguments, *([str(tmp_path / "x")] if command == "backup" else []))
+    assert code == 3
+    assert "there is no database" in words
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_served_file_is_not_replaced(tmp_path: Path) -> None:
+    """FS-11: a restore under a running server would take its database away."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    run("migrate", "--database", url)
+    run("backup", str(tmp_path / "file"), "--database", url)
+    lock = serve_lock(tmp_path / "store.db")
+    code, _, words = run("restore", str(tmp_path / "file"), "--replace", "--database", url)
+    lock.release()
+    assert code == 1
+    assert "served by another process" in words
+
+
+def test_tools_that_are_missing(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without pg_dump the message says where it comes from, and no file is left."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    code, _, words = run("backup", str(tmp_path / "file"), "--database", postgres_database)
+    assert code == 1
+    assert "postgresql-client" in words
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,261 @@
+"""Transactions on PostgreSQL: shared commits, failures, lost connections, locks, copies, migrations at once."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from tests.postgres_server import database as new_database
+from tests.postgres_server import empty
+
+from rollbook.protocol.errors import InvalidValue, StoreUnavailable
+from rollbook.storage.sql import migrate
+from rollbook.storage.sql.connection import ALONE, Connection
+from rollbook.storage.sql.databases import backend
+from rollbook.storage.sql.postgres import TRIES, PostgresDatabase
+
+pytestmark = pytest.mark.anyio
+
+_XID = "SELECT CAST(pg_current_xact_id() AS text)"
+
+
+@pytest.fixture
+async def database(postgres_database: str) -> AsyncIterator[PostgresDatabase]:
+    """An open database without settings but one."""
+    empty(postgres_database)
+    opened = PostgresDatabase(postgres_database)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def _insert(connection: Connection, name: str) -> str:
+    connection.run("INSERT INTO setting (name, value) VALUES (?, '')", (name,))
+    return str(connection.all(_XID)[0][0])
+
+
+def _names(connection: Connection) -> list[str]:
+    rows = connection.all("SELECT name FROM setting WHERE name <> 'epoch' ORDER BY name")
+    return [name for (name,) in rows]
+
+
+async def _write(database: PostgresDatabase, name: str, tenant: int = 1) -> str:
+    return await database.write(tenant, lambda connection: _insert(connection, name))
+
+
+def _end_connections(url: str) -> None:
+    """What a restart of the server does to its clients (FS-13)."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'rollbook'"
+        )
+
+
+async def test_requests_of_a_tenant_share_a_commit(database: PostgresDatabase) -> None:
+    """What waits for its turn is committed together; each tenant has transactions of its own."""
+    numbers = await asyncio.gather(*(_write(database, f"{n:03}", tenant=1 + n % 2) for n in range(100)))
+    assert len(set(numbers[0::2])) == len(set(numbers[1::2])) == 1
+    assert numbers[0] != numbers[1]
+    assert len(await database.read_now(_names)) == 100
+
+
+async def test_a_failed_request_is_undone_alone(database: PostgresDatabase) -> None:
+    """FS-04: the others in the transaction are neither lost nor failed, whether it was a refusal or a mistake in SQL."""
+
+    def refuse(connection: Connection) -> None:
+        _insert(connection, "half")
+        raise InvalidValue("no")
+
+    def mistake(connection: Connection) -> None:
+        _insert(connection, "half")
+        connection.all("SELECT nothing FROM nowhere")
+
+    refused, mistaken, *names = await asyncio.gather(
+        database.write(1, refuse),
+        database.write(1, mistake),
+        *(_write(database, name) for name in "ab"),
+        return_exceptions=True,
+    )
+    assert isinstance(refused, InvalidValue)
+    assert isinstance(mistaken, psycopg.errors.UndefinedTable)
+    assert names[0] == names[1]
+    assert await database.read_now(_names) == ["a", "b"]
+
+
+async def test_what_waits_for_an_ended_connection_heals(
+    database: PostgresDatabase, postgres_database: str
+) -> None:
+    """FS-13: after the server ended every connection, reads and writes go on with new ones at once."""
+    await _write(database, "before")
+    assert await database.read(_names) == await database.read_now(_names) == ["before"]
+    _end_connections(postgres_database)
+    assert await database.read_now(_names) == await database.read(_names) == ["before"]
+    await _write(database, "after")
+    assert await database.read_now(_names) == ["after", "before"]
+
+
+@pytest.mark.parametrize("times", [1, TRIES])
+async def test_a_connection_that_ends_within_a_write(
+    database: PostgresDatabase, postgres_database: str, times: int
+) -> None:
+    """FS-13: nothing is half there; the write is done by another connection, or refused after some tries."""
+    ended = 0
+
+    def work(connection: Connection) -> None:
+        nonlocal ended
+        _insert(connection, "once")
+        if ended < times:
+            ended += 1
+            _end_connections(postgres_database)
+            connection.all("SELECT 1")
+
+    if times < TRIES:
+        await database.write(1, work)
+    else:
+        with pytest.raises(StoreUnavailable, match="cannot be reached, or ended the connection"):
+            await database.write(1, work)
+    assert await database.read_now(_names) == (["once"] if times < TRIES else [])
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_commit_without_an_answer(
+    database: PostgresDatabase, postgres_database: str, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-14: the server is asked what became of the transaction, and the caller is told the truth."""
+    from rollbook.storage.sql.postgres_connection import NearConnection
+
+    script = NearConnection.script
+    cut: list[str] = []
+
+    def cutting(self: NearConnection, sql: str) -> object:
+        if sql != "COMMIT" or cut:
+            return script(self, sql)
+        cut.append(sql)
+        if committed:
+            script(self, sql)
+        _end_connections(postgres_database)
+        return script(self, "SELECT 1")
+
+    monkeypatch.setattr(NearConnection, "script", cutting)
+    if committed:
+        await _write(database, "there")
+    else:
+        with pytest.raises(StoreUnavailable):
+            await _write(database, "lost")
+    assert cut
+    assert await database.read_now(_names) == (["there"] if committed else [])
+
+
+async def test_a_cancelled_write_is_whole(database: PostgresDatabase) -> None:
+    """FS-18: once it was asked for, a write happens although nobody waits for it."""
+    tasks = [asyncio.ensure_future(_write(database, name)) for name in "abc"]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await database.read_now(_names) == ["a", "b", "c"]
+
+
+async def test_a_cancelled_read_leaves_a_sound_connection(database: PostgresDatabase) -> None:
+    """FS-18: no connection is lost, and none answers the next one with what the last one asked."""
+    slow = [
+        asyncio.ensure_future(database.read_now(lambda conn: conn.all("SELECT pg_sleep(5)")))
+        for _ in range(20)
+    ]
+    await asyncio.sleep(0.05)
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    found = await asyncio.gather(
+        *(
+            database.read_now(lambda conn, n=n: conn.one("SELECT CAST(? AS bigint)", (n,)))  # type: ignore[misc]
+            for n in range(50)
+        )
+    )
+    assert found == [(number,) for number in range(50)]
+
+
+async def test_work_alone_waits_for_all_tenants(database: PostgresDatabase) -> None:
+    """While definitions change nobody writes, in whatever process, and who was writing is waited for."""
+    order: list[str] = []
+
+    def slow(connection: Connection) -> None:
+        connection.all("SELECT pg_sleep(0.2)")
+        order.append("tenant")
+
+    first = asyncio.ensure_future(database.write(7, slow))
+    await asyncio.sleep(0.05)
+    alone = asyncio.ensure_future(database.write(ALONE, lambda _: order.append("alone")))
+    await asyncio.sleep(0.05)
+    await database.write(8, lambda _: order.append("later"))
+    await asyncio.gather(first, alone)
+    assert order == ["tenant", "alone", "later"]
+
+
+async def test_long_reads_leave_the_loop(database: PostgresDatabase) -> None:
+    """Short reads and writes are on the event loop, long reads in threads, on one state."""
+    loop = threading.get_ident()
+    assert await database.read_now(lambda _: threading.get_ident()) == loop
+    assert await database.write(1, lambda _: threading.get_ident()) == loop
+    assert await database.read(lambda _: threading.get_ident()) != loop
+
+
+async def test_a_copy_is_apart(database: PostgresDatabase, postgres_database: str) -> None:
+    """What is done to a copy is not done to the database, and nothing of it is left."""
+    await _write(database, "a")
+    async with database.copied() as copy:
+        await copy.open()
+        assert await copy.read_now(_names) == ["a"]
+        await copy.write(1, lambda connection: _insert(connection, "b"))
+        assert await copy.read_now(_names) == ["a", "b"]
+    assert await database.read_now(_names) == ["a"]
+    left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'rollbook_copy%'"
+    assert await database.read_now(lambda connection: connection.one(left)) == (0,)
+
+
+async def test_migrations_at_once(postgres: str) -> None:
+    """Several processes that migrate a new database make it once."""
+    with new_database(postgres) as url:
+        with ThreadPoolExecutor(4) as threads:
+            done = list(threads.map(lambda _: PostgresDatabase(url).migrate(), range(4)))
+        assert sorted(done, key=str) == [(migrate.head(), migrate.head())] * 3 + [(None, migrate.head())]
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (None, "has no tables yet; run: rollbook database migrate"),
+        ("UPDATE alembic_version SET version_num = '0001'", "is at revision 0001, this program needs"),
+        ("UPDATE alembic_version SET version_num = '0999'", "of a newer Rollbook"),
+    ],
+)
+async def test_a_database_that_does_not_fit_is_refused(
+    postgres: str, statement: str | None, words: str
+) -> None:
+    """FS-09: PostgreSQL is made and migrated by command only; a server says so."""
+    with new_database(postgres) as url:
+        unfit = PostgresDatabase(url)
+        if statement is not None:
+            unfit.migrate()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(statement.encode())
+        with pytest.raises(StoreUnavailable, match=words):
+            await unfit.open()
+        await unfit.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:secret@127.0.0.1:1/x", "cannot be reached"),
+        ("postgresql://u:secret@/x?host=/nowhere", "cannot be reached"),
+        ("postgresql://u:secret@h/x?nonsense=1", "cannot be read"),
+    ],
+)
+async def test_what_cannot_be_reached(url: str, words: str) -> None:
+    """The refusal says what is wrong, and never the password."""
+    with pytest.raises(StoreUnavailable, match=words) as refused:
+        await backend(url).open()
+    assert "secret" not in str(refused.value)
