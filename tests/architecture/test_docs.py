@@ -106,6 +106,8 @@ def test_no_option_is_invented() -> None:
         "--write",
         "--no-peers",
         "--help",
+        "--format",
+        "--owner",
         "--thorough",
         "--token",
         "--strict",
