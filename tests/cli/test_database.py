@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from tests.postgres_server import database as new_database
-from tests.postgres_server import tools_first
+from tests.postgres_server import empty, tools_first
 from typer.testing import CliRunner
 
 from rollbook.cli.main import app
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.resource import Change
-from rollbook.storage.base import Author, Record
+from rollbook.storage.base import Author, Record, TokenRecord
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.files import serve_lock
 from rollbook.storage.sql.store import SqlStore
@@ -154,6 +154,26 @@ def test_vacuum(url: str) -> None:
     sizes = asked("vacuum")
     assert sizes["after"] > 0
     assert version(url, "ann") is not None
+
+
+def test_a_copy_has_everything(url: str, tmp_path: Path, postgres_database: str) -> None:
+    """From either database to either: the same versions, tokens, and log; what is not empty is refused."""
+    run("migrate")
+    former = add(url, "ann").version
+    token = TokenRecord("t", 1, "hr", b"digest", 1, None)
+    within(url, lambda store: store.add_token(token))
+    empty(postgres_database)
+    for destination in (f"sqlite:///{tmp_path}/copy.db", postgres_database):
+        assert asked("copy", destination)["rows"]["resource"] == 1
+        assert version(destination, "ann") == former
+        assert within(destination, lambda store: store.tokens(1)) == [token]
+        changes = [within(each, lambda store: store.changes(1, 0, 10)) for each in (url, destination)]
+        assert changes[0] == changes[1] != []
+        assert run("check", "--database", destination)[0] == 0
+        code, _, words = run("copy", destination)
+        assert code == 1
+        assert "is not empty" in words
+        add(destination, "bob")
 
 
 @pytest.mark.parametrize("command", ["check", "vacuum", "backup"])

@@ -8,6 +8,7 @@ from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import files, migrate
 from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
+from rollbook.storage.sql.transfer import tables
 
 SQLITE_WORDS = WORDS["sqlite"]
 REVISIONS = [f"{number:04}" for number in range(1, int(migrate.head()) + 1)]
@@ -88,6 +89,26 @@ def test_every_key_begins_with_the_tenant() -> None:
     assert len(indexes) > 10
     wrong = [row for row in indexes if row[0] not in service_wide and row[2] != "tenant"]
     assert wrong == []
+
+
+def test_tables_are_read_from_the_snapshot() -> None:
+    """What is copied from database to database is every column of every table, in the order of its key."""
+    connection = memory_connection()
+    connection.all(migrate.snapshot())
+    rows = connection.all(
+        "SELECT m.name, i.name, i.pk FROM sqlite_schema m JOIN pragma_table_info(m.name) i WHERE m.type = 'table'"
+        " AND m.name <> 'alembic_version' ORDER BY m.rowid, i.cid"
+    )
+    made: dict[str, list[tuple[str, int]]] = {}
+    for table, column, place in rows:
+        made.setdefault(table, []).append((column, place))
+    assert {table.name: table.columns for table in tables()} == {
+        name: tuple(column for column, _ in columns) for name, columns in made.items()
+    }
+    assert {table.name: table.key for table in tables()} == {
+        name: tuple(column for column, place in sorted(columns, key=lambda each: each[1]) if place)
+        for name, columns in made.items()
+    }
 
 
 def test_snapshot_has_no_collation_of_the_platform() -> None:

@@ -113,6 +113,32 @@ def restore(
 
 
 @app.command()
+def copy(
+    to: Annotated[str, typer.Argument(help="URL of the database to copy to; must be empty.", metavar="URL")],
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy everything into another database, of the same kind or the other: tokens, the log and links too."""
+    from rich.console import Console
+
+    from rollbook.storage.sql import transfer
+
+    source, destination = _existing(database), _store(to)
+    destination.database.migrate()
+    source.database.migrate()
+    with Console(stderr=True).status("copying …") as status:
+        done = transfer.copy(
+            source.database,
+            destination.database,
+            lambda table, rows: status.update(f"copying {table}: {rows:,} rows"),
+        )
+    if as_json:
+        print(json.dumps({"from": source.database.name, "to": destination.database.name, "rows": done}))
+    else:
+        print(f"{destination.database.name}: {done['resource']} resources, {sum(done.values())} rows in all")
+
+
+@app.command()
 def vacuum(database: Database = None, as_json: AsJson = False) -> None:
     """Give back the space of what was deleted. SQLite: writers wait the while."""
     from rich.console import Console

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rollbook import __version__
-from rollbook.cli import config, database, demo, provision, quirks, schema, serve, tokens
+from rollbook.cli import config, database, demo, provision, quirks, schema, serve, tokens, transfer
 
 app = typer.Typer(
     name="rollbook",
@@ -36,6 +36,8 @@ app.command()(serve.serve)
 app.add_typer(tokens.app, name="token")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
+app.command("import")(transfer.import_)
+app.command()(transfer.export)
 app.command()(quirks.quirks)
 app.add_typer(config.app, name="config")
 app.command()(provision.pull)

@@ -1,9 +1,11 @@
 """What the rest of this package, and the engine, may ask of a database; each driver's module provides it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from rollbook.protocol.errors import ScimError
 
 T = TypeVar("T")
 
@@ -13,8 +15,15 @@ Row: TypeAlias = tuple[Any, ...]
 """One row of an answer. Any, because its columns are known where the SQL text is."""
 
 
+class Duplicate(ScimError):
+    """A statement would have given a key twice, and did nothing."""
+
+
 class Connection(Protocol):
     """One connection, used by one thread at a time, inside or outside a transaction."""
+
+    lies_by_row_key: bool
+    """Whether resources lie in the order of their row keys, rather than of tenant and row key."""
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
@@ -92,6 +101,12 @@ class Backend(Database, Protocol):
 
     def work_lock(self) -> tuple["Lock", bool]:
         """Say that this process works on targets; and whether it is certain that no other does."""
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """A connection of a command's own that sees one moment."""
+
+    def alone(self) -> AbstractContextManager[Connection]:
+        """A connection of a command's own in a transaction, which is committed unless something is raised."""
 
     def migrate(self) -> tuple[str | None, str]:
         """Make the tables, or bring them up to date; from which revision, None for none, and to which."""

@@ -7,7 +7,7 @@ from rollbook.storage.sql.layout import EDITION, edition
 from rollbook.storage.sql.tokens import SET
 
 
-def renew_epoch(connection: Connection) -> None:
+def renew_epoch(connection: Connection, epoch: str | None = None) -> None:
     """Give versions out under another name from now on; servers that hold the old one follow."""
-    connection.run(SET, ("epoch", secrets.token_hex(4)))
+    connection.run(SET, ("epoch", epoch or secrets.token_hex(4)))
     connection.run(SET, (EDITION, str(edition(connection) + 1)))

@@ -155,6 +155,21 @@ class PostgresDatabase:
         """Any number of processes may work on targets; whether there are others nobody knows."""
         return _NoLock(), False
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment."""
+        with self._alone() as connection:
+            connection.script(_SNAPSHOT)
+            yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A connection in a transaction that writes, and no other beside it."""
+        with self._alone() as connection:
+            connection.script(_BEGIN_ALONE.format(locks=LOCKS))
+            yield connection
+            connection.script("COMMIT")
+
     def migrate(self) -> tuple[str | None, str]:
         """Make the tables, or bring them up to date."""
         with self._alone() as connection:

@@ -7,6 +7,7 @@ long reads are.
 """
 
 import contextvars
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -19,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.connection import Connection, Duplicate, Parameters, Row
 from rollbook.storage.sql.dialects import POSTGRES, translation
 
 T = TypeVar("T")
@@ -66,8 +67,23 @@ BECAUSE_OF_OTHERS = (errors.DeadlockDetected, errors.SerializationFailure)
 translated_sql = lru_cache(maxsize=4096)(translation(POSTGRES))
 
 
+_PLAIN_INSERT = re.compile(r"\s*INSERT INTO (\w+) \(([\w, ]+)\)\s*VALUES \([?, ]+\)\s*\Z")
+
+COPIED = 20
+"""Rows from which on they are copied rather than inserted: several times as fast for thousands."""
+
+
+@lru_cache(maxsize=64)
+def copy_sql(sql: str) -> str | None:
+    """The COPY that does what an INSERT of one row of parameters does for many; None for any other statement."""
+    found = _PLAIN_INSERT.match(sql)
+    return None if found is None else f"COPY {found[1]} ({found[2]}) FROM STDIN"
+
+
 def translated(error: psycopg.Error, name: str) -> Exception:
     """Our error for the driver's, or the driver's own if no outside reason explains it."""
+    if isinstance(error, errors.UniqueViolation):
+        return Duplicate(str(error))
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     if words is None:
         return error
@@ -114,6 +130,8 @@ def _adapt(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]")
 class NearConnection:
     """`Connection` for work in a greenlet of the event loop; see `on_loop`."""
 
+    lies_by_row_key = False
+
     def __init__(self, driver: "psycopg.AsyncConnection[Any]", name: str) -> None:
         self.driver = driver
         self._name = name
@@ -156,8 +174,14 @@ class NearConnection:
         _awaited(self._many(sql, list(rows)))
 
     async def _many(self, sql: str, rows: list[Parameters]) -> None:
+        copy = copy_sql(sql) if len(rows) >= COPIED else None
         try:
-            await self._cursor.executemany(translated_sql(sql), rows)
+            if copy is None:
+                await self._cursor.executemany(translated_sql(sql), rows)
+                return
+            async with self._cursor.copy(copy) as target:
+                for row in rows:
+                    await target.write_row(row)
         except psycopg.Error as error:
             raise translated(error, self._name) from error
 
@@ -198,6 +222,8 @@ class NearConnection:
 class FarConnection:
     """`Connection` for one thread at a time."""
 
+    lies_by_row_key = False
+
     def __init__(self, how: dict[str, Any], name: str) -> None:
         self.name = name
         try:
@@ -228,8 +254,15 @@ class FarConnection:
 
     def many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
+        kept = list(rows)
+        copy = copy_sql(sql) if len(kept) >= COPIED else None
         try:
-            self._cursor.executemany(translated_sql(sql), list(rows))
+            if copy is None:
+                self._cursor.executemany(translated_sql(sql), kept)
+                return
+            with self._cursor.copy(copy) as target:
+                for row in kept:
+                    target.write_row(row)
         except psycopg.Error as error:
             raise translated(error, self.name) from error
 

@@ -4,12 +4,12 @@ Where an index serves the filter and the order, the page is walked in the index.
 few, or few enough to look at their documents (`candidates`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rollbook.protocol.errors import TooMany
 from rollbook.protocol.query import Page, Query, Walk
-from rollbook.storage.base import Found
+from rollbook.storage.base import Found, Record
 from rollbook.storage.places import is_descending
 from rollbook.storage.sql import candidates
 from rollbook.storage.sql.compile import Plan, compile_filter
@@ -32,6 +32,9 @@ FEW = 256
 
 SOME = 5_000
 """The same for an order: a set of more is found soon enough by walking the index in order."""
+
+SCANNED, SCANNED_CONTAINERS = 500, 10
+"""Resources read together in a scan; of those that may have many members, fewer."""
 
 NEAR_PAGE = 100
 NEAR_INDEX = 1000
@@ -105,6 +108,21 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
         return _walked(connection, search, whole, plan.rows, parts)
     looked_at = _to_look_at(connection, search, plan.rows)
     return candidates.found(connection, search.query, whole, looked_at, exact=plan.rows.exact)
+
+
+def scan(connection: Connection, search: Search) -> Iterator[Record]:
+    """Every match in order of creation, whatever it takes to find them; a page of them in memory at a time."""
+    position: bytes | None = None
+    kind = search.query.resource_type
+    size = SCANNED_CONTAINERS if kind.memberships else SCANNED
+    while True:
+        query = search.query._replace(page=Walk(size, position, counts=False))
+        step = search._replace(query=query)
+        found = find(connection, step, step.plan(connection), near=False)
+        yield from found.records
+        position = found.after
+        if position is None:
+            return
 
 
 def _is_near_page(rows: Rows, query: Query) -> bool:

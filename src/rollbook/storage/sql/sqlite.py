@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import apsw
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.connection import Connection, Duplicate, Parameters, Row
 from rollbook.storage.sql.group_commit import BATCH, Request
 
 T = TypeVar("T")
@@ -54,6 +54,8 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
 )
 
+_TWICE = {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_ROWID}
+
 _WORDS: tuple[tuple[type[apsw.Error], str], ...] = (
     (apsw.BusyError, "the database is busy: another program holds it; try again"),
     (apsw.LockedError, "the database is busy: another program holds it; try again"),
@@ -72,12 +74,16 @@ _WORDS: tuple[tuple[type[apsw.Error], str], ...] = (
 
 def translated(error: apsw.Error, path: Path) -> Exception:
     """Our error for the driver's, or the driver's own if no outside reason explains it."""
+    if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in _TWICE:
+        return Duplicate(str(error))
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     return error if words is None else StoreUnavailable(f"{path}: {words}")
 
 
 class SqliteConnection:
     """`Connection` over apsw. Not in a transaction unless someone began one."""
+
+    lies_by_row_key = True
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path

@@ -2,12 +2,12 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from rollbook.storage.sql import files, migrate, sqlite_care
-from rollbook.storage.sql.connection import Backend
+from rollbook.storage.sql.connection import Backend, Connection
 from rollbook.storage.sql.files import FileLock
 from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
 
@@ -48,6 +48,27 @@ class SqliteFile(SqliteDatabase):
     def work_lock(self) -> tuple[FileLock, bool]:
         """Say that this process works on targets; and whether no other does."""
         return files.work_lock(self._path)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one moment."""
+        connection = files.opened(self._path)
+        try:
+            connection.run("BEGIN")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A connection in a transaction that writes."""
+        connection = files.opened(self._path)
+        try:
+            connection.run("BEGIN IMMEDIATE")
+            yield connection
+            connection.run("COMMIT")
+        finally:
+            connection.close()
 
     def migrate(self) -> tuple[str | None, str]:
         """Make the file, or bring it up to date."""

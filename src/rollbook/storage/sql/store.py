@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import TypeVar
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import DefinitionsChanged, StoreUnavailable
-from rollbook.protocol.query import Query
+from rollbook.protocol.errors import DefinitionsChanged, RequestError, StoreUnavailable
+from rollbook.protocol.query import Query, Walk
+from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import (
@@ -22,13 +23,15 @@ from rollbook.storage.base import (
     TokenRecord,
     Updated,
 )
-from rollbook.storage.sql import layout, quirk_uses, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql import layout, load, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
+from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.load import Joined, Loaded, Mark
 from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
-from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up
+from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
 
 NEAR = 256
 """Most memberships that are read along on the event loop."""
@@ -144,6 +147,11 @@ class SqlStore:
     def catalog(self) -> Catalog:
         """What this store serves, known once it is open."""
         return self._layout.catalog
+
+    @property
+    def epoch(self) -> str:
+        """What the versions given out begin with."""
+        return self._layout.epoch
 
     async def get(
         self,
@@ -276,6 +284,46 @@ class SqlStore:
             lambda connection: reads.is_large(connection, tenant, id, LONG)
         )
 
+    async def load(
+        self, tenant: int, batch: Sequence[Loaded], author: Author, rules: Rules, mark: Mark
+    ) -> Sequence[RequestError | None]:
+        """Create many resources, without members, and set a setting in one transaction; why each was not created."""
+        known = self._layout_of(*{each.resource_type.name: each.resource_type for each in batch}.values())
+        return await self._write(
+            tenant,
+            known,
+            lambda connection, known: load.put(connection, known, tenant, batch, author, rules, mark),
+            long=True,
+        )
+
+    async def join(
+        self, tenant: int, joined: Joined, author: Author, rules: Rules, mark: Mark | None
+    ) -> Sequence[str]:
+        """Add members to a resource that was loaded; those that are new. See `load.join`."""
+        return await self._write(
+            tenant,
+            self._layout_of(joined.resource_type),
+            lambda connection, known: load.join(connection, known, tenant, joined, author, rules, mark),
+            long=True,
+        )
+
+    async def scan(
+        self,
+        tenant: int,
+        wanted: Sequence[tuple[ResourceType, ResolvedFilter | None]],
+        see: Callable[[ResourceType, Record], None],
+    ) -> None:
+        """Show every resource of those types that matches, with its members, of one moment; `see` is called in a thread."""
+
+        def read(connection: Connection) -> None:
+            for kind, condition in wanted:
+                along = Wanted.of(kind, members=True, groups=False, indirect=False)
+                query = Query(kind, condition, Walk(0))
+                for record in scan(connection, Search(self._layout, tenant, query, along, EVERYTHING)):
+                    see(kind, record)
+
+        await self.database.read(read, unbounded=True)
+
     async def was_member(self, tenant: int, id: str) -> bool:
         """Whether the resource is a member of anything, or was once."""
         return await self.database.read_now(lambda connection: reads.was_member(connection, tenant, id))
@@ -321,6 +369,15 @@ class SqlStore:
     async def setting(self, name: str) -> str | None:
         """A value this store keeps for the service itself."""
         return await self.database.read_now(lambda connection: tokens.setting(connection, name))
+
+    async def take_epoch(self, epoch: str) -> None:
+        """Give versions out under that name: for a store without resources that takes over another's."""
+        await self.database.write(ALONE, lambda connection: renew_epoch(connection, epoch))
+        await self.follow()
+
+    async def drop_setting(self, name: str) -> None:
+        """Forget a value."""
+        await self.database.write(OF_NO_TENANT, lambda connection: tokens.drop_setting(connection, name))
 
     async def keep_setting(self, name: str, value: str) -> str:
         """Set a value unless there is one; returns the one that holds."""

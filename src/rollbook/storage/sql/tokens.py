@@ -9,6 +9,7 @@ TOKENS = f"SELECT {COLUMNS} FROM token WHERE tenant = ? ORDER BY created, id"
 ADD = f"INSERT INTO token ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 SETTING = "SELECT value FROM setting WHERE name = ?"
 KEEP = "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+DROP = "DELETE FROM setting WHERE name = ?"
 SET = """
     INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -40,6 +41,11 @@ def setting(connection: Connection, name: str) -> str | None:
     """The value of that name, or None."""
     row = connection.one(SETTING, (name,))
     return str(row[0]) if row else None
+
+
+def drop_setting(connection: Connection, name: str) -> None:
+    """Forget the value of that name."""
+    connection.run(DROP, (name,))
 
 
 def keep_setting(connection: Connection, name: str, value: str) -> str:

@@ -1,0 +1,57 @@
+"""Resources of one moment as lines: a head, then users and all else that has no members, then what has."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from rollbook.operations.lines import head_line, written
+from rollbook.protocol.resolved import ResolvedFilter
+from rollbook.protocol.schema import ResourceType
+from rollbook.storage.base import Record
+from rollbook.storage.sql.store import SqlStore
+
+Wish = tuple[ResourceType, ResolvedFilter | None]
+"""Resources of a type, those that match or all."""
+
+EVERY = 500
+"""Resources between two words on how far it is."""
+
+
+@dataclass
+class Exported:
+    """How many resources of each type were written, and of how many attributes that are never returned were left out."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
+
+
+async def export(
+    store: SqlStore,
+    tenant: int,
+    wishes: Sequence[Wish],
+    write: Callable[[bytes], object],
+    progress: Callable[[int], object],
+    *,
+    secrets: bool,
+) -> Exported:
+    """Write every resource that is wished for; `write` and `progress` are called in a thread.
+
+    The line of one resource is in memory at a time. With `secrets`, hashes of passwords are in it.
+    """
+    done = Exported()
+    write(orjson.dumps(head_line(store.epoch, store.catalog)) + b"\n")
+
+    def see(kind: ResourceType, record: Record) -> None:
+        line, is_less = written(record, kind, secrets=secrets)
+        write(orjson.dumps(line) + b"\n")
+        done.counts[kind.name] += 1
+        done.left_out += is_less
+        if done.counts.total() % EVERY == 0:
+            progress(done.counts.total())
+
+    ordered = sorted(wishes, key=lambda wish: wish[0].memberships is not None)
+    await store.scan(tenant, ordered, see)
+    progress(done.counts.total())
+    return done
