@@ -4,14 +4,15 @@ Where an index serves the filter and the order, the page is walked in the index.
 few, or few enough to look at their documents (`candidates`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from rollbook.protocol.errors import TooMany
 from rollbook.protocol.query import Page, Query, Walk
 from rollbook.storage.base import Found, Record
-from rollbook.storage.places import is_descending
+from rollbook.storage.places import Place, is_descending
 from rollbook.storage.sql import candidates
+from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.connection import Connection, Parameter
 from rollbook.storage.sql.dialects import R_TENANT
@@ -42,13 +43,33 @@ NEAR_INDEX = 1000
 
 
 class Search(NamedTuple):
-    """One search of one tenant; `looked_at` is the most documents it may look at for want of an index."""
+    """One search of one tenant; `looked_at` is the most documents it may look at for want of an index.
+
+    `boundaries` has the ends of pages that were read before.
+    """
 
     layout: Layout
     tenant: int
     query: Query
     wanted: Wanted
     looked_at: int
+    boundaries: Boundaries
+
+    def boundary(self, rows: Rows, index: int) -> Place | None:
+        """Where the resource at an index of the query's result stands, if that is known."""
+        return self.boundaries.find(self._key(rows), index) if index else None
+
+    def keep_boundary(self, rows: Rows, index: int, place: Place | None) -> None:
+        """Remember where the resource at that index stands."""
+        if place is not None:
+            self.boundaries.keep(self._key(rows), index, place)
+
+    def _key(self, rows: Rows) -> Hashable:
+        order = self.query.order
+        by = None if order is None else (order.path.text, order.descending)
+        return (
+            self.layout.edition, self.tenant, self.query.resource_type.name, rows.check, rows.check_parameters, by,
+        )  # fmt: skip
 
     def scope(self, connection: Connection) -> Scope:
         """What filter and order are compiled for."""
@@ -99,7 +120,7 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
     if plan.narrow is not None and few is not None:
         return candidates.found(connection, search.query, whole, few, exact=plan.narrow.exact)
     parts = stretches(search.query.order, search.scope(connection))
-    if near and not (parts and _is_near_page(plan.rows, search.query)):
+    if near and not (parts and _is_near_page(plan.rows, search)):
         raise TooLong("neither a look-up nor a first page")
     if plan.rows.exact and parts:
         some = None if search.query.order is None else _some(connection, search, plan.rows)
@@ -125,11 +146,13 @@ def scan(connection: Connection, search: Search) -> Iterator[Record]:
             return
 
 
-def _is_near_page(rows: Rows, query: Query) -> bool:
-    page = query.page
+def _is_near_page(rows: Rows, search: Search) -> bool:
+    page = search.query.page
     if not (rows.is_every and rows.exact and page.count <= NEAR_PAGE):
         return False
-    return isinstance(page, Walk) or page.start_index <= NEAR_INDEX
+    if isinstance(page, Walk) or page.start_index <= NEAR_INDEX:
+        return True
+    return search.boundary(rows, page.start_index - 1) is not None
 
 
 def pks_sql(rows: Rows, tenant: int, most: int) -> tuple[str, tuple[Parameter, ...]]:
@@ -195,7 +218,9 @@ def _walked(
     if isinstance(page, Walk):
         return walker.step(page, lambda: _total(connection, search, rows), ascending=ascending)
     skipped = page.start_index - 1
-    records = walker.page(skipped, page.count, ascending=ascending)
+    at = search.boundary(rows, skipped)
+    records, end = walker.page(skipped, page.count, at, ascending=ascending)
+    search.keep_boundary(rows, skipped + len(records), end)
     if not rows.is_every and records and len(records) < page.count:
         return Found(skipped + len(records), records)  # the page is the last one
     return Found(_total(connection, search, rows), records)

@@ -24,6 +24,7 @@ from rollbook.storage.base import (
     Updated,
 )
 from rollbook.storage.sql import layout, load, quirk_uses, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
 from rollbook.storage.sql.epochs import renew_epoch
@@ -59,6 +60,7 @@ class SqlStore:
         self._looked_at = looked_at
         self._known: Layout | None = None
         self._edition = 0
+        self._boundaries = Boundaries()
 
     async def open(self) -> None:
         """Make or update the database, connect, and index what has to be."""
@@ -182,7 +184,7 @@ class SqlStore:
         wanted = Wanted.of(
             query.resource_type, members=members, groups=groups, indirect=rules.indirect_groups
         )
-        search = Search(self._layout, tenant, query, wanted, self._looked_at)
+        search = Search(self._layout, tenant, query, wanted, self._looked_at, self._boundaries)
         plan = await self.database.read_now(search.plan)
         with suppress(TooLong):
             if is_look_up(query, plan):
@@ -319,7 +321,9 @@ class SqlStore:
             for kind, condition in wanted:
                 along = Wanted.of(kind, members=True, groups=False, indirect=False)
                 query = Query(kind, condition, Walk(0))
-                for record in scan(connection, Search(self._layout, tenant, query, along, EVERYTHING)):
+                for record in scan(
+                    connection, Search(self._layout, tenant, query, along, EVERYTHING, self._boundaries)
+                ):
                     see(kind, record)
 
         await self.database.read(read, unbounded=True)

@@ -34,9 +34,12 @@ class Walker:
     rows: Rows
     stretches: Sequence[Stretch]
 
-    def page(self, skipped: int, count: int, *, ascending: bool) -> list[Record]:
-        """At most `count` resources after so many."""
-        return [row[2] for _, row in self._beyond(None, count, ascending=ascending, skipped=skipped)]
+    def page(
+        self, skipped: int, count: int, at: Place | None, *, ascending: bool
+    ) -> tuple[list[Record], Place | None]:
+        """At most `count` resources after so many, or beyond the place of the last of these; and where the page ends."""
+        found = self._beyond(at, count, ascending=ascending, skipped=0 if at else skipped)
+        return [row[2] for _, row in found], _place(found[-1]) if found else None
 
     def step(self, asked: Walk, total: Callable[[], int], *, ascending: bool) -> Found:
         """A step of a walk; one resource more than asked for tells whether it goes on (P-9865-2-03, -04)."""
