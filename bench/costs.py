@@ -76,7 +76,7 @@ class Store:
 
     call: AsgiCaller
     users: int
-    made: int = 0
+    made: int = field(default_factory=lambda: time.time_ns() // 1000)
     seen: dict[str, list[float]] = field(default_factory=dict)
     cursors: dict[str, str] = field(default_factory=dict)
 
@@ -255,7 +255,7 @@ async def compare(small: Store, large: Store, case: Case, times: int) -> tuple[f
 @asynccontextmanager
 async def opened(url: str, users: int) -> AsyncIterator[Store]:
     """The application over a database."""
-    async with running(Settings(database=url)) as application:
+    async with running(Settings(database=url, database_origin="bench")) as application:
         token = await tokens.issue(application.store, 1, "bench", now=now(), expires=None)
         yield Store(AsgiCaller(application.asgi, token), users)
 

@@ -31,14 +31,16 @@ class Words:
 class Phrases:
     """How a database writes what the others write differently; what is in braces differs from use to use.
 
-    `each_number` and `each_text` are sub-selects of the values in one parameter, which `reads.listed` makes.
+    `among_numbers` and `among_texts` compare with each of the values in one parameter, which `reads.listed` makes;
+    `each_number` is the sub-select of them.
     `contains` takes the searched bytes, `ends_with` their length as a negative number and then the bytes.
     `references` makes rows one JSON array of arrays. `walk` is an inner join whose left side is walked first.
     `unindexed` keeps SQLite from looking a column up where it should only be compared.
     """
 
+    among_numbers: str
+    among_texts: str
     each_number: str
-    each_text: str
     contains: str
     ends_with: str
     references: str
@@ -76,8 +78,9 @@ WORDS = {
 """By the names that Alembic has for databases."""
 
 SQLITE = Phrases(
+    among_numbers="IN (SELECT value FROM json_each(?) AS number)",
+    among_texts="IN (SELECT value FROM json_each(?) AS word)",
     each_number="SELECT value FROM json_each(?) AS number",
-    each_text="SELECT value FROM json_each(?) AS word",
     contains="instr({column}, ?) > 0",
     ends_with="substr({column}, ?) = ?",
     references="json_group_array(json_array({columns}))",
@@ -88,8 +91,10 @@ SQLITE = Phrases(
 )
 
 POSTGRES = Phrases(
+    # An array that is made once is looked up in an index value by value; a sub-select would be joined, as a whole.
+    among_numbers="= ANY (ARRAY(SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS number (value)))",
+    among_texts="= ANY (ARRAY(SELECT value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS word (value)))",
     each_number="SELECT CAST(value AS bigint) AS value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS number (value)",
-    each_text="SELECT value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS word (value)",
     contains="position(? IN {column}) > 0",
     ends_with="substr({column}, CAST(length({column}) + 1 + ? AS integer)) = ?",
     references="coalesce(CAST(json_agg(json_build_array({columns})) AS text), '[]')",

@@ -13,14 +13,14 @@ from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.reads import above, listed
 
-BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
+BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
 
 ADD = f"""
     INSERT INTO membership (tenant, container, member) SELECT ?, ?, value FROM ({SQLITE.each_number}) AS given
     WHERE true ON CONFLICT DO NOTHING RETURNING member
 """
 REMOVE = f"""
-    DELETE FROM membership WHERE tenant = ? AND container = ? AND member IN ({SQLITE.each_number})
+    DELETE FROM membership WHERE tenant = ? AND container = ? AND member {SQLITE.among_numbers}
     RETURNING member
 """
 EMPTY = "DELETE FROM membership WHERE tenant = ? AND container = ?"

@@ -40,6 +40,8 @@ _OPTIONS = {
     "idle_in_transaction_session_timeout": str(IDLE_MILLISECONDS),
     "jit": "off",  # its compilation costs more than any statement of ours
     "join_collapse_limit": "1",  # the order of joins is that of the text, as in SQLite: what is small is written first
+    "enable_hashjoin": "off",  # what is joined is looked up row by row: a hash would take in all members of a group
+    "enable_mergejoin": "off",
     "enable_seqscan": "off",  # every statement has its index, and a table without statistics looks small
 }
 

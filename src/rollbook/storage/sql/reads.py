@@ -97,7 +97,7 @@ def listed_whole(wanted: Wanted, keys: str) -> str:
 
 
 BY_ID = "r.tenant = ? AND r.id = ?"
-BY_KEYS = f"{R_TENANT} = ? AND r.pk IN ({SQLITE.each_number}) ORDER BY r.pk"
+BY_KEYS = f"{R_TENANT} = ? AND r.pk {SQLITE.among_numbers} ORDER BY r.pk"
 
 GROUPS = {
     indirect: f"SELECT {groups} FROM resource r WHERE r.tenant = ? AND r.pk = ?"
@@ -108,12 +108,12 @@ MEMBERS = f"""
     SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
 """
+# Counted, since PostgreSQL would turn an EXISTS into a join, and begin with all members if most groups have few.
 NAMED_MEMBERS = f"""
-    SELECT {_OTHER} FROM resource o
-    {SQLITE.walk} membership m ON m.tenant = o.tenant AND m.container = ? AND m.member = o.pk
-    WHERE o.tenant = ? AND o.id IN ({SQLITE.each_text})
+    SELECT {_OTHER} FROM resource o WHERE o.tenant = ? AND o.id {SQLITE.among_texts}
+    AND (SELECT count(*) FROM membership m WHERE m.tenant = o.tenant AND m.container = ? AND m.member = o.pk) > 0
 """
-REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id IN ({SQLITE.each_text})"
+REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
 
 
 COUNTERS = "SELECT type, resources FROM counter WHERE tenant = ? AND resources > 0"
@@ -267,7 +267,7 @@ def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> di
         return {member.value: member for member in members_of(connection, tenant, pk)}
     if not scope.ids:
         return {}
-    rows = connection.all(NAMED_MEMBERS, (pk, tenant, listed(sorted(scope.ids))))
+    rows = connection.all(NAMED_MEMBERS, (tenant, listed(sorted(scope.ids)), pk))
     return {value: Member(value, kind, display) for value, kind, display in rows}
 
 

@@ -36,7 +36,7 @@ TOUCH_CONTAINERS = f"""
 """
 LEAVE = "DELETE FROM membership WHERE tenant = ? AND member = ?"
 FORGET = "DELETE FROM departed WHERE tenant = ? AND member = ?"
-REFERRERS = f"SELECT {COLUMNS} FROM resource WHERE {TENANT} = ? AND pk IN ({SQLITE.each_number}) ORDER BY pk"
+REFERRERS = f"SELECT {COLUMNS} FROM resource WHERE {TENANT} = ? AND pk {SQLITE.among_numbers} ORDER BY pk"
 
 BATCH = 500
 """Resources that are changed together because they refer to one that goes."""

@@ -12,9 +12,9 @@ from rollbook.storage.sql.reads import listed
 
 _COLUMNS = "key, id, digest, made, missing"
 
-FIND = f"SELECT {_COLUMNS} FROM source_record WHERE tenant = ? AND source = ? AND key IN ({SQLITE.each_text})"
+FIND = f"SELECT {_COLUMNS} FROM source_record WHERE tenant = ? AND source = ? AND key {SQLITE.among_texts}"
 
-KEYS_OF = f"SELECT id, key FROM source_record WHERE tenant = ? AND source = ? AND id IN ({SQLITE.each_text})"
+KEYS_OF = f"SELECT id, key FROM source_record WHERE tenant = ? AND source = ? AND id {SQLITE.among_texts}"
 
 COUNT = "SELECT count(*) FROM source_record WHERE tenant = ? AND source = ? AND missing IS NULL"
 
@@ -22,7 +22,7 @@ AFTER = f"""
     SELECT {_COLUMNS} FROM source_record
     WHERE tenant = ? AND source = ? AND missing IS NULL AND key > ? ORDER BY key LIMIT ?
 """
-GROUPS = f"SELECT name, id FROM source_group WHERE tenant = ? AND source = ? AND name IN ({SQLITE.each_text})"
+GROUPS = f"SELECT name, id FROM source_group WHERE tenant = ? AND source = ? AND name {SQLITE.among_texts}"
 
 _KEEP = """
     INSERT INTO source_record (tenant, source, key, id, digest, made, missing) VALUES (?, ?, ?, ?, ?, ?, ?)
