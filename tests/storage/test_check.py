@@ -50,6 +50,11 @@ async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
         ("INSERT INTO value VALUES (1, 1, x'00', 1, 0)", "table value has"),
         ("DELETE FROM unique_value WHERE key = x'616e6e'", "User ann: no unique value"),
         ("INSERT INTO unique_value VALUES (1, 1, x'00', 1)", "table unique_value has"),
+        (
+            "DELETE FROM part WHERE rowid = (SELECT pk FROM resource WHERE id = 'ann')",
+            "User ann: not found by parts of its texts",
+        ),
+        ("INSERT INTO part (rowid, c0) VALUES (1, 'abc')", "parts of texts are kept of"),
         ("UPDATE resource SET display = 'x' WHERE id = 'ann'", "User ann: its label"),
         (STRANGE, "a reference is stored with more than its id"),
         ("UPDATE resource SET version = 0 WHERE id = 'ann'", "User ann: version 0"),

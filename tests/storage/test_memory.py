@@ -13,6 +13,7 @@ from rollbook.testing.store_suite import (
     TestOrder,
     TestReferences,
     TestTenants,
+    TestTexts,
     TestTogether,
     TestTransactions,
     filter_failures,
@@ -26,6 +27,7 @@ __all__ = [
     "TestOrder",
     "TestReferences",
     "TestTenants",
+    "TestTexts",
     "TestTogether",
     "TestTransactions",
 ]

@@ -17,6 +17,7 @@ from rollbook.testing.store_suite import (
     TestOrder,
     TestReferences,
     TestTenants,
+    TestTexts,
     TestTogether,
     TestTransactions,
     filter_failures,
@@ -30,6 +31,7 @@ __all__ = [
     "TestOrder",
     "TestReferences",
     "TestTenants",
+    "TestTexts",
     "TestTogether",
     "TestTransactions",
 ]

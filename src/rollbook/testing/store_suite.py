@@ -11,6 +11,7 @@ from rollbook.testing.store_members import TestMemberships
 from rollbook.testing.store_nested import TestNested
 from rollbook.testing.store_references import TestReferences
 from rollbook.testing.store_steps import FullStore
+from rollbook.testing.store_texts import TestTexts
 from rollbook.testing.store_together import TestOrder, TestTogether
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "TestOrder",
     "TestReferences",
     "TestTenants",
+    "TestTexts",
     "TestTogether",
     "TestTransactions",
     "filter_failures",

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from rollbook.storage.documents import decode, label
+from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import TENANT
-from rollbook.storage.sql.index import Layout, index_rows
-from rollbook.storage.sql.writes import TENANT_SHIFT
+from rollbook.storage.sql.index import TENANT_SHIFT, Layout, index_rows
 
 TENANTS = "SELECT tenant FROM sequence"
 EACH = f"""
@@ -63,12 +63,21 @@ def check_invariants(connection: Connection, layout: Layout) -> list[str]:
 
 def _documents(connection: Connection, layout: Layout) -> Iterator[str]:
     """Every row that a document should have is there, and there are no more rows than that."""
-    wanted_values = wanted_uniques = 0
+    wanted_values = wanted_uniques = wanted_parts = 0
     for row in _each(connection):
         values, uniques, faults = _document(connection, layout, row)
         wanted_values += values
         wanted_uniques += uniques
         yield from faults
+        if connection.has_parts:
+            texts = parts.texts(layout.index(row[2]), decode(row[5], row[6]))
+            wanted_parts += texts != parts.NONE
+            if parts.lacks(connection, row[0], texts):
+                yield f"tenant {row[1]}, {row[2]} {row[3]}: not found by parts of its texts"
+    if connection.has_parts:
+        ((found,),) = connection.all(parts.NUMBER)
+        if found != wanted_parts:
+            yield f"parts of texts are kept of {found} resources, {wanted_parts} have any"
     for table, wanted in (("value", wanted_values), ("unique_value", wanted_uniques)):
         ((found,),) = connection.all(f"SELECT count(*) FROM {table}")
         if found != wanted:

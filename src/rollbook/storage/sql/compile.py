@@ -20,10 +20,11 @@ from rollbook.protocol.resolved import (
     paths,
 )
 from rollbook.protocol.schema import AttributePath
+from rollbook.storage.sql import parts
 from rollbook.storage.sql.conditions import SYMBOLS, on_key, on_text
 from rollbook.storage.sql.connection import Parameter
 from rollbook.storage.sql.dialects import SQLITE
-from rollbook.storage.sql.index import Indexed, cut
+from rollbook.storage.sql.index import TENANT_SHIFT, Indexed, cut
 from rollbook.storage.sql.member_filters import related_rows, relation_of
 from rollbook.storage.sql.row_sets import (
     Rank,
@@ -44,11 +45,13 @@ class Plan(NamedTuple):
     """How to find what a filter matches.
 
     `narrow` is `rows`, or more than that, if that takes only look-ups and is likely to be little: then looking
-    at the documents costs less than asking the other sets.
+    at the documents costs less than asking the other sets. `by_parts` says that it is found by parts of texts, which
+    may take some time.
     """
 
     rows: Rows
     narrow: Rows | None = None
+    by_parts: bool = False
 
     @property
     def is_look_up(self) -> bool:
@@ -62,14 +65,17 @@ def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
         return Plan(every(scope))
     terms = [_rows(term, scope) for term in (node.terms if isinstance(node, AllOf) else (node,))]
     rows = terms[0] if len(terms) == 1 else all_of(scope, terms)
-    if rows.rank > Rank.FEW:
-        return Plan(rows)
-    if rows.quick:
+    if rows.quick and rows.rank <= Rank.FEW:
         return Plan(rows, rows)
     quick = [term for term in terms if term.quick]
-    if not any(term.rank <= Rank.FEW for term in quick):
-        return Plan(rows)
-    return Plan(rows, all_of(scope, quick)._replace(exact=False))
+    if any(term.rank <= Rank.FEW for term in quick):
+        return Plan(rows, all_of(scope, quick)._replace(exact=False))
+    part = next((term.part for term in terms if term.part), None)
+    return Plan(rows) if part is None else Plan(rows, _by_part(*part), by_parts=True)
+
+
+def _by_part(select: str, parameters: tuple[Parameter, ...]) -> Rows:
+    return Rows(select, parameters, "", (), Rank.FEW, exact=False, ordered=True)
 
 
 def _rows(node: ResolvedFilter, scope: Scope) -> Rows:
@@ -152,8 +158,18 @@ def _compared(indexed: Indexed, test: Test, scope: Scope) -> Rows:
         parameters += (scope.tenant, -indexed.number)
         exact = False
     rank = Rank.SOME if test.operator is Operator.SW else Rank.MANY
-    rows = listed(select, parameters, rank, exact=exact)
+    rows = listed(select, parameters, rank, exact=exact)._replace(part=_part(indexed, test, scope))
     return rows if exact else rows._replace(unserved=(indexed.path.text,))
+
+
+def _part(indexed: Indexed, test: Test, scope: Scope) -> tuple[str, tuple[Parameter, ...]] | None:
+    """The SELECT of resources with all parts of the text, if they can be looked up."""
+    if not scope.has_parts or test.operator not in {Operator.CO, Operator.EW}:
+        return None
+    wanted = parts.query(indexed, test.key.decode())
+    if wanted is None:
+        return None
+    return parts.FIND, (wanted, scope.tenant << TENANT_SHIFT, (scope.tenant + 1) << TENANT_SHIFT)
 
 
 def _present(indexed: Indexed, scope: Scope) -> Rows:

@@ -56,8 +56,8 @@ def _inside(column: str, operator: Operator, key: bytes) -> Condition:
     """Exact on keys that are whole; those that are cut have a row of their own to be looked at."""
     whole = f"length({column}) < {CUT}"
     if operator is Operator.CO:
-        return Condition(f"{SQLITE.contains.format(column=column)} AND {whole}", (key,))
-    return Condition(f"{SQLITE.ends_with.format(column=column)} AND {whole}", (-len(key), key))
+        return Condition(f"{SQLITE.key_contains.format(column=column)} AND {whole}", (key,))
+    return Condition(f"{SQLITE.key_ends_with.format(column=column)} AND {whole}", (-len(key), key))
 
 
 def _from_to(column: str, first: bytes, end: bytes | None, *, exact: bool) -> Condition:

@@ -25,6 +25,9 @@ class Connection(Protocol):
     lies_by_row_key: bool
     """Whether resources lie in the order of their row keys, rather than of tenant and row key."""
 
+    has_parts: bool
+    """Whether parts of texts are a table that has to be written (`parts`)."""
+
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
 

@@ -34,6 +34,7 @@ class Phrases:
     `among_numbers` and `among_texts` compare with each of the values in one parameter, which `reads.listed` makes;
     `each_number` is the sub-select of them.
     `contains` takes the searched bytes, `ends_with` their length as a negative number and then the bytes.
+    `key_contains` and `key_ends_with` are the same of keys, which may be looked up by their parts.
     `references` makes rows one JSON array of arrays. `walk` is an inner join whose left side is walked first.
     `unindexed` keeps SQLite from looking a column up where it should only be compared.
     """
@@ -43,6 +44,8 @@ class Phrases:
     each_number: str
     contains: str
     ends_with: str
+    key_contains: str
+    key_ends_with: str
     references: str
     greater: str
     walk: str
@@ -83,12 +86,20 @@ SQLITE = Phrases(
     each_number="SELECT value FROM json_each(?) AS number",
     contains="instr({column}, ?) > 0",
     ends_with="substr({column}, ?) = ?",
+    key_contains="instr({column}, ?) >= 1",
+    key_ends_with="substr({column}, ?) IS ?",
     references="json_group_array(json_array({columns}))",
     greater="max({one}, {other})",
     walk="CROSS JOIN",
     no_bytes="X''",
     unindexed="+{column}",
 )
+
+_PARTS = (
+    r"encode({column}, 'escape') LIKE '%' || replace(replace(replace(encode(CAST(?^ AS bytea), 'escape'),"
+    r" '\', '\\'), '%', '\%'), '_', '\_') || '%'"
+)
+"""What the index of parts serves (`migrations`); `?^` is the last parameter once more."""
 
 POSTGRES = Phrases(
     # An array that is made once is looked up in an index value by value; a sub-select would be joined, as a whole.
@@ -97,6 +108,8 @@ POSTGRES = Phrases(
     each_number="SELECT CAST(value AS bigint) AS value FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS number (value)",
     contains="position(? IN {column}) > 0",
     ends_with="substr({column}, CAST(length({column}) + 1 + ? AS integer)) = ?",
+    key_contains=f"(position(? IN {{column}}) > 0 AND {_PARTS})",
+    key_ends_with=f"(substr({{column}}, CAST(length({{column}}) + 1 + ? AS integer)) = ? AND {_PARTS})",
     references="coalesce(CAST(json_agg(json_build_array({columns})) AS text), '[]')",
     greater="greatest({one}, {other})",
     walk="JOIN",
@@ -121,10 +134,19 @@ def translation(phrases: Phrases) -> Callable[[str], str]:
     def translate(sql: str) -> str:
         for pattern, replacement in pairs:
             sql = pattern.sub(replacement, sql)
-        first, *others = sql.split("?")
-        return first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))
+        return _numbered(sql)
 
     return translate
+
+
+def _numbered(sql: str) -> str:
+    """The text with $1, $2, … for its parameters."""
+    first, *others = sql.split("?")
+    parts, number = [first], 0
+    for part in others:
+        number += not part.startswith("^")
+        parts.append(f"${number}{part.removeprefix('^')}")
+    return "".join(parts)
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
@@ -136,4 +158,4 @@ def _pattern(phrase: str) -> re.Pattern[str]:
 
 
 def _replacement(phrase: str) -> str:
-    return re.sub(r"\{(\w+)\}", r"\\g<\1>", phrase)
+    return re.sub(r"\{(\w+)\}", r"\\g<\1>", phrase.replace("\\", "\\\\"))

@@ -33,6 +33,9 @@ Schemas that are not listed: every text or reference, and the `value` part of ev
 COMMON = frozenset({"externalId"})
 """Common attributes that are indexed; `id` and `meta` are columns."""
 
+TENANT_SHIFT = 40
+"""Row keys: tenant number * 2^40 + sequence."""
+
 CUT = 512
 """Length of a cut key; those kept whole are shorter."""
 
@@ -238,7 +241,7 @@ def type_index(resource_type: ResourceType, numbers: Mapping[str, int]) -> TypeI
 
 def fingerprint(resource_type: ResourceType) -> str:
     """Changes whenever rows made before would not be made today; then the type is indexed anew (T-56)."""
-    parts = [f"unicode {unicodedata.unidata_version}"]
+    parts = [f"unicode {unicodedata.unidata_version}", "parts"]
     for path in indexed_paths(resource_type):
         leaf = path.leaf
         kind = f"{leaf.type} {'exact' if leaf.compares_exactly else 'folded'}"

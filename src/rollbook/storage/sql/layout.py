@@ -6,6 +6,7 @@ from rollbook.protocol.catalog import Adjustment, Catalog, build_catalog
 from rollbook.protocol.errors import StoreUnavailable, Uniqueness
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
+from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import ALONE, Connection, Database, Row
 from rollbook.storage.sql.index import (
     IndexRows,
@@ -138,8 +139,12 @@ def _index_anew(connection: Connection, layout: Layout, resource_type: ResourceT
 
 def _index_one(connection: Connection, index: TypeIndex, tenant: int, row: Row) -> None:
     pk, identifier, body, extra = row
+    document = decode(body, extra)
     try:
-        write_index(connection, index, tenant, pk, IndexRows(), index_rows(index, decode(body, extra)))
+        write_index(connection, index, tenant, pk, IndexRows(), index_rows(index, document))
+        if connection.has_parts:
+            connection.run(parts.DROP, (pk,))
+            parts.write(connection, pk, parts.NONE, parts.texts(index, document))
     except Uniqueness as error:
         raise StoreUnavailable(
             f"{index.resource_type.name} {identifier}: {error.detail}, since the schema or the Unicode tables "

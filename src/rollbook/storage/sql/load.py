@@ -16,16 +16,15 @@ from rollbook.protocol.resource import Change, Member
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, References, Rules
-from rollbook.storage.sql import memberships
+from rollbook.storage.sql import memberships, parts
 from rollbook.storage.sql.connection import Connection, Duplicate, Parameters
-from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.index import TENANT_SHIFT, Layout
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import row_of
 from rollbook.storage.sql.tokens import SET
 from rollbook.storage.sql.writes import (
     ADD_VALUE,
     LOG,
-    TENANT_SHIFT,
     TOUCH,
     New,
     append_log,
@@ -132,6 +131,10 @@ def _put_all(
     connection.many(PUT, (_row(tenant, first + at, each, one, author) for at, (each, one) in numbered))
     connection.many(PUT_UNIQUE, sorted(_uniques(tenant, first, news)))
     connection.many(ADD_VALUE, sorted(_values(tenant, first, news)))  # in the order in which they will lie
+    if connection.has_parts:
+        connection.many(
+            parts.PUT, ((pk, *one.texts) for pk, one in enumerate(news, first) if one.texts != parts.NONE)
+        )
     for type_name, counted in Counter(each.resource_type.name for each in batch).items():
         connection.run(COUNT, (tenant, type_name, counted))
     connection.many(

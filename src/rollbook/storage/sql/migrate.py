@@ -111,7 +111,10 @@ def schema(connection: Connection) -> list[str]:
     """Every statement that a SQLite database is made of, in the order of their making."""
     return [
         str(sql)
-        for (sql,) in connection.all("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+        for (sql,) in connection.all(
+            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT IN"
+            " (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY rowid"
+        )
     ]
 
 

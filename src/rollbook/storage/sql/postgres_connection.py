@@ -133,6 +133,7 @@ class NearConnection:
     """`Connection` for work in a greenlet of the event loop; see `on_loop`."""
 
     lies_by_row_key = False
+    has_parts = False
 
     def __init__(self, driver: "psycopg.AsyncConnection[Any]", name: str) -> None:
         self.driver = driver
@@ -225,6 +226,7 @@ class FarConnection:
     """`Connection` for one thread at a time."""
 
     lies_by_row_key = False
+    has_parts = False
 
     def __init__(self, how: dict[str, Any], name: str) -> None:
         self.name = name

@@ -10,7 +10,7 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, References, Rules
 from rollbook.storage.documents import changed_attributes, decode, encode
-from rollbook.storage.sql import memberships
+from rollbook.storage.sql import memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE, TENANT
 from rollbook.storage.sql.index import Indexed, IndexRows, Layout, index_rows
@@ -57,7 +57,9 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
         memberships.remove_all(connection, Container(tenant, pk, resource_type))
     connection.run(FORGET, (tenant, pk))
     index = layout.index(resource_type.name)
-    write_index(connection, index, tenant, pk, index_rows(index, decode(row[5], row[6])), IndexRows())
+    document = decode(row[5], row[6])
+    write_index(connection, index, tenant, pk, index_rows(index, document), IndexRows())
+    parts.write(connection, pk, parts.texts(index, document), parts.NONE)
     connection.run(DELETE, (tenant, pk))
     connection.run(DISCOUNT, (tenant, resource_type.name))
     gone: Entry = (resource_type.name, target.id, "delete", layout.version(row[2]), {})

@@ -34,7 +34,7 @@ class Scope:
     """What a filter is compiled for.
 
     `has_long` says whether an attribute number has values with cut keys; `indirect` whether the groups of a
-    resource are also those that it is in by way of others.
+    resource are also those that it is in by way of others; `has_parts` whether parts of texts can be looked up.
     """
 
     tenant: int
@@ -42,6 +42,7 @@ class Scope:
     index: TypeIndex
     has_long: Callable[[int], bool]
     indirect: bool = False
+    has_parts: bool = False
 
     @property
     def of_type(self) -> tuple[Parameter, ...]:
@@ -54,7 +55,8 @@ class Rows(NamedTuple):
 
     `select` yields `pk`, perhaps more than once unless `ordered`, then once each and ascending. `check` is the
     same as a condition on a resource `r`; `quick` if that takes no more than a look-up. An inexact set
-    has more in it than it should; `unserved` names the attributes that no index serves.
+    has more in it than it should; `unserved` names the attributes that no index serves. `part` is a SELECT of
+    little more than the set, ascending, and its parameters, where parts of texts tell (`parts`).
     """
 
     select: str
@@ -66,6 +68,7 @@ class Rows(NamedTuple):
     ordered: bool = False
     quick: bool = False
     unserved: tuple[str, ...] = ()
+    part: "tuple[str, tuple[Parameter, ...]] | None" = None
 
     @property
     def is_every(self) -> bool:

@@ -78,7 +78,7 @@ class Search(NamedTuple):
             return connection.one(HAS_LONG, (self.tenant, -number)) is not None
 
         index = self.layout.index(self.query.resource_type.name)
-        return Scope(self.tenant, self.layout, index, has_long, self.wanted.indirect)
+        return Scope(self.tenant, self.layout, index, has_long, self.wanted.indirect, connection.has_parts)
 
     def plan(self, connection: Connection) -> Plan:
         """How to find the matches."""
@@ -115,6 +115,8 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
         TooMany: more documents than allowed would have to be looked at.
         TooLong: it was to be done on the event loop (`near`), and would not be quick.
     """
+    if near and plan.by_parts:
+        raise TooLong("parts of texts")
     whole = search.whole(FEW if near else EVERYTHING)
     few = None if plan.narrow is None else _at_most(connection, search, plan.narrow, FEW)
     if plan.narrow is not None and few is not None:

@@ -84,6 +84,7 @@ class SqliteConnection:
     """`Connection` over apsw. Not in a transaction unless someone began one."""
 
     lies_by_row_key = True
+    has_parts = True
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path

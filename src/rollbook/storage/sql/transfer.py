@@ -61,6 +61,8 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
                 other.many(insert, rows)
                 done[table.name] += len(rows)
                 progress(table.name, done[table.name])
+        # What is not copied is made anew of the documents when the destination is opened.
+        other.run("DELETE FROM setting WHERE name LIKE 'index of %'")
     return done
 
 

@@ -16,14 +16,11 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
 from rollbook.storage.base import Author, Decide, Record, References, Rules, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
-from rollbook.storage.sql import memberships
+from rollbook.storage.sql import memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.index import IndexRows, Layout, TypeIndex, index_rows
+from rollbook.storage.sql.index import TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
-
-TENANT_SHIFT = 40
-"""Row keys: tenant number * 2^40 + sequence."""
 
 NEXT_RESOURCE = """
     INSERT INTO sequence (tenant, resource, change) VALUES (?, 1, 1)
@@ -68,13 +65,15 @@ class New:
     change: Change
     stored: Stored
     rows: IndexRows
+    texts: parts.Texts
 
 
 def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) -> New:
     """Work out the rows of a new resource."""
     document = change.document or {}
-    rows = index_rows(layout.index(resource_type.name), document)
-    return New(resource_type, id, change, encode(document, resource_type), rows)
+    index = layout.index(resource_type.name)
+    rows, texts = index_rows(index, document), parts.texts(index, document)
+    return New(resource_type, id, change, encode(document, resource_type), rows, texts)
 
 
 def insert(
@@ -109,6 +108,7 @@ def _put(connection: Connection, layout: Layout, tenant: int, new: New, author: 
     pk = tenant << TENANT_SHIFT | sequence
     _insert_row(connection, tenant, pk, new, author)
     write_index(connection, layout.index(resource_type.name), tenant, pk, IndexRows(), new.rows)
+    parts.write(connection, pk, parts.NONE, new.texts)
     connection.run(COUNT, (tenant, resource_type.name))
     return _Made(new, Container(tenant, pk, resource_type), number)
 
@@ -234,6 +234,8 @@ def reindex(
     index = layout.index(container.resource_type.name)
     before, after = (index_rows(index, each, changed) for each in (old.document, document))
     write_index(connection, index, container.tenant, container.pk, before, after)
+    if parts.concerns(index, changed):
+        parts.write(connection, container.pk, parts.texts(index, old.document), parts.texts(index, document))
 
 
 def present(connection: Connection, layout: Layout, target: Target) -> Row | None:
