@@ -247,7 +247,7 @@ def _schemas(node: Test | HasValue, scope: Scope) -> Rows:
     indexed = Indexed(scope.index.schemas, node.path, unique=False, listed=True)
     if node.operator is Operator.EQ:
         return _equal(indexed, [node.key], scope)
-    return _compared(indexed, node, scope)
+    return _compared(indexed, node, scope)._replace(part=None)  # URNs are a few, and not among the texts
 
 
 def _meta(node: Test | HasValue, scope: Scope) -> Rows:
