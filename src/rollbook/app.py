@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from rollbook.server.sites import LOOPBACK_NAMES, Sites
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
+from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore
@@ -119,7 +120,11 @@ async def running(settings: Settings, prepared: SqlStore | None = None) -> Async
         application = await build(settings, store)
         beside = [
             asyncio.create_task(work)
-            for work in (application.live.watch(), application.quirk_uses.keep_writing())
+            for work in (
+                application.live.watch(),
+                application.quirk_uses.keep_writing(),
+                keep_forgetting(application),
+            )
         ]
         try:
             yield application
@@ -128,6 +133,29 @@ async def running(settings: Settings, prepared: SqlStore | None = None) -> Async
                 task.cancel()
             await application.quirk_uses.close()
             application.services.passwords.close()
+
+
+FORGETTING_SECONDS = 3600.0
+"""How often former versions that are too old are forgotten."""
+
+DAY = 86_400_000
+"""In milliseconds."""
+
+
+async def keep_forgetting(application: Application) -> None:
+    """Forget what is older than the tenant wants, for as long as this runs; while the store cannot, later."""
+    while True:
+        await asyncio.sleep(FORGETTING_SECONDS)
+        with suppress(Exception):
+            await forget_old(application, now())
+
+
+async def forget_old(application: Application, at: int) -> int:
+    """Forget former versions that are too old by then; how many rows went."""
+    tenant = application.tenant
+    if tenant.settings.history is None:
+        return 0
+    return await Archive(application.store, tenant.number).compact(at - tenant.settings.history * DAY)
 
 
 async def take_definitions(store: SqlStore, settings: Settings, given: Catalog | None) -> None:

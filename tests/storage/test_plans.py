@@ -12,7 +12,20 @@ from rollbook.protocol.query import parse_order
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.storage.places import Place
-from rollbook.storage.sql import layout, memberships, migrate, reads, removal, search, tokens, writes
+from rollbook.storage.sql import (
+    history,
+    layout,
+    load,
+    log,
+    memberships,
+    migrate,
+    parts,
+    reads,
+    removal,
+    search,
+    tokens,
+    writes,
+)
 from rollbook.storage.sql.compile import Plan, compile_filter
 from rollbook.storage.sql.index import Layout, dictionary_names, type_index
 from rollbook.storage.sql.ordering import number_in, stretches, walk
@@ -21,7 +34,7 @@ from rollbook.storage.sql.search import count_sql, pks_sql
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
-_MODULES = (layout, memberships, reads, removal, search, tokens, writes)
+_MODULES = (history, layout, load, log, memberships, parts, reads, removal, search, tokens, writes)
 
 _WALKS_LISTS = (
     "number",
@@ -36,6 +49,8 @@ _WALKS_LISTS = (
     "below",
     "reached",
     "CONSTANT ROW",
+    "part VIRTUAL TABLE INDEX 0:M",
+    "part VIRTUAL TABLE INDEX 0:=",
 )
 """What may be scanned: values in a parameter, and what was found so far."""
 
@@ -89,7 +104,7 @@ def test_there_are_statements_to_look_at() -> None:
 
 
 _SMALL = {"layout.NUMBERS": "a few hundred attribute names"}
-_ONCE = {"layout.TENANTS": "when the schema changes"}
+_ONCE = {"layout.TENANTS": "when the schema changes", "parts.NUMBER": "when a database is checked"}
 
 
 @pytest.mark.parametrize(("name", "sql"), _ALL, ids=[name for name, _ in _ALL])

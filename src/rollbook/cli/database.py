@@ -139,6 +139,46 @@ def copy(
 
 
 @app.command()
+def compact(
+    older_than: Annotated[str, typer.Option(help="What is older is forgotten: 365d, 12h, …", metavar="AGE")],
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget former versions of resources, and merge their changes, but for the last of each. May run beside a server."""
+    import asyncio
+
+    from rollbook.app import now
+    from rollbook.operations.context import DEFAULT_TENANT
+    from rollbook.storage.sql.archive import Archive
+
+    store, before = _existing(database), now() - _age(older_than)
+
+    async def run() -> int:
+        await store.open()
+        try:
+            return await Archive(store, DEFAULT_TENANT).compact(before)
+        finally:
+            await store.close()
+
+    gone = asyncio.run(run())
+    if as_json:
+        print(json.dumps({"database": store.database.name, "forgotten": gone}))
+    else:
+        print(f"{store.database.name}: {gone} rows forgotten")
+
+
+def _age(text: str) -> int:
+    """Milliseconds for `365d` or `12h`."""
+    from rollbook.settings import SettingsError
+
+    units = {"d": 86_400_000, "h": 3_600_000}
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in units and int(number[:9]) < 100_000):
+        raise SettingsError(f"--older-than {text!r}: write 365d or 12h")
+    return int(number) * units[unit]
+
+
+@app.command()
 def vacuum(database: Database = None, as_json: AsJson = False) -> None:
     """Give back the space of what was deleted. SQLite: writers wait the while."""
     from rich.console import Console

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rollbook import __version__
-from rollbook.cli import config, database, demo, provision, quirks, schema, serve, tokens, transfer
+from rollbook.cli import config, database, demo, history, provision, quirks, schema, serve, tokens, transfer
 
 app = typer.Typer(
     name="rollbook",
@@ -38,6 +38,9 @@ app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
 app.command("import")(transfer.import_)
 app.command()(transfer.export)
+app.command()(history.history)
+app.command()(history.restore)
+app.command()(history.erase)
 app.command()(quirks.quirks)
 app.add_typer(config.app, name="config")
 app.command()(provision.pull)

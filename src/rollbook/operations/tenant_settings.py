@@ -84,6 +84,15 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _days(text: str) -> int | None:
+    if text == "forever":
+        return None
+    number = text.removesuffix("d")
+    if not (text.endswith("d") and number.isascii() and number.isdigit() and 0 < int(number[:9]) <= 36_500):
+        raise InvalidValue("write a number of days such as 365d, or forever")
+    return int(number)
+
+
 def _profile(text: str) -> str:
     if text not in PROFILES:
         raise InvalidValue(f"choose one of {', '.join(PROFILES)}")
@@ -148,6 +157,9 @@ class TenantSettings:
     )
     self_service: frozenset[str] = _is(
         frozenset(), _names, "attributes a user may change with a token of their own"
+    )
+    history: int | None = _is(
+        None, _days, "how long former versions of resources are kept: days such as `365d`, or `forever`"
     )
     open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
 

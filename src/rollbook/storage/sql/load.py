@@ -16,7 +16,7 @@ from rollbook.protocol.resource import Change, Member
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, References, Rules
-from rollbook.storage.sql import memberships, parts
+from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Duplicate, Parameters
 from rollbook.storage.sql.index import TENANT_SHIFT, Layout
 from rollbook.storage.sql.memberships import Container
@@ -24,10 +24,8 @@ from rollbook.storage.sql.reads import row_of
 from rollbook.storage.sql.tokens import SET
 from rollbook.storage.sql.writes import (
     ADD_VALUE,
-    LOG,
     TOUCH,
     New,
-    append_log,
     new,
 )
 from rollbook.storage.sql.writes import insert as insert_one
@@ -138,9 +136,8 @@ def _put_all(
     for type_name, counted in Counter(each.resource_type.name for each in batch).items():
         connection.run(COUNT, (tenant, type_name, counted))
     connection.many(
-        LOG,
-        (
-            _entry(tenant, change - number + 1 + at, layout, each, author)
+        log.LOG,
+        (_entry(tenant, change - number + 1 + at, layout, each, author)
             for at, (each, _) in numbered
         ),
     )  # fmt: skip
@@ -220,6 +217,6 @@ def join(
         if not joined.is_kept:
             connection.run(TOUCH, (version, max(row[4], author.at), tenant, row[0]))
         detail: JsonObject = {"members": {"add": added}}
-        entry = (joined.resource_type.name, joined.id, "update", layout.version(version), detail)
-        append_log(connection, tenant, author, [entry])
+        entry = log.Entry(joined.resource_type.name, joined.id, "update", layout.version(version), detail)
+        log.append(connection, tenant, author, [entry])
     return added

@@ -297,12 +297,13 @@ def numbers(connection: Connection, tenant: int) -> dict[str, int]:
 def changes(connection: Connection, tenant: int, after: int, limit: int) -> list[LogEntry]:
     """Entries of the change log."""
     rows = connection.all(CHANGES, (tenant, after, limit))
-    return [_entry(*row) for row in rows]
+    return [entry(*row) for row in rows]
 
 
-def _entry(
+def entry(
     sequence: int, kind: str, id: str, operation: str, version: str, author: str, at: int, detail: bytes
 ) -> LogEntry:
+    """The entry that a row of the log is."""
     return LogEntry(sequence, kind, id, operation, version, author, at, orjson.loads(detail))
 
 

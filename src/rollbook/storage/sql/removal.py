@@ -10,18 +10,18 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, References, Rules
 from rollbook.storage.documents import changed_attributes, decode, encode
-from rollbook.storage.sql import memberships, parts
+from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE, TENANT
+from rollbook.storage.sql.history import MEMBER_IDS
 from rollbook.storage.sql.index import Indexed, IndexRows, Layout, index_rows
+from rollbook.storage.sql.log import Entry, Past
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import COLUMNS, listed
 from rollbook.storage.sql.writes import (
     UPDATE,
-    Entry,
     Old,
     Target,
-    append_log,
     present,
     reindex,
     write_index,
@@ -51,9 +51,11 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     pk = row[0]
     touched = _released(connection, layout, target, pk, author, rules)
     for container, entry in _left(connection, layout, target, pk, author):
-        former = touched.get(container, entry)[-1]
-        touched[container] = (*entry[:-1], {**former, **entry[-1]})
+        former = touched.get(container, entry)
+        touched[container] = entry._replace(detail={**former.detail, **entry.detail}, past=former.past)
+    members: list[str] = []
     if resource_type.memberships:
+        members = [member for (member,) in connection.all(MEMBER_IDS, (tenant, pk))]
         memberships.remove_all(connection, Container(tenant, pk, resource_type))
     connection.run(FORGET, (tenant, pk))
     index = layout.index(resource_type.name)
@@ -62,8 +64,9 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     parts.write(connection, pk, parts.texts(index, document), parts.NONE)
     connection.run(DELETE, (tenant, pk))
     connection.run(DISCOUNT, (tenant, resource_type.name))
-    gone: Entry = (resource_type.name, target.id, "delete", layout.version(row[2]), {})
-    append_log(connection, tenant, author, [gone, *(touched[key] for key in sorted(touched))])
+    past = Past(row[5], row[6], log.packed(members))
+    gone = Entry(resource_type.name, target.id, "delete", layout.version(row[2]), {}, past)
+    log.append(connection, tenant, author, [gone, *(touched[key] for key in sorted(touched))])
     return True
 
 
@@ -90,7 +93,7 @@ def _left(
     for container, kind, identifier, version in touched:
         loss: JsonObject = {"members": {"remove": [target.id]}}
         if container != pk:
-            yield container, (kind, identifier, "update", layout.version(version), loss)
+            yield container, Entry(kind, identifier, "update", layout.version(version), loss)
 
 
 def _released(
@@ -132,7 +135,8 @@ def _without(
     stored, version = encode(left, resource_type), row[2] + 1
     times = (version, max(row[4], author.at))
     connection.run(UPDATE, (*times, stored.display, stored.body, stored.extra, target.tenant, row[0]))
-    return resource_type.name, row[1], "update", layout.version(version), {"attributes": changed}
+    past = Past(row[5], row[6])
+    return Entry(resource_type.name, row[1], "update", layout.version(version), {"attributes": changed}, past)
 
 
 def _referring(layout: Layout, target: Target, rules: Rules) -> Iterator[tuple[ResourceType, Indexed]]:

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0005
+-- Revision: 0006
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -220,4 +220,15 @@ CREATE TABLE quirk_use (
 CREATE VIRTUAL TABLE part USING fts5(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15,
     content='', contentless_delete=1, detail=column, tokenize='trigram case_sensitive 1');
 
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+CREATE TABLE past (
+        tenant INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        extra BLOB,
+        members BLOB,
+        PRIMARY KEY (tenant, sequence)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX change_by_id ON change (tenant, id, sequence);
+
+INSERT INTO alembic_version (version_num) VALUES ('0006');

@@ -105,6 +105,10 @@ class SqlStore:
 
         return await self.database.write(tenant, checked, long=long)
 
+    async def run(self, tenant: int, kind: ResourceType, work: Callable[[Connection, Layout], T]) -> T:
+        """Run statements on resources of a type in a transaction, by the definitions that hold."""
+        return await self._write(tenant, self._layout_of(kind), work, long=True)
+
     async def follow(self) -> bool:
         """Take over the definitions that the database keeps by now; whether they were others."""
         if await self.database.read_now(layout.edition) == self._layout.edition:

@@ -4,10 +4,8 @@ A write touches its own resource's rows, those of the value index that differ, t
 counter and one change row: nothing grows with the number of users or members.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import orjson
 
 from rollbook.protocol.errors import InternalError
 from rollbook.protocol.resource import Change, Present, Scope
@@ -16,9 +14,10 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage import refusals
 from rollbook.storage.base import Author, Decide, Record, References, Rules, Updated
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
-from rollbook.storage.sql import memberships, parts
+from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.index import TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
+from rollbook.storage.sql.log import Entry, Past
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
 
@@ -27,7 +26,6 @@ NEXT_RESOURCE = """
     ON CONFLICT (tenant) DO UPDATE SET resource = sequence.resource + 1, change = sequence.change + 1
     RETURNING resource, change
 """
-NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
 
 INSERT = """
     INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body, extra)
@@ -49,11 +47,6 @@ ADD_UNIQUE = (
 REMOVE_UNIQUE = "DELETE FROM unique_value WHERE tenant = ? AND attribute = ? AND key = ?"
 ADD_VALUE = "INSERT INTO value (tenant, attribute, key, pk, element) VALUES (?, ?, ?, ?, ?)"
 REMOVE_VALUE = "DELETE FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?"
-
-LOG = """
-    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +113,8 @@ def _join(connection: Connection, layout: Layout, made: _Made, author: Author, r
     _check_references(connection, container, {}, new.change.document or {}, rules)
     added = memberships.add(connection, layout, container, new.change.add_members, rules)
     detail: JsonObject = {"members": {"add": added}} if added else {}
-    entry = (resource_type.name, new.id, "create", layout.version(1), detail)
-    _log(connection, tenant, made.number, author, [entry])
+    entry = Entry(resource_type.name, new.id, "create", layout.version(1), detail)
+    log.write(connection, tenant, made.number, author, [entry])
     members = members_of(connection, tenant, pk) if added else ()
     row = (pk, new.id, 1, author.at, author.at, new.stored.body, new.stored.extra)
     return record(
@@ -209,8 +202,9 @@ def _apply(
         connection.run(UPDATE, (version, modified, stored.display, body, extra, container.tenant, row[0]))
     if added or removed:
         detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
-    entry = (container.resource_type.name, row[1], "update", layout.version(version), detail)
-    append_log(connection, container.tenant, author, [entry])
+    past = None if document is None else Past(row[5], row[6])
+    entry = Entry(container.resource_type.name, row[1], "update", layout.version(version), detail, past)
+    log.append(connection, container.tenant, author, [entry])
     return (row[0], row[1], version, row[3], modified, body, extra)
 
 
@@ -268,31 +262,6 @@ def write_index(
         connection.many(REMOVE_VALUE, [(tenant, number, key, pk, element) for number, key, element in gone])
     if come:
         connection.many(ADD_VALUE, [(tenant, number, key, pk, element) for number, key, element in come])
-
-
-Entry = tuple[str, str, str, str, JsonObject]
-"""Resource type, id, operation, version, detail."""
-
-
-def append_log(connection: Connection, tenant: int, author: Author, entries: Sequence[Entry]) -> None:
-    """Append to the change log."""
-    (last,) = _one(connection, NEXT_CHANGES, (len(entries), tenant))
-    _log(connection, tenant, last - len(entries) + 1, author, entries)
-
-
-def _log(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> None:
-    rows = _log_rows(tenant, number, author, entries)
-    if len(entries) == 1:
-        connection.run(LOG, next(iter(rows)))
-    else:
-        connection.many(LOG, rows)
-
-
-def _log_rows(
-    tenant: int, number: int, author: Author, entries: Sequence[Entry]
-) -> Iterable[tuple[int | str | bytes, ...]]:
-    for at, (*names, detail) in enumerate(entries, number):
-        yield tenant, at, *names, author.name, author.at, orjson.dumps(detail)
 
 
 def _one(connection: Connection, sql: str, parameters: Sequence[int]) -> Row:

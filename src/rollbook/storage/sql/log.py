@@ -1,0 +1,72 @@
+"""Entries of the change log, each with what the resource was before, so that any version can be had again (architecture §4)."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from rollbook.protocol.errors import InternalError
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.base import Author
+from rollbook.storage.sql.connection import Connection, Parameters
+
+NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
+LOG = """
+    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+PAST = "INSERT INTO past (tenant, sequence, body, extra, members) VALUES (?, ?, ?, ?, ?)"
+
+
+class Past(NamedTuple):
+    """What a change has ended: the document before it, and the members a deleted resource had, packed."""
+
+    body: bytes
+    extra: bytes | None
+    members: bytes | None = None
+
+
+class Entry(NamedTuple):
+    """What is told of a change; `past` only if the document changed, or the resource went."""
+
+    resource_type: str
+    id: str
+    operation: str
+    version: str
+    detail: JsonObject
+    past: Past | None = None
+
+
+def append(connection: Connection, tenant: int, author: Author, entries: Sequence[Entry]) -> None:
+    """Append to the log of a tenant."""
+    row = connection.one(NEXT_CHANGES, (len(entries), tenant))
+    if row is None:
+        raise InternalError("the database lost count of its resources; run: rollbook database check")
+    write(connection, tenant, row[0] - len(entries) + 1, author, entries)
+
+
+def write(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> None:
+    """Write entries under numbers that were taken before."""
+    rows = list(_rows(tenant, number, author, entries))
+    past = [(tenant, at, *entry.past) for at, entry in enumerate(entries, number) if entry.past is not None]
+    for statement, values in ((LOG, rows), (PAST, past)):
+        if len(values) == 1:
+            connection.run(statement, values[0])
+        elif values:
+            connection.many(statement, values)
+
+
+def _rows(tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> Iterator[Parameters]:
+    for at, entry in enumerate(entries, number):
+        yield tenant, at, *entry[:4], author.name, author.at, orjson.dumps(entry.detail)
+
+
+def packed(members: Sequence[str]) -> bytes | None:
+    """Ids of members, as small as they can be kept: a group of a hundred thousand is a megabyte."""
+    return zlib.compress(orjson.dumps(members)) if members else None
+
+
+def unpacked(members: bytes | None) -> list[str]:
+    """The ids that `packed` took."""
+    return list(orjson.loads(zlib.decompress(members))) if members else []

@@ -1,0 +1,160 @@
+"""`rollbook history`, `restore`, `erase` and `database compact` as a person uses them."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rollbook.app import running
+from rollbook.cli.main import app
+from rollbook.operations import tokens
+from rollbook.protocol import urns
+from rollbook.settings import Settings
+from rollbook.testing.asgi import AsgiCaller
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database in which ann was created, changed twice and put into a group, and bob was deleted."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    url = f"sqlite:///{tmp_path}/store.db"
+    monkeypatch.setenv("ROLLBOOK_DATABASE", url)
+    asyncio.run(_fill(url))
+    return url
+
+
+async def _fill(url: str) -> None:
+    async with running(Settings(database=url, database_origin="test")) as served:
+        token = await tokens.issue(served.store, 1, "hr", now=served.services.now(), expires=None)
+        call = AsgiCaller(served.asgi, token)
+        body = {
+            "schemas": [urns.USER],
+            "userName": "ann",
+            "externalId": "7",
+            "title": "Keeper",
+            "password": "correct horse",
+        }
+        ann = (await call("POST", "/scim/v2/Users", body)).json["id"]
+        bob = (await call("POST", "/scim/v2/Users", {"schemas": [urns.USER], "userName": "bob"})).json["id"]
+        for title in ("Chief keeper", "Head"):
+            operation = {"op": "replace", "path": "title", "value": title}
+            await call(
+                "PATCH", f"/scim/v2/Users/{ann}", {"schemas": [urns.PATCH_OP], "Operations": [operation]}
+            )
+        await call(
+            "POST",
+            "/scim/v2/Groups",
+            {"schemas": [urns.GROUP], "displayName": "all", "members": [{"value": ann}]},
+        )
+        await call("DELETE", f"/scim/v2/Users/{bob}")
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and messages of the command."""
+    from rollbook.cli.errors import exit_code
+
+    result = CliRunner().invoke(app, list(arguments))
+    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
+        return exit_code(result.exception) or 99, result.stdout, str(result.exception)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("who", ["ann", "ANN", "7"])
+def test_history(database: str, who: str) -> None:
+    """A user is found by userName or externalId; each version has who, when and what, without values."""
+    code, said, _ = run("history", who)
+    assert code == 0
+    assert [line.split()[1] for line in said.splitlines() if "hr" in line] == ["3", "2", "1"]
+    assert "update" in said
+    assert "title" in said
+    assert "keeper" not in said.lower()
+    assert "$argon2" not in run("history", who, "--values")[1]
+
+
+def test_values_and_versions(database: str) -> None:
+    """Old and new values are shown when asked for; a version can be seen whole, without the password."""
+    assert '"Keeper" → "Chief keeper"' in run("history", "ann", "--values")[1]
+    whole = json.loads(run("history", "ann", "--version", "1")[1])
+    assert (whole["userName"], whole["title"]) == ("ann", "Keeper")
+    assert "password" not in whole
+    group = json.loads(run("history", "all", "--type", "Group", "--json")[1])
+    assert group["versions"][0]["membersAdded"] == 1
+    rows = json.loads(run("history", "ann", "--json", "--limit", "1")[1])["versions"]
+    assert [row["version"] for row in rows] == [3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("history", "nobody"), 1, "there is no User nobody"),
+        (("history", "ann", "--type", "Robot"), 3, "there are User, Group"),
+        (("history", "ann", "--version", "9"), 1, "has no version 9"),
+        (("restore", "ann", "--version", "9"), 1, "has no version 9"),
+        (("erase", "ann"), 3, "cannot be undone; say --yes"),
+        (("database", "compact", "--older-than", "soon"), 3, "write 365d or 12h"),
+        (("history", "ann", "--database", "sqlite:///none.db"), 3, "there is no database"),
+    ],
+)
+def test_what_cannot_be_done(database: str, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """The message says what is wrong and what would be right."""
+    found = run(*arguments)
+    assert found[0] == code
+    assert words in found[2]
+
+
+def test_restore(database: str) -> None:
+    """The difference is shown first; a dry run changes nothing; a restore is a version of its own."""
+    code, said, _ = run("restore", "ann", "--version", "1", "--dry-run")
+    assert (code, said) == (0, 'title: "Head" → "Keeper"\nnothing was changed\n')
+    assert run("restore", "ann", "--version", "1")[0] == 0
+    rows = json.loads(run("history", "ann", "--json")[1])["versions"]
+    assert (rows[0]["version"], rows[0]["who"], rows[0]["operation"]) == (4, "rollbook restore", "update")
+    assert json.loads(run("history", "ann", "--version", "4")[1])["title"] == "Keeper"
+
+
+def test_the_deleted_and_the_erased(database: str) -> None:
+    """Who was deleted comes back by id; who was erased does not, and the log says so."""
+    log = json.loads(run("history", "ann", "--json")[1])
+    bob = next(entry["id"] for entry in _log(database) if entry["operation"] == "delete")
+    assert run("restore", bob, "--version", "1")[0] == 0
+    assert json.loads(run("history", "bob", "--json")[1])["versions"][0]["version"] == 2
+    assert json.loads(run("erase", "ann", "--yes", "--json")[1]) == {"id": log["id"], "formerVersions": 3}
+    rows = json.loads(run("history", log["id"], "--json")[1])["versions"]
+    assert (rows[0]["operation"], rows[0]["who"]) == ("erase", "rollbook erase")
+    assert run("restore", log["id"], "--version", "1")[0] == 1
+    assert run("database", "check")[0] == 0
+
+
+def _log(database: str) -> list[dict[str, str]]:
+    async def read() -> list[dict[str, str]]:
+        async with running(Settings(database=database, database_origin="test")) as served:
+            return [
+                {"id": each.id, "operation": each.operation} for each in await served.store.changes(1, 0, 100)
+            ]
+
+    return asyncio.run(read())
+
+
+def test_compact(database: str) -> None:
+    """Former versions go, the last change of each resource stays."""
+    assert json.loads(run("database", "compact", "--older-than", "0h", "--json")[1])["forgotten"] == 3 + 3
+    rows = json.loads(run("history", "ann", "--json")[1])["versions"]
+    assert [row["version"] for row in rows] == [3]
+    assert run("database", "check")[0] == 0
+
+
+def test_old_versions_are_forgotten_by_a_server(database: str) -> None:
+    """`--set history=1d` is obeyed in the background; the default keeps everything."""
+    from rollbook.app import forget_old
+    from rollbook.settings import tenant_settings
+
+    async def serve(*settings: str) -> int:
+        wanted = Settings(database=database, database_origin="test", tenant=tenant_settings(settings))
+        async with running(wanted) as served:
+            return await forget_old(served, served.services.now() + 2 * 86_400_000)
+
+    assert asyncio.run(serve()) == 0
+    assert asyncio.run(serve("history=1d")) == 6
