@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench docs clean
+.PHONY: setup demo test check spec fix bench costs docs clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,9 @@ fix: setup
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+costs: setup
+	$(BIN)/python -m bench.costs $(ARGS)
 
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -29,6 +29,9 @@ SMALL, LARGE = 10_000, 1_000_000
 READS, WRITES = 1.3, 2.0
 """What a request may cost in the large store, as a multiple of the small one."""
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- costs: begin -->", "<!-- costs: end -->"
+
 USERS = "/scim/v2/Users"
 GROUPS = "/scim/v2/Groups"
 
@@ -311,13 +314,44 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=LARGE, help="users in the large store")
     parser.add_argument("--only", nargs="*", default=[], help="cases, by parts of their names")
     parser.add_argument("--slow", action="store_true", help="with the user in 1,000 groups that is deleted")
+    parser.add_argument(
+        "--write", action="store_true", help="update docs/performance.md with what both have given"
+    )
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     small, large = _databases(options)
     rows = asyncio.run(run(small, large, options))
     name = "postgresql" if options.postgres else "sqlite"
     (options.directory / f"costs-{name}.json").write_text(json.dumps(rows, indent=1))
+    if options.write:
+        write(options.directory)
     return 0
+
+
+def write(directory: Path) -> None:
+    """Put the last figures of both databases into the documentation, between two markers."""
+    lines = [
+        "| milliseconds | SQLite, 10,000 | 1,000,000 | ratio | PostgreSQL, 10,000 | 1,000,000 | ratio | at most |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    found = [_kept(directory / f"costs-{name}.json") for name in ("sqlite", "postgresql")]
+    for case in (*CASES, THOUSAND):
+        cells = "".join(_cells(kept.get(case.name)) for kept in found)
+        lines.append(f"| {case.name}{cells} | {case.limit:g} |")
+    text = DOCUMENT.read_text("utf-8")
+    head, rest = text.split(BEGIN)
+    table = "\n".join(lines)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}", "utf-8")
+
+
+def _kept(file: Path) -> dict[str, dict[str, Any]]:
+    return {row["case"]: row for row in json.loads(file.read_text())} if file.exists() else {}
+
+
+def _cells(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return " | – | – | –"
+    return f" | {row['small'] * 1e3:.2f} | {row['large'] * 1e3:.2f} | {row['ratio']:.2f}"
 
 
 def _databases(options: argparse.Namespace) -> tuple[str, str]:

@@ -12,7 +12,8 @@ DO $do$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE EXTENSION IF NOT EXISTS btree_gin;
-    CREATE INDEX value_by_part ON value USING gin (tenant, attribute, (encode(key, 'escape')) gin_trgm_ops);
+    CREATE INDEX value_by_part ON value USING gin (tenant, attribute, (encode(key, 'escape')) gin_trgm_ops)
+        WITH (gin_pending_list_limit = 128);  -- kB: each search reads what is pending
 EXCEPTION WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR undefined_object THEN
     RAISE NOTICE 'without pg_trgm and btree_gin: filters with co and ew read all keys of their attribute';
 END
