@@ -149,7 +149,8 @@ def _start_ours(processes: Processes, directory: Path, name: str, port: int, tok
 
 def _start_foreign(processes: Processes, name: str, port: int, token: str) -> None:
     command = "from scim2_server.testserver.cli import main; main()"
-    processes.start(name, [sys.executable, "-c", command, "--port", str(port), "--bearer-token", token], {})
+    # One argument with its value: a token may begin with a dash.
+    processes.start(name, [sys.executable, "-c", command, "--port", str(port), f"--bearer-token={token}"], {})
 
 
 def _write_stop(directory: Path, processes: Processes) -> Path:
