@@ -7,8 +7,8 @@ import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
-from rollbook.storage.sql.check import version_number
 from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.log import version_number
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import LATER, TENANT, USER, add_group, add_user, join, leave
 

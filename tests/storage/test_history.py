@@ -16,6 +16,7 @@ from rollbook.storage.base import USUAL, Decide
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.history import LATEST
+from rollbook.storage.sql.restore import Lost
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, user
 
@@ -130,7 +131,7 @@ async def test_a_version_comes_back(store: SqlStore, archive: Archive) -> None:
     await change(store, "ann", user("ann", title="b", password="second"))
     wanted = await archive.version("ann", 1)
     assert wanted is not None
-    assert await archive.restore(USER, wanted, LATER, USUAL) == []
+    assert await archive.restore(USER, wanted, LATER, USUAL) == Lost()
     now = await archive.version("ann", 3)
     assert now is not None
     assert now.document == user("ann", title="a", password="second")
@@ -146,7 +147,7 @@ async def test_who_was_deleted_comes_back(store: SqlStore, archive: Archive) -> 
     await store.delete(TENANT, USER, "bob", LATER)
     wanted = await archive.version("g", 1)
     assert wanted is not None
-    assert await archive.restore(GROUP, wanted, LATER, USUAL) == ["bob"]
+    assert await archive.restore(GROUP, wanted, LATER, USUAL) == Lost(("bob",))
     record = await store.get(TENANT, GROUP, "g")
     assert record is not None
     assert [member.value for member in record.members or ()] == ["ann"]
@@ -179,29 +180,42 @@ async def test_erased_for_good(store: SqlStore, archive: Archive, tmp_path: Path
 
 
 async def test_what_is_old_is_forgotten(store: SqlStore, archive: Archive) -> None:
-    """Former versions go by age; the last change of each resource stays, and what a target has not read."""
+    """Former versions go by age; the last one before the moment stays, and what a target has not read."""
     await add_user(store, "ann", title="0")
     for number in range(1, 5):
         document = user("ann", title=str(number))
         author = replace(AUTHOR, at=AUTHOR.at + number * 1000)
         await store.update(TENANT, USER, "ann", to(document), Scope(), author)
     await add_user(store, "bob")
-    assert await archive.compact(AUTHOR.at + 3000) == 3 + 2
-    assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5", "4"]
+    assert await archive.compact(AUTHOR.at + 3000) == 2 + 2
+    assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5", "4", "3"]
     assert await archive.version("ann", 1) is None
-    found = await archive.version("ann", 4)
-    assert found is not None
-    assert found.document == user("ann", title="3")
+    assert [await title(archive, number) for number in (3, 4, 5)] == ["2", "3", "4"]
     assert len(await archive.versions("bob")) == 1
     assert await archive.compact(AUTHOR.at + 3000) == 0
-    await store.database.write(
-        TENANT,
-        lambda conn: conn.run(
-            "INSERT INTO target (tenant, number, name, digest, position, paused_until) VALUES (1, 1, 't', '', 3, 0)"
-        ),
-    )
-    await archive.compact(LATEST)
-    assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5", "4"]
+    await has_read(store, 4)
+    assert await archive.compact(LATEST) == 1 + 1
+    assert [await title(archive, number) for number in (4, 5)] == ["3", "4"]
+    await has_read(store, 6)
+    assert await archive.compact(LATEST) == 1 + 1
+    assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5"]
+
+
+async def title(archive: Archive, number: int) -> str:
+    """The title ann had at a version."""
+    version = await archive.version("ann", number)
+    assert version is not None
+    assert version.document is not None
+    return str(version.document["title"])
+
+
+async def has_read(store: SqlStore, position: int) -> None:
+    """Make the one target have read the log up to there."""
+    target = """
+        INSERT INTO target (tenant, number, name, digest, position, paused_until) VALUES (1, 1, 't', '', ?, 0)
+        ON CONFLICT (tenant, number) DO UPDATE SET position = excluded.position
+    """
+    await store.database.write(TENANT, lambda connection: connection.run(target, (position,)))
 
 
 async def test_tenants_have_their_own(store: SqlStore, archive: Archive) -> None:

@@ -3,20 +3,24 @@
 from collections.abc import Sequence
 
 from rollbook.protocol.errors import NotFound
-from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import ResourceType
-from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, LogEntry, Rules
 from rollbook.storage.sql import history, log, removal
 from rollbook.storage.sql.connection import Connection
-from rollbook.storage.sql.history import LATEST, Version
+from rollbook.storage.sql.history import LATEST, Deleted, Version
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.load import Joined, Kept, Loaded, Mark
+from rollbook.storage.sql.log import version_number
+from rollbook.storage.sql.restore import Lost, restore
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.writes import Target, present
 
-MARK = Mark("restored", "")
-"""A load marks how far it is; a restore is one."""
+
+class _Tried(Exception):
+    """Carries what a change would have done out of its transaction, which is undone."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__()
+        self.lost = lost
 
 
 class Archive:
@@ -32,99 +36,80 @@ class Archive:
             lambda connection: history.entries(connection, self._tenant, id, before, limit)
         )
 
+    async def deleted(self, kind: ResourceType, limit: int) -> Sequence[Deleted]:
+        """The resources of a type that were deleted last, newest first."""
+        return await self._store.database.read(
+            lambda connection: history.deleted(connection, self._tenant, kind.name, limit)
+        )
+
     async def version(self, id: str, number: int) -> Version | None:
-        """The resource as it stood at a version; None if it had none of that number, or it was forgotten."""
+        """The resource as it stood at a version; None if it had none of that number, or it was forgotten.
+
+        Without a document it ended with that version, and what it was then is forgotten.
+        """
         before, gone = LATEST, None
-        while found := await self.versions(id, before):
+        while found := await self.versions(id, before, history.PAGE):
             for entry in found:
-                if _number(entry.version) == number:
+                if version_number(entry.version) == number:
                     if entry.operation != "delete":
-                        return await self.at(entry)
+                        stood = await self.at(entry)
+                        return None if stood.document is None else stood
                     gone = entry  # it ended with that version
             before = found[-1].sequence
         return None if gone is None else await self.at(gone)
 
     async def at(self, entry: LogEntry) -> Version:
-        """The resource as it stood after a change."""
+        """The resource as it stood after a change; no document if it was deleted by that, or it is forgotten."""
         return await self._store.database.read(
             lambda connection: history.version_at(connection, self._tenant, entry)
         )
 
-    async def restore(self, kind: ResourceType, wanted: Version, author: Author, rules: Rules) -> list[str]:
-        """Bring a version back as a new change; ids of members that cannot come back, since they are gone.
+    async def restore(
+        self, kind: ResourceType, wanted: Version, author: Author, rules: Rules, *, dry_run: bool = False
+    ) -> Lost:
+        """Bring a version back as one new change; what of it cannot come back. A dry run is undone at its end.
 
-        Of a resource that is there the password stays as it is. One that was deleted gets its id again, and goes on
-        with its version numbers.
+        The password stays what it is. One that was deleted gets its id again, has no password, and goes on with
+        its version numbers.
 
         Raises:
             Uniqueness: a value is another resource's by now.
+            InvalidValue: it would not be valid by the definitions that hold now.
             NotFound: there is nothing of that version to bring back.
         """
-        own, document = wanted.entry.id, wanted.document
-        if document is None:
+        own = wanted.entry.id
+        if wanted.document is None:
             raise NotFound(f"{kind.name} {own} was deleted at that version; choose an earlier one")
-        known = await self._known(wanted.members)
-        members = tuple(Member(member) for member in wanted.members if member in known)
-        there = await self._store.get(self._tenant, kind, own, members=False, groups=False)
-        if there is None:
-            await self._revive(kind, own, document, members, author, rules)
-        else:
-            await self._turn_back(kind, own, document, members, author, rules)
-        return [member for member in wanted.members if member not in known]
+        target = Target(self._tenant, kind, own, None)
 
-    async def _known(self, ids: Sequence[str]) -> set[str]:
-        return set(await self._store.referred(self._tenant, ids)) if ids else set()
+        def work(connection: Connection, known: Layout) -> Lost:
+            lost = restore(connection, known, target, wanted, author, rules)
+            if dry_run:
+                raise _Tried(lost)
+            return lost
 
-    async def _turn_back(
-        self,
-        kind: ResourceType,
-        id: str,
-        document: JsonObject,
-        members: Sequence[Member],
-        author: Author,
-        rules: Rules,
-    ) -> None:
-        wanted = {member.value for member in members}
-
-        def decide(now: Present) -> Change:
-            secret = kind.secret
-            kept = {name: value for name, value in document.items() if name != secret}
-            if secret is not None and secret in now.document:
-                kept[secret] = now.document[secret]
-            come = tuple(member for member in members if member.value not in now.members)
-            gone = tuple(member for member in now.members if member not in wanted)
-            return Change(kept, come, gone)
-
-        scope = Scope(all=kind.memberships is not None)
-        await self._store.update(self._tenant, kind, id, decide, scope, author, rules)
-
-    async def _revive(
-        self,
-        kind: ResourceType,
-        id: str,
-        document: JsonObject,
-        members: Sequence[Member],
-        author: Author,
-        rules: Rules,
-    ) -> None:
-        (last,) = await self.versions(id, limit=1)
-        made = Loaded(kind, id, document, Kept(_number(last.version) + 1, author.at, author.at))
-        (refused,) = await self._store.load(self._tenant, [made], author, rules, MARK)
-        await self._store.drop_setting(MARK.name)
-        if refused is not None:
-            raise refused
-        if members:
-            await self._store.join(self._tenant, Joined(kind, id, members, is_kept=True), author, rules, None)
+        try:
+            return await self._store.run(self._tenant, kind, work)
+        except _Tried as tried:
+            return tried.lost
 
     async def erase(self, kind: ResourceType, id: str, author: Author, rules: Rules) -> int:
-        """Delete a resource if it is there, and all that it was; how many former documents went. The log keeps the fact."""
+        """Delete a resource if it is there, and all that it was; how many former documents went. The log keeps the fact.
+
+        One that was erased before is left as it is.
+
+        Raises:
+            NotFound: no resource of that type and id is known.
+        """
 
         def work(connection: Connection, known: Layout) -> int:
             target = Target(self._tenant, kind, id, None)
             if present(connection, known, target) is not None:
                 removal.delete(connection, known, target, author, rules)
             last = history.entries(connection, self._tenant, id, LATEST, 1)
-            if not last:
+            if not last or last[0].resource_type != kind.name:
+                raise NotFound(f"no {kind.name} {id} is known")
+            if last[0].detail.get("erased"):
                 return 0
             gone = log.Entry(kind.name, id, "delete", last[0].version, {"erased": True})
             log.append(connection, self._tenant, author, [gone])
@@ -134,19 +119,12 @@ class Archive:
 
     async def compact(self, older_than: int) -> int:
         """Forget what is older than a moment, in small steps; how many rows went."""
-        after: int | None = 0
-        gone = 0
-        while after is not None:
-            start = after
-            after, some = await self._store.database.write(
+        is_more, gone = True, 0
+        while is_more:
+            is_more, some = await self._store.database.write(
                 self._tenant,
-                lambda connection, start=start: history.compact(connection, self._tenant, start, older_than),  # type: ignore[misc]
+                lambda connection: history.compact(connection, self._tenant, older_than),
                 long=True,
             )
             gone += some
         return gone
-
-
-def _number(version: str) -> int:
-    """The number in the text of a version."""
-    return int(version.rpartition("-")[2].rstrip('"'))

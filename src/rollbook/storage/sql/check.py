@@ -7,6 +7,7 @@ from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import TENANT
 from rollbook.storage.sql.index import TENANT_SHIFT, Layout, index_rows
+from rollbook.storage.sql.log import version_number
 
 TENANTS = "SELECT tenant FROM sequence"
 EACH = f"""
@@ -52,11 +53,29 @@ UNLOGGED = """
     WHERE c.id IS NULL
 """
 
+LOOSE_PAST = """
+    SELECT p.tenant, p.sequence FROM past p
+    LEFT JOIN change c ON c.tenant = p.tenant AND c.sequence = p.sequence AND c.operation <> 'create'
+    WHERE c.sequence IS NULL
+"""
+# Of entries from before the first that is kept nothing is asked: those were compacted, or made by a version that kept none.
+WITHOUT_PAST = """
+    SELECT c.sequence, c.id, c.operation, c.detail FROM change c
+    LEFT JOIN past p ON p.tenant = c.tenant AND p.sequence = c.sequence
+    WHERE c.tenant = ? AND c.sequence > ? AND c.operation <> 'create' AND p.sequence IS NULL
+    ORDER BY c.sequence LIMIT 1000
+"""
+FIRST_PAST = "SELECT min(sequence) FROM past WHERE tenant = ?"
+EARLIER = (
+    "SELECT operation FROM change WHERE tenant = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 1"
+)
+IS_ERASED = "SELECT detail FROM change WHERE tenant = ? AND id = ? AND operation = 'delete' AND sequence >= ?"
+
 
 def check_invariants(connection: Connection, layout: Layout) -> list[str]:
     """What does not hold, in words; nothing if all is well."""
     checks: tuple[Callable[[Connection, Layout], Iterator[str]], ...] = (
-        _documents, _counters, _memberships, _log,
+        _documents, _counters, _memberships, _log, _history,
     )  # fmt: skip
     return [fault for check in checks for fault in check(connection, layout)]
 
@@ -140,6 +159,24 @@ def _log(connection: Connection, _: Layout) -> Iterator[str]:
         yield f"tenant {tenant}: {identifier} has no log entry"
 
 
-def version_number(version: str) -> int:
-    """The number in the text of a version."""
-    return int(version.rpartition("-")[2].rstrip('"'))
+def _history(connection: Connection, _: Layout) -> Iterator[str]:
+    """What was before a change is there, unless it was compacted or erased, and nothing else is."""
+    for tenant, sequence in connection.all(LOOSE_PAST):
+        yield f"tenant {tenant}: a former document is kept for log entry {sequence}, which ended none"
+    for (tenant,) in connection.all(TENANTS):
+        ((after,),) = connection.all(FIRST_PAST, (tenant,))
+        while after is not None and (batch := connection.all(WITHOUT_PAST, (tenant, after))):
+            after = batch[-1][0]
+            for sequence, identifier, operation, detail in batch:
+                ended = operation == "delete" or b'"attributes"' in detail
+                if ended and _is_missed(connection, tenant, identifier, sequence):
+                    yield f"tenant {tenant}: what {identifier} was before log entry {sequence} is not kept"
+
+
+def _is_missed(connection: Connection, tenant: int, identifier: str, sequence: int) -> bool:
+    """Whether there was a document before a change, and it was not erased since."""
+    former = connection.one(EARLIER, (tenant, identifier, sequence))
+    if former is None or former[0] == "delete":
+        return False
+    ends = connection.all(IS_ERASED, (tenant, identifier, sequence))
+    return not any(b'"erased"' in detail for (detail,) in ends)

@@ -5,11 +5,15 @@ backwards from the present ones by what the log names.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
+
+import orjson
 
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import LogEntry
 from rollbook.storage.documents import decode
+from rollbook.storage.sql import tokens
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.log import unpacked
@@ -21,9 +25,16 @@ _COLUMNS = "sequence, type, id, operation, version, author, at, detail"
 ENTRIES = f"""
     SELECT {_COLUMNS} FROM change WHERE tenant = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?
 """
-NEXT_PAST = f"""
-    SELECT p.body, p.extra FROM change c {SQLITE.walk} past p ON p.tenant = c.tenant AND p.sequence = c.sequence
-    WHERE c.tenant = ? AND c.id = ? AND c.sequence > ? ORDER BY c.sequence LIMIT 1
+LATER = """
+    SELECT sequence, operation, detail FROM change WHERE tenant = ? AND id = ? AND sequence > ? ORDER BY sequence LIMIT ?
+"""
+PAST = "SELECT body, extra FROM past WHERE tenant = ? AND sequence = ?"
+DELETED = f"""
+    SELECT c.id, c.at, c.author, c.version, p.body, p.extra FROM change c
+    {SQLITE.walk} past p ON p.tenant = c.tenant AND p.sequence = c.sequence
+    WHERE c.tenant = ? AND c.type = ? AND c.operation = 'delete'
+        AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.tenant = c.tenant AND r.id = c.id)
+    ORDER BY c.sequence DESC LIMIT ?
 """
 MEMBERS_THEN = "SELECT members FROM past WHERE tenant = ? AND sequence = ?"
 MEMBER_IDS = f"""
@@ -35,25 +46,23 @@ FORGET = """
 """
 FORGET_SOUGHT = "UPDATE link SET sought = NULL, error = NULL WHERE tenant = ? AND id = ?"
 FORGET_RECORDS = "DELETE FROM source_record WHERE tenant = ? AND id = ?"
-NEXT = "SELECT sequence, at FROM change WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-FORGET_PAST = """
-    DELETE FROM past WHERE tenant = ? AND sequence IN (
-        SELECT sequence FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? AND at < ?
-    )
+NEXT = "SELECT sequence, at FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
+EARLIER = f"""
+    SELECT e.sequence FROM change n {SQLITE.walk} change e ON e.tenant = n.tenant AND e.id = n.id
+    WHERE n.tenant = ? AND n.sequence > ? AND n.sequence <= ? AND e.sequence
 """
-FORGET_ENTRIES = """
-    DELETE FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? AND at < ? AND EXISTS (
-        SELECT 1 FROM change later
-        WHERE later.tenant = change.tenant AND later.id = change.id AND later.sequence > change.sequence
-    )
-"""
+FORGET_PAST = f"DELETE FROM past WHERE tenant = ? AND sequence IN ({EARLIER} <= n.sequence)"
+FORGET_ENTRIES = f"DELETE FROM change WHERE tenant = ? AND sequence IN ({EARLIER} < n.sequence)"
 FOLLOWED = "SELECT min(position) FROM target WHERE tenant = ?"
 
 PAGE = 500
 """Entries that are read together."""
 
-COMPACTED = 2_000
+COMPACTED = 500
 """Entries that are looked at in one transaction."""
+
+PLACE = "compacted.{tenant}"
+"""The setting that keeps the last entry up to which a tenant's log is compacted."""
 
 LATEST = 1 << 62
 """Beyond every entry."""
@@ -74,15 +83,32 @@ def entries(connection: Connection, tenant: int, id: str, before: int, limit: in
 
 
 def version_at(connection: Connection, tenant: int, entry: LogEntry) -> Version:
-    """The resource as it stood after that change."""
+    """The resource as it stood after that change; without a document also if what it was is forgotten."""
     if entry.operation == "delete":
         return Version(entry, None, ())
-    row = connection.one(NEXT_PAST, (tenant, entry.id, entry.sequence))
-    if row is None:
+    document = _document(connection, tenant, entry)
+    return Version(entry, document, () if document is None else tuple(_members(connection, tenant, entry)))
+
+
+def _document(connection: Connection, tenant: int, entry: LogEntry) -> JsonObject | None:
+    """What the next change of the document has ended, or the present one."""
+    ended = _ended(connection, tenant, entry)
+    if ended is not None:
+        row = connection.one(PAST, (tenant, ended))
+    else:
         present = connection.one(RESOURCE, (tenant, entry.id))
         row = None if present is None else (present[5], present[6])
-    document = None if row is None else decode(row[0], row[1])
-    return Version(entry, document, tuple(_members(connection, tenant, entry)))
+    return None if row is None else decode(row[0], row[1])
+
+
+def _ended(connection: Connection, tenant: int, entry: LogEntry) -> int | None:
+    """The first change after that one which was of the document, None if there is none."""
+    after = entry.sequence
+    while rows := connection.all(LATER, (tenant, entry.id, after, PAGE)):
+        for after, operation, detail in rows:
+            if operation == "delete" or "attributes" in orjson.loads(detail):
+                return int(after)
+    return None
 
 
 def _members(connection: Connection, tenant: int, entry: LogEntry) -> list[str]:
@@ -90,7 +116,7 @@ def _members(connection: Connection, tenant: int, entry: LogEntry) -> list[str]:
     present = connection.one(RESOURCE, (tenant, entry.id))
     rows = [] if present is None else connection.all(MEMBER_IDS, (tenant, present[0]))
     members = dict.fromkeys(str(member) for (member,) in rows)
-    for later in _later(connection, tenant, entry):
+    for later in _since(connection, tenant, entry):
         if later.operation == "delete":
             row = connection.one(MEMBERS_THEN, (tenant, later.sequence))
             members = dict.fromkeys(unpacked(row[0] if row else None))
@@ -102,7 +128,7 @@ def _members(connection: Connection, tenant: int, entry: LogEntry) -> list[str]:
     return list(members)
 
 
-def _later(connection: Connection, tenant: int, entry: LogEntry) -> Iterator[LogEntry]:
+def _since(connection: Connection, tenant: int, entry: LogEntry) -> Iterator[LogEntry]:
     """The changes after that one, newest first."""
     before = LATEST
     while True:
@@ -116,6 +142,24 @@ def _later(connection: Connection, tenant: int, entry: LogEntry) -> Iterator[Log
         before = found[-1].sequence
 
 
+class Deleted(NamedTuple):
+    """A resource that was deleted, when (milliseconds since 1970), by whom, and what it was."""
+
+    id: str
+    at: int
+    author: str
+    version: str
+    document: JsonObject
+
+
+def deleted(connection: Connection, tenant: int, type_name: str, limit: int) -> list[Deleted]:
+    """Those of a type that were deleted last, newest first; not those of which nothing is kept any more."""
+    found: dict[str, Deleted] = {}
+    for identifier, at, author, version, body, extra in connection.all(DELETED, (tenant, type_name, limit)):
+        found.setdefault(identifier, Deleted(identifier, at, author, version, decode(body, extra)))
+    return list(found.values())
+
+
 def forget(connection: Connection, tenant: int, id: str) -> int:
     """Take away what a resource was, and what else was kept of it; how many former documents there were."""
     forgotten = connection.run(FORGET, (tenant, tenant, id))
@@ -124,17 +168,23 @@ def forget(connection: Connection, tenant: int, id: str) -> int:
     return forgotten
 
 
-def compact(connection: Connection, tenant: int, after: int, older_than: int) -> tuple[int | None, int]:
-    """Forget some of what is older than a moment; up to which entry it has looked, None at the end, and how much went.
+def compact(connection: Connection, tenant: int, older_than: int) -> tuple[bool, int]:
+    """Forget some of what is older than a moment; whether there may be more, and how many rows went.
 
-    The last entry of each resource stays, and so do those that a target has not read yet.
+    The log is compacted from its beginning to the first entry that is not as old, so that of each resource an unbroken end is left: its last entry before
+    the moment, and what came later. It goes no further than every target has read. The place is kept in the same
+    transaction, so that the work goes on from there whenever it is begun again.
     """
-    rows = connection.all(NEXT, (tenant, after, COMPACTED))
-    if not any(at < older_than for _, at in rows):  # nor are those that came later
-        return None, 0
-    last = rows[-1][0]
-    gone = connection.run(FORGET_PAST, (tenant, tenant, after, last, older_than))
+    place = PLACE.format(tenant=tenant)
+    after = int(tokens.setting(connection, place) or 0)
     row = connection.one(FOLLOWED, (tenant,))
-    followed = last if row is None or row[0] is None else min(last, row[0])
-    gone += connection.run(FORGET_ENTRIES, (tenant, after, followed, older_than))
-    return (last if len(rows) == COMPACTED else None), gone
+    followed = LATEST if row is None or row[0] is None else row[0]
+    rows = connection.all(NEXT, (tenant, after, followed, COMPACTED))
+    old = [sequence for sequence, _ in takewhile(lambda row: row[1] < older_than, rows)]
+    if not old:
+        return False, 0
+    last = old[-1]
+    gone = connection.run(FORGET_PAST, (tenant, tenant, after, last))
+    gone += connection.run(FORGET_ENTRIES, (tenant, tenant, after, last))
+    connection.run(tokens.SET, (place, str(last)))
+    return len(old) == COMPACTED, gone

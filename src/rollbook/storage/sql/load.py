@@ -176,7 +176,7 @@ def _put_one(
     try:
         insert_one(connection, layout, tenant, one, author, rules)
         if each.kept is not None:
-            _keep(connection, layout, tenant, each, each.kept)
+            keep(connection, layout, tenant, each.id, each.kept)
     except RequestError as error:
         connection.run("ROLLBACK TO one")
         return error
@@ -185,8 +185,9 @@ def _put_one(
     return None
 
 
-def _keep(connection: Connection, layout: Layout, tenant: int, each: Loaded, kept: Kept) -> None:
-    connection.run(KEEP, (*kept, tenant, each.id))
+def keep(connection: Connection, layout: Layout, tenant: int, id: str, kept: Kept) -> None:
+    """Give a resource that was inserted just now the version and the times it had."""
+    connection.run(KEEP, (*kept, tenant, id))
     ((last,),) = connection.all("SELECT change FROM sequence WHERE tenant = ?", (tenant,))
     connection.run(KEEP_IN_LOG, (layout.version(kept.version), tenant, last))
 

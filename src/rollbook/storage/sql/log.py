@@ -7,9 +7,10 @@ from typing import NamedTuple
 import orjson
 
 from rollbook.protocol.errors import InternalError
+from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author
-from rollbook.storage.sql.connection import Connection, Parameters
+from rollbook.storage.sql.connection import Connection, Parameters, Row
 
 NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
 LOG = """
@@ -25,6 +26,19 @@ class Past(NamedTuple):
     body: bytes
     extra: bytes | None
     members: bytes | None = None
+
+
+def past(row: Row, kind: ResourceType, members: Sequence[str] = ()) -> Past:
+    """What is kept of a resource whose row that was: never its password, nor what is left of one (T-32)."""
+    return Past(row[5], _open(row[6], kind.secret), packed(members))
+
+
+def _open(extra: bytes | None, secret: str | None) -> bytes | None:
+    if extra is None or secret is None:
+        return extra
+    kept = orjson.loads(extra)
+    kept.pop(secret, None)
+    return orjson.dumps(kept) if kept else None
 
 
 class Entry(NamedTuple):
@@ -70,3 +84,8 @@ def packed(members: Sequence[str]) -> bytes | None:
 def unpacked(members: bytes | None) -> list[str]:
     """The ids that `packed` took."""
     return list(orjson.loads(zlib.decompress(members))) if members else []
+
+
+def version_number(version: str) -> int:
+    """The number in the text of a version."""
+    return int(version.rpartition("-")[2].rstrip('"'))

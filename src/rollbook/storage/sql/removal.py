@@ -15,7 +15,7 @@ from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE, TENANT
 from rollbook.storage.sql.history import MEMBER_IDS
 from rollbook.storage.sql.index import Indexed, IndexRows, Layout, index_rows
-from rollbook.storage.sql.log import Entry, Past
+from rollbook.storage.sql.log import Entry
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import COLUMNS, listed
 from rollbook.storage.sql.writes import (
@@ -64,7 +64,7 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
     parts.write(connection, pk, parts.texts(index, document), parts.NONE)
     connection.run(DELETE, (tenant, pk))
     connection.run(DISCOUNT, (tenant, resource_type.name))
-    past = Past(row[5], row[6], log.packed(members))
+    past = log.past(row, resource_type, members)
     gone = Entry(resource_type.name, target.id, "delete", layout.version(row[2]), {}, past)
     log.append(connection, tenant, author, [gone, *(touched[key] for key in sorted(touched))])
     return True
@@ -135,7 +135,7 @@ def _without(
     stored, version = encode(left, resource_type), row[2] + 1
     times = (version, max(row[4], author.at))
     connection.run(UPDATE, (*times, stored.display, stored.body, stored.extra, target.tenant, row[0]))
-    past = Past(row[5], row[6])
+    past = log.past(row, resource_type)
     return Entry(resource_type.name, row[1], "update", layout.version(version), {"attributes": changed}, past)
 
 

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0006
+-- Revision: 0007
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -231,4 +231,6 @@ CREATE TABLE past (
 
 CREATE INDEX change_by_id ON change (tenant, id, sequence);
 
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+CREATE INDEX change_by_end ON change (tenant, type, sequence) WHERE operation = 'delete';
+
+INSERT INTO alembic_version (version_num) VALUES ('0007');

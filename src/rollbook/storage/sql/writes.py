@@ -17,7 +17,7 @@ from rollbook.storage.documents import Stored, changed_attributes, decode, encod
 from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.index import TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
-from rollbook.storage.sql.log import Entry, Past
+from rollbook.storage.sql.log import Entry
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
 
@@ -202,7 +202,7 @@ def _apply(
         connection.run(UPDATE, (version, modified, stored.display, body, extra, container.tenant, row[0]))
     if added or removed:
         detail["members"] = {verb: ids for verb, ids in (("add", added), ("remove", removed)) if ids}
-    past = None if document is None else Past(row[5], row[6])
+    past = None if document is None else log.past(row, container.resource_type)
     entry = Entry(container.resource_type.name, row[1], "update", layout.version(version), detail, past)
     log.append(connection, container.tenant, author, [entry])
     return (row[0], row[1], version, row[3], modified, body, extra)
