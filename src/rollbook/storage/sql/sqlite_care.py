@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql import files, migrate
+from rollbook.storage.sql import files, migrate, parts
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.sqlite import SqliteConnection
 
@@ -63,6 +63,8 @@ def vacuum(path: Path) -> tuple[int, int]:
     connection = files.opened(path)
     try:
         before = path.stat().st_size
+        if connection.one(parts.IS_THERE) is not None:
+            connection.run(parts.MERGE)
         connection.all("VACUUM")
         connection.all("PRAGMA wal_checkpoint(TRUNCATE)")
         return before, path.stat().st_size
