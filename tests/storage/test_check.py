@@ -71,6 +71,9 @@ async def test_a_sound_database_has_no_faults(store: SqlStore) -> None:
         ("DELETE FROM change WHERE id = 'bob'", "bob has no log entry"),
         ("DELETE FROM change WHERE id = 'gone' AND operation = 'delete'", "gone is gone without a log entry"),
         ("UPDATE change SET operation = 'delete' WHERE id = 'bob'", "bob is there, although"),
+        ("INSERT INTO past VALUES (1, 1, x'7b7d', NULL, NULL)", "kept for log entry 1, which ended none"),
+        ("UPDATE past SET sequence = 999 WHERE sequence = 6", "kept for log entry 999"),
+        ("UPDATE past SET sequence = 2 WHERE sequence = 6", "what gone was before log entry 6 is not kept"),
     ],
 )  # fmt: skip
 async def test_damage_is_seen(store: SqlStore, damage: str, words: str) -> None:

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from tests.postgres_server import empty
 
-from rollbook.protocol.catalog import core_catalog
-from rollbook.protocol.errors import NotFound, Uniqueness
+from rollbook.protocol import urns
+from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog
+from rollbook.protocol.errors import InvalidValue, NotFound, Uniqueness
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import USUAL, Decide
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.history import LATEST
+from rollbook.storage.sql.load import Loaded, Mark
 from rollbook.storage.sql.restore import Lost
+from rollbook.storage.sql.sqlite import SqliteConnection
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, user
 
@@ -163,6 +166,146 @@ async def test_who_was_deleted_comes_back(store: SqlStore, archive: Archive) -> 
     assert await store.get(TENANT, USER, "bob") is None
 
 
+async def test_what_cannot_come_back_is_named(store: SqlStore, archive: Archive) -> None:
+    """A reference to who was deleted stays away; one that was never a resource of ours comes back as it was sent."""
+    for boss in ("boss", "far"):
+        document = {**user(f"of {boss}"), urns.ENTERPRISE_USER: {"manager": {"value": boss}}}
+        await store.insert(TENANT, USER, f"of {boss}", Change(document), AUTHOR)
+        await change(store, f"of {boss}", user(f"of {boss}"))
+    await add_user(store, "boss")
+    await store.delete(TENANT, USER, "boss", LATER)
+    found = {}
+    for boss in ("boss", "far"):
+        wanted = await archive.version(f"of {boss}", 1)
+        assert wanted is not None
+        lost = await archive.restore(USER, wanted, LATER, USUAL)
+        now = await archive.at((await archive.versions(f"of {boss}"))[0])
+        found[boss] = (lost.references, (now.document or {}).get(urns.ENTERPRISE_USER))
+    assert found == {"boss": (("boss",), None), "far": ((), {"manager": {"value": "far"}})}
+
+
+async def test_a_dry_run_changes_nothing(store: SqlStore, archive: Archive) -> None:
+    """It finds what a restore would find, a name that was taken too; neither leaves a trace when it is refused."""
+    await add_user(store, "ann", title="a")
+    await change(store, "ann", user("eve", title="b"))
+    wanted = await archive.version("ann", 1)
+    assert wanted is not None
+    last = await store.last_change(TENANT)
+    assert await archive.restore(USER, wanted, LATER, USUAL, dry_run=True) == Lost()
+    await store.insert(TENANT, USER, "other", Change(user("ann")), AUTHOR)
+    for dry_run in (True, False):
+        with pytest.raises(Uniqueness, match="userName"):
+            await archive.restore(USER, wanted, LATER, USUAL, dry_run=dry_run)
+    assert await store.last_change(TENANT) == last + 1
+
+
+_ATTRIBUTE: dict[str, Any] = {"name": "tag"}
+
+
+@pytest.mark.parametrize(
+    ("now", "outcome"),
+    [
+        ([], "drops"),
+        ([_ATTRIBUTE], "keeps"),
+        ([{**_ATTRIBUTE, "type": "integer"}], "is of another kind"),
+        ([_ATTRIBUTE, {"name": "must", "required": True}], "must is required"),
+    ],
+)
+async def test_by_the_schemas_of_today(tmp_path: Path, now: list[dict[str, Any]], outcome: str) -> None:
+    """What comes back is valid by the definitions that hold now; what they do not have any more is named."""
+    tag = "urn:example:tag:1.0:User"
+
+    def catalog(attributes: list[dict[str, Any]]) -> Catalog:
+        return build_catalog([{"id": tag, "name": "Tag", "attributes": attributes}] if attributes else [])
+
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = open_store(url, catalog([_ATTRIBUTE]))
+    await store.open()
+    kind = store.catalog.resource_type("User")
+    assert kind is not None
+    await store.insert(TENANT, kind, "ann", Change({**user("ann"), tag: {"tag": "x"}}), AUTHOR)
+    await store.update(TENANT, kind, "ann", to(user("ann")), Scope(), LATER)
+    await store.close()
+    store = open_store(url, catalog(now))
+    await store.open()
+    kind, archive = store.catalog.resource_type("User"), Archive(store, TENANT)
+    assert kind is not None
+    wanted = await archive.version("ann", 1)
+    assert wanted is not None
+    if " " in outcome:
+        with pytest.raises(InvalidValue, match=outcome):
+            await archive.restore(kind, wanted, LATER, USUAL)
+    else:
+        lost = await archive.restore(kind, wanted, LATER, USUAL)
+        assert lost.attributes == ((tag,) if outcome == "drops" else ())
+        present = await archive.at((await archive.versions("ann"))[0])
+        assert (tag in (present.document or {})) is (outcome == "keeps")
+    assert await store.check() == []
+    await store.close()
+
+
+async def test_passwords_are_not_history(store: SqlStore, archive: Archive) -> None:
+    """T-32: of a former password nothing is kept, and who was deleted comes back without one."""
+    await add_user(store, "ann", title="a", password="first")
+    await change(store, "ann", user("ann", title="a", password="second"))
+    await store.delete(TENANT, USER, "ann", LATER)
+    kept = await store.database.read(lambda connection: connection.all("SELECT body, extra FROM past"))
+    assert len(kept) == 2
+    assert not any(b"first" in cell or b"second" in cell for row in kept for cell in row if cell)
+    wanted = await archive.version("ann", 1)
+    assert wanted is not None
+    await archive.restore(USER, wanted, LATER, USUAL)
+    now = await archive.at((await archive.versions("ann"))[0])
+    assert now.document == user("ann", title="a")
+
+
+async def test_those_deleted_last(store: SqlStore, archive: Archive) -> None:
+    """They are listed newest first with what they were, unless they are back, or forgotten."""
+    for name in ("ann", "bob", "cid", "dan"):
+        await add_user(store, name)
+    await add_group(store, "g")
+    for name in ("ann", "bob", "cid", "dan"):
+        await store.delete(TENANT, USER, name, LATER)
+    await store.delete(TENANT, GROUP, "g", LATER)
+    wanted = await archive.version("bob", 1)
+    assert wanted is None or wanted.document is not None
+    assert wanted is not None
+    await archive.restore(USER, wanted, LATER, USUAL)
+    await archive.erase(USER, "cid", LATER, USUAL)
+    found = await archive.deleted(USER, 10)
+    assert [(one.id, one.author, one.document["userName"]) for one in found] == [
+        ("dan", "later", "dan"),
+        ("ann", "later", "ann"),
+    ]
+    assert [one.id for one in await archive.deleted(USER, 1)] == ["dan"]
+
+
+async def test_a_group_of_many(store: SqlStore, archive: Archive) -> None:
+    """A large group that was deleted keeps its members in little room, and gets them again in one change."""
+    number = 3_000
+    for start in range(0, number, 1_000):
+        batch = [Loaded(USER, f"u{at}", user(f"u{at}")) for at in range(start, start + 1_000)]
+        assert await store.load(TENANT, batch, AUTHOR, USUAL, Mark("m", "")) == [None] * 1_000
+    everyone = [f"u{at}" for at in range(number)]
+    await add_group(store, "g", *everyone)
+    await store.delete(TENANT, GROUP, "g", LATER)
+    await store.delete(TENANT, USER, "u7", LATER)
+    ((size,),) = await store.database.read(
+        lambda connection: connection.all(
+            "SELECT length(members) FROM past WHERE tenant = 1 AND members IS NOT NULL"
+        )
+    )
+    assert size < 4 * number
+    wanted = await archive.version("g", 1)
+    assert wanted is not None
+    last = await store.last_change(TENANT)
+    assert await archive.restore(GROUP, wanted, LATER, USUAL) == Lost(("u7",))
+    assert await store.last_change(TENANT) == last + 1
+    record = await store.get(TENANT, GROUP, "g")
+    assert record is not None
+    assert {member.value for member in record.members or ()} == set(everyone) - {"u7"}
+
+
 async def test_erased_for_good(store: SqlStore, archive: Archive, tmp_path: Path) -> None:
     """Nothing of the person is left in any table; the log has who erased what, and when."""
     await add_user(store, "ann", nickName="Zyxwv", emails=[{"value": "zyxwv@corp.example"}])
@@ -177,6 +320,46 @@ async def test_erased_for_good(store: SqlStore, archive: Archive, tmp_path: Path
     if not store.database.name.startswith("postgresql:"):
         store.database.backup(tmp_path / "copy")  # without what is left in free space
         assert b"yxwv" not in (tmp_path / "copy").read_bytes().lower()
+
+
+async def test_only_what_is_meant_is_erased(store: SqlStore, archive: Archive) -> None:
+    """An id of another type, or of nobody, is refused; who was erased is not erased twice."""
+    await add_user(store, "ann")
+    await add_group(store, "g", "ann")
+    await store.update(TENANT, GROUP, "g", to({"displayName": "h"}), Scope(), LATER)
+    for unknown in ("g", "nobody"):
+        with pytest.raises(NotFound):
+            await archive.erase(USER, unknown, LATER, USUAL)
+    first = await archive.version("g", 1)
+    assert first is not None
+    assert first.document == {"displayName": "g"}
+    assert await archive.erase(USER, "ann", LATER, USUAL) == 1
+    last = await store.last_change(TENANT)
+    assert await archive.erase(USER, "ann", LATER, USUAL) == 0
+    assert await store.last_change(TENANT) == last
+    await add_user(store, "ann", title="another")
+    assert (
+        await archive.version("ann", 1) is None or (await archive.versions("ann"))[-1].operation == "create"
+    )
+    assert (await archive.at((await archive.versions("ann"))[-1])).document is None
+
+
+async def test_no_parts_of_the_erased_are_left(tmp_path: Path) -> None:
+    """Parts of names, of which these could be put together again, are gone after a vacuum."""
+    store = open_store(f"sqlite:///{tmp_path}/store.db", core_catalog())
+    await store.open()
+    await store.insert(TENANT, USER, "ann", Change(user("zyxwv")), AUTHOR)
+    await add_user(store, "stays")
+    await Archive(store, TENANT).erase(USER, "ann", LATER, USUAL)
+    await store.close()
+    store.database.vacuum()
+    assert b"zyxwv" not in (tmp_path / "store.db").read_bytes()
+    connection = SqliteConnection(tmp_path / "store.db")
+    connection.run("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, part, instance)")
+    terms = {term for (term,) in connection.all("SELECT term FROM vocabulary")}
+    connection.close()
+    assert "sta" in terms
+    assert terms.isdisjoint({"zyx", "yxw", "xwv"})
 
 
 async def test_what_is_old_is_forgotten(store: SqlStore, archive: Archive) -> None:

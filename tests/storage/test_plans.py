@@ -13,6 +13,7 @@ from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.storage.places import Place
 from rollbook.storage.sql import (
+    check,
     history,
     layout,
     load,
@@ -170,6 +171,30 @@ def test_filter_scans_no_table(connection: SqliteConnection, row: Row, indirect:
 def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str) -> None:
     """Each kind of condition walks the index made for it."""
     assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows, 1, 1)[0]))
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        (
+            history.ENTRIES,
+            "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence<?)",
+        ),
+        (history.LATER, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence>?)"),
+        (history.DELETED, "SEARCH e USING COVERING INDEX change_by_end (tenant=? AND type=?)"),
+        (history.FORGET_PAST, "SEARCH n USING PRIMARY KEY (tenant=? AND sequence>? AND sequence<?)"),
+        (
+            history.FORGET_ENTRIES,
+            "SEARCH e USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence<?)",
+        ),
+        (check.EARLIER, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence<?)"),
+        (check.ENDS, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence>?)"),
+        (history.FORGET, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=?)"),
+    ],
+)
+def test_history_is_served_by(connection: SqliteConnection, sql: str, index: str) -> None:
+    """The history of a resource is read by its id, and compacted entry by entry."""
+    assert any(index in line for line in _plan(connection, sql)), _plan(connection, sql)
 
 
 _SORTED = [

@@ -66,10 +66,15 @@ WITHOUT_PAST = """
     ORDER BY c.sequence LIMIT 1000
 """
 FIRST_PAST = "SELECT min(sequence) FROM past WHERE tenant = ?"
-EARLIER = (
-    "SELECT operation FROM change WHERE tenant = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT 1"
-)
-IS_ERASED = "SELECT detail FROM change WHERE tenant = ? AND id = ? AND operation = 'delete' AND sequence >= ?"
+EARLIER = """
+    SELECT operation FROM change WHERE tenant = ? AND sequence = (
+        SELECT max(sequence) FROM change WHERE tenant = ? AND id = ? AND sequence < ?
+    )
+"""
+ENDS = """
+    SELECT detail FROM change WHERE tenant = ? AND operation = 'delete'
+        AND sequence IN (SELECT sequence FROM change WHERE tenant = ? AND id = ? AND sequence >= ?)
+"""
 
 
 def check_invariants(connection: Connection, layout: Layout) -> list[str]:
@@ -175,8 +180,8 @@ def _history(connection: Connection, _: Layout) -> Iterator[str]:
 
 def _is_missed(connection: Connection, tenant: int, identifier: str, sequence: int) -> bool:
     """Whether there was a document before a change, and it was not erased since."""
-    former = connection.one(EARLIER, (tenant, identifier, sequence))
+    former = connection.one(EARLIER, (tenant, tenant, identifier, sequence))
     if former is None or former[0] == "delete":
         return False
-    ends = connection.all(IS_ERASED, (tenant, identifier, sequence))
+    ends = connection.all(ENDS, (tenant, tenant, identifier, sequence))
     return not any(b'"erased"' in detail for (detail,) in ends)

@@ -22,19 +22,28 @@ from rollbook.storage.sql.reads import entry as entry_of
 
 _COLUMNS = "sequence, type, id, operation, version, author, at, detail"
 
+# Sequences are found in a sub-select, since that needs nothing but the index by id: asked for whole rows, SQLite
+# would walk the log of the tenant instead, which lies in this order.
 ENTRIES = f"""
-    SELECT {_COLUMNS} FROM change WHERE tenant = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?
+    SELECT {_COLUMNS} FROM change WHERE tenant = ? AND sequence IN (
+        SELECT sequence FROM change WHERE tenant = ? AND id = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?
+    ) ORDER BY sequence DESC
 """
 LATER = """
-    SELECT sequence, operation, detail FROM change WHERE tenant = ? AND id = ? AND sequence > ? ORDER BY sequence LIMIT ?
+    SELECT sequence, operation, detail FROM change WHERE tenant = ? AND sequence IN (
+        SELECT sequence FROM change WHERE tenant = ? AND id = ? AND sequence > ? ORDER BY sequence LIMIT ?
+    ) ORDER BY sequence
 """
 PAST = "SELECT body, extra FROM past WHERE tenant = ? AND sequence = ?"
 DELETED = f"""
     SELECT c.id, c.at, c.author, c.version, p.body, p.extra FROM change c
     {SQLITE.walk} past p ON p.tenant = c.tenant AND p.sequence = c.sequence
-    WHERE c.tenant = ? AND c.type = ? AND c.operation = 'delete'
-        AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.tenant = c.tenant AND r.id = c.id)
-    ORDER BY c.sequence DESC LIMIT ?
+    WHERE c.tenant = ? AND c.sequence IN (
+        SELECT e.sequence FROM change e WHERE e.tenant = ? AND e.type = ? AND e.operation = 'delete'
+            AND EXISTS (SELECT 1 FROM past q WHERE q.tenant = e.tenant AND q.sequence = e.sequence)
+            AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.tenant = e.tenant AND r.id = e.id)
+        ORDER BY e.sequence DESC LIMIT ?
+    ) ORDER BY c.sequence DESC
 """
 MEMBERS_THEN = "SELECT members FROM past WHERE tenant = ? AND sequence = ?"
 MEMBER_IDS = f"""
@@ -78,7 +87,7 @@ class Version(NamedTuple):
 
 def entries(connection: Connection, tenant: int, id: str, before: int, limit: int) -> list[LogEntry]:
     """Changes of a resource with numbers below that one, newest first."""
-    rows = connection.all(ENTRIES, (tenant, id, before, limit))
+    rows = connection.all(ENTRIES, (tenant, tenant, id, before, limit))
     return [entry_of(*row) for row in rows]
 
 
@@ -104,7 +113,7 @@ def _document(connection: Connection, tenant: int, entry: LogEntry) -> JsonObjec
 def _ended(connection: Connection, tenant: int, entry: LogEntry) -> int | None:
     """The first change after that one which was of the document, None if there is none."""
     after = entry.sequence
-    while rows := connection.all(LATER, (tenant, entry.id, after, PAGE)):
+    while rows := connection.all(LATER, (tenant, tenant, entry.id, after, PAGE)):
         for after, operation, detail in rows:
             if operation == "delete" or "attributes" in orjson.loads(detail):
                 return int(after)
@@ -155,7 +164,9 @@ class Deleted(NamedTuple):
 def deleted(connection: Connection, tenant: int, type_name: str, limit: int) -> list[Deleted]:
     """Those of a type that were deleted last, newest first; not those of which nothing is kept any more."""
     found: dict[str, Deleted] = {}
-    for identifier, at, author, version, body, extra in connection.all(DELETED, (tenant, type_name, limit)):
+    for identifier, at, author, version, body, extra in connection.all(
+        DELETED, (tenant, tenant, type_name, limit)
+    ):
         found.setdefault(identifier, Deleted(identifier, at, author, version, decode(body, extra)))
     return list(found.values())
 

@@ -28,7 +28,6 @@ DROP = "DELETE FROM part WHERE rowid = ?"
 HAS = "SELECT 1 FROM part WHERE part MATCH ? AND rowid = ?"
 NUMBER = "SELECT count(*) FROM part_docsize"
 FIND = "SELECT rowid AS pk FROM part WHERE part MATCH ? AND rowid BETWEEN ? AND ?"
-IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'part'"
 MERGE = "INSERT INTO part (part) VALUES ('optimize')"
 """Parts of texts that are gone lie about until then, and could be put together again."""
 

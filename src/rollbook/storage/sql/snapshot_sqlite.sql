@@ -231,6 +231,6 @@ CREATE TABLE past (
 
 CREATE INDEX change_by_id ON change (tenant, id, sequence);
 
-CREATE INDEX change_by_end ON change (tenant, type, sequence) WHERE operation = 'delete';
+CREATE INDEX change_by_end ON change (tenant, type, sequence, id) WHERE operation = 'delete';
 
 INSERT INTO alembic_version (version_num) VALUES ('0007');

@@ -63,7 +63,7 @@ def vacuum(path: Path) -> tuple[int, int]:
     connection = files.opened(path)
     try:
         before = path.stat().st_size
-        if connection.one(parts.IS_THERE) is not None:
+        if connection.one("SELECT 1 FROM sqlite_schema WHERE name = 'part'") is not None:
             connection.run(parts.MERGE)
         connection.all("VACUUM")
         connection.all("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -8,4 +8,4 @@ down_revision = "0006"
 
 def upgrade() -> None:
     """Create the index."""
-    op.execute("CREATE INDEX change_by_end ON change (tenant, type, sequence) WHERE operation = 'delete'")
+    op.execute("CREATE INDEX change_by_end ON change (tenant, type, sequence, id) WHERE operation = 'delete'")
