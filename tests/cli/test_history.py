@@ -76,7 +76,8 @@ def test_history(database: str, who: str) -> None:
 
 def test_values_and_versions(database: str) -> None:
     """Old and new values are shown when asked for; a version can be seen whole, without the password."""
-    assert '"Keeper" → "Chief keeper"' in run("history", "ann", "--values")[1]
+    for wanted in ("--values", "--diff"):
+        assert '"Keeper" → "Chief keeper"' in run("history", "ann", wanted)[1]
     whole = json.loads(run("history", "ann", "--version", "1")[1])
     assert (whole["userName"], whole["title"]) == ("ann", "Keeper")
     assert "password" not in whole
@@ -94,6 +95,11 @@ def test_values_and_versions(database: str) -> None:
         (("history", "ann", "--version", "9"), 1, "has no version 9"),
         (("restore", "ann", "--version", "9"), 1, "has no version 9"),
         (("erase", "ann"), 3, "cannot be undone; say --yes"),
+        (("history",), 3, "name one user, or say --deleted"),
+        (("history", "ann", "--deleted"), 3, "name one user, or say --deleted"),
+        (("history", "ann", "--by", "title"), 3, "a User is found by id, userName, externalId"),
+        (("history", "ann", "--by", "externalId"), 1, "there is no User ann"),
+        (("history", "all", "--type", "Group", "--by", "userName"), 3, "a Group is found by id, displayName"),
         (("database", "compact", "--older-than", "soon"), 3, "write 365d or 12h"),
         (("history", "ann", "--database", "sqlite:///none.db"), 3, "there is no database"),
     ],
@@ -136,6 +142,50 @@ def _log(database: str) -> list[dict[str, str]]:
             ]
 
     return asyncio.run(read())
+
+
+def test_the_deleted_are_listed(database: str) -> None:
+    """Those deleted last are found with what they were called, since only their id leads to them."""
+    (bob,) = json.loads(run("history", "--deleted", "--json")[1])["deleted"]
+    assert (bob["name"], bob["version"], bob["who"]) == ("bob", 1, "token hr")
+    shown = run("history", "--deleted")[1]
+    assert bob["id"] in shown
+    assert "bob" in shown
+    assert "has none" in run("restore", "--help")[1]
+    assert run("restore", bob["id"], "--version", "1")[0] == 0
+    assert "nobody was deleted" in run("history", "--deleted")[1]
+
+
+def test_who_is_meant(database: str) -> None:
+    """A name that two have is refused with what each is; of another type nothing is shown, brought back or erased."""
+    asyncio.run(_add(database, "/Users", {"schemas": [urns.USER], "userName": "7"}))
+    code, _, words = run("erase", "7", "--yes")
+    assert code == 3
+    assert "7 may be" in words
+    assert "by its userName, " in words
+    assert run("history", "7", "--by", "externalId")[2].endswith("by its externalId\n")
+    assert run("history", "7", "--by", "userName", "--json")[0] == 0
+    group = json.loads(run("history", "all", "--type", "Group", "--json")[1])["id"]
+    for command in (("history", group), ("restore", group, "--version", "1"), ("erase", group, "--yes")):
+        code, _, words = run(*command)
+        assert (code, words) == (3, f"{group} is a Group; say --type Group")
+    assert json.loads(run("history", group, "--type", "Group", "--json")[1])["versions"][0]["version"] == 1
+
+
+async def _add(url: str, path: str, body: dict[str, object]) -> None:
+    async with running(Settings(database=url, database_origin="test")) as served:
+        token = await tokens.issue(served.store, 1, "hr", now=served.services.now(), expires=None)
+        await AsgiCaller(served.asgi, token)("POST", f"/scim/v2{path}", body)
+
+
+def test_what_does_not_come_back_is_said(database: str) -> None:
+    """Members that are gone are named, in a dry run too."""
+    ann = json.loads(run("history", "ann", "--json")[1])["id"]
+    run("erase", "ann", "--yes")
+    for more in (("--dry-run",), (), ("--json",)):
+        code, said, words = run("restore", "all", "--type", "Group", "--version", "1", *more)
+        assert code == 0
+        assert f"these members are gone: {ann}" in words or json.loads(said)["missing"] == [ann]
 
 
 def test_compact(database: str) -> None:
