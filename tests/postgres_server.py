@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -26,6 +26,15 @@ def server() -> Iterator[str]:
     if named:
         yield named
         return
+    with own_server() as started:
+        # Nothing here is for longer than the run.
+        _at(started.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield str(started.get_uri())
+
+
+@contextmanager
+def own_server() -> Iterator[Any]:
+    """A server of a test's own from the wheel, for it to do with as it likes; gone at the end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = pytest.importorskip(
@@ -33,9 +42,7 @@ def server() -> Iterator[str]:
         )
         started = module.get_server(Path(tempfile.mkdtemp(prefix="rollbook-postgres-")), "delete")
     try:
-        # Nothing here is for longer than the run.
-        _at(started.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-        yield str(started.get_uri())
+        yield started
     finally:
         started.cleanup()
 

@@ -1,25 +1,24 @@
 """`rollbook database`, on SQLite and PostgreSQL."""
 
-import asyncio
 import json
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli import command
+from tests.cli.command import within
 from tests.postgres_server import database as new_database
 from tests.postgres_server import empty, tools_first
-from typer.testing import CliRunner
 
-from rollbook.cli.main import app
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.resource import Change
 from rollbook.storage.base import Author, Record, TokenRecord
 from rollbook.storage.sql import migrate
-from rollbook.storage.sql.databases import open_store
-from rollbook.storage.sql.files import serve_lock
-from rollbook.storage.sql.store import SqlStore
+from rollbook.storage.sql.dialects import WORDS
+from rollbook.storage.sql.files import APPLICATION_ID, serve_lock
+from rollbook.storage.sql.sqlite import SqliteConnection
 
 BACKENDS = ("sqlite", "postgresql")
 USER = core_catalog().resource_types[0]
@@ -43,12 +42,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 def run(*arguments: str) -> tuple[int, str, str]:
     """Exit code, output and messages of the command."""
-    from rollbook.cli.errors import exit_code
-
-    result = CliRunner().invoke(app, ["database", *arguments])
-    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
-        return exit_code(result.exception) or 99, result.stdout, str(result.exception)
-    return result.exit_code, result.stdout, result.stderr
+    return command.run("database", *arguments)
 
 
 def asked(*arguments: str) -> Any:
@@ -56,20 +50,6 @@ def asked(*arguments: str) -> Any:
     code, said, _ = run(*arguments, "--json")
     assert code == 0
     return json.loads(said)
-
-
-def within(url: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:
-    """Work on an open store."""
-
-    async def go() -> Any:
-        store = open_store(url)
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(go())
 
 
 def add(url: str, name: str) -> Record:
@@ -175,6 +155,21 @@ def test_a_copy_has_everything(url: str, tmp_path: Path, postgres_database: str)
         assert code == 1
         assert "is not empty" in words
         add(destination, "bob")
+
+
+def test_an_old_one_is_not_copied(tmp_path: Path) -> None:
+    """A copy changes nothing at its source: one of an earlier version is refused, with what to do."""
+    path = tmp_path / "old.db"
+    connection = SqliteConnection(path, create=True)
+    connection.all(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.all(migrate.migration_sql(WORDS["sqlite"], None, "0003"))
+    connection.close()
+    code, _, words = run("copy", f"sqlite:///{tmp_path}/new.db", "--database", f"sqlite:///{path}")
+    assert code == 1
+    assert "rollbook database migrate" in words
+    connection = SqliteConnection(path)
+    assert migrate.revision(connection) == "0003"
+    connection.close()
 
 
 @pytest.mark.parametrize("command", ["check", "vacuum", "backup"])

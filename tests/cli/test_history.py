@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from tests.cli.command import run
 
 from rollbook.app import running
-from rollbook.cli.main import app
 from rollbook.operations import tokens
 from rollbook.protocol import urns
 from rollbook.settings import Settings
@@ -50,16 +49,6 @@ async def _fill(url: str) -> None:
             {"schemas": [urns.GROUP], "displayName": "all", "members": [{"value": ann}]},
         )
         await call("DELETE", f"/scim/v2/Users/{bob}")
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and messages of the command."""
-    from rollbook.cli.errors import exit_code
-
-    result = CliRunner().invoke(app, list(arguments))
-    if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
-        return exit_code(result.exception) or 99, result.stdout, str(result.exception)
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.mark.parametrize("who", ["ann", "ANN", "7"])

@@ -10,12 +10,13 @@ import itertools
 import os
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import suppress
 
 from rollbook.protocol.catalog import core_catalog
+from rollbook.protocol.errors import StoreUnavailable
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
-from rollbook.storage.sql.sqlite_file import SqliteFile
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import GROUP, TENANT, USER
 
@@ -54,16 +55,17 @@ async def life(store: SqlStore, id: str) -> AsyncIterator[tuple[str, object]]:
 
 
 async def task(store: SqlStore, id: str) -> None:
-    """Live, and tell of it."""
-    async for state, write in life(store, id):
-        tell("try", id, state)
-        await write  # type: ignore[misc]  # any of the store's calls
-        tell("ok", id, state)
+    """Live, and tell of it; what becomes of the last write before the database is gone is not known."""
+    with suppress(StoreUnavailable):
+        async for state, write in life(store, id):
+            tell("try", id, state)
+            await write  # type: ignore[misc]  # any of the store's calls
+            tell("ok", id, state)
 
 
-async def main(path: Path, round_number: str) -> None:
-    """Write until killed."""
-    store = SqlStore(SqliteFile(path), core_catalog())
+async def main(url: str, round_number: str) -> None:
+    """Write until killed, or until the database is gone."""
+    store = open_store(url, core_catalog())
     await store.open()
     if await store.get(TENANT, GROUP, GROUP_ID) is None:
         await store.insert(TENANT, GROUP, GROUP_ID, Change({"displayName": "all"}), AUTHOR)
@@ -71,4 +73,4 @@ async def main(path: Path, round_number: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -3,37 +3,104 @@
 import random
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.postgres_server import empty, make_tables, own_server
 from tests.storage.crash_writer import GROUP_ID
 
 from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.documents import decode
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.files import prepare
 from rollbook.storage.sql.sqlite import SqliteConnection
-from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import GROUP, TENANT, USER
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-ROUNDS = 6
 _ROOT = Path(__file__).parents[2]
 
 
-def _kill_after(lines: int, *arguments: str) -> list[str]:
-    """What a program of this folder told before it was killed, after that many lines of it were read."""
+class _Place:
+    """A database, and what a round kills: the process that writes to it."""
+
+    rounds = 6
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def kill(self, writer: "subprocess.Popen[str]") -> None:
+        """Now."""
+        writer.kill()
+
+    def look(self) -> None:
+        """Whatever there is to see before it is opened."""
+
+
+class _File(_Place):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}")
+        self.path = path
+
+    def look(self) -> None:
+        connection = SqliteConnection(self.path)
+        assert connection.all("PRAGMA integrity_check") == [("ok",)]
+        connection.close()
+
+
+class _Server(_Place):
+    """A PostgreSQL server that is killed with every process of it, and started again."""
+
+    rounds = 4
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        super().__init__(str(server.get_uri()))
+
+    def kill(self, writer: "subprocess.Popen[str]") -> None:
+        process = self.server.get_postmaster_info().process
+        for each in (process, *process.children(recursive=True)):
+            each.kill()
+        process.wait(10)
+        writer.wait(60)
+
+    def look(self) -> None:
+        self.server.ensure_postgres_running()
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL", "a PostgreSQL server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
+    """What is killed, and where."""
+    if request.param == "SQLite":
+        yield _File(tmp_path / "rollbook.db")
+    elif request.param == "PostgreSQL":
+        url = str(request.getfixturevalue("postgres_database"))
+        empty(url)
+        yield _Place(url)
+    else:
+        with own_server() as server:
+            make_tables(str(server.get_uri()))
+            yield _Server(server)
+
+
+def _kill_after(lines: int, place: _Place, *arguments: str) -> list[str]:
+    """What a program of this folder told before the kill, after that many lines of it were read."""
     command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
         assert process.stdout is not None
         told = list(islice(process.stdout, lines))
-        process.kill()
-        told += process.stdout.readlines()
-    assert len(told) >= lines, "the writer ended by itself"
-    return told
+        rest: list[str] = []
+        reader = threading.Thread(target=lambda: rest.extend(process.stdout or ()))
+        reader.start()
+        place.kill(process)
+        reader.join()
+    assert len(told) == lines, "the writer ended by itself"
+    return told + rest
 
 
 def _states(lines: Iterable[str]) -> dict[str, set[str]]:
@@ -56,16 +123,15 @@ async def _actual(store: SqlStore, name: str) -> str:
     return f"{title} {'in' if record.groups else 'out'}"
 
 
-async def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
+async def test_what_was_acknowledged_survives_kill(place: _Place) -> None:
     """After every kill each resource is as last acknowledged, or as the write under way would have it."""
-    path = tmp_path / "rollbook.db"
     chance = random.Random(20261123)
-    for number in range(ROUNDS):
-        told = _kill_after(chance.randrange(1, 600), "tests.storage.crash_writer", str(path), str(number))
-        connection = SqliteConnection(path)
-        assert connection.all("PRAGMA integrity_check") == [("ok",)]
-        connection.close()
-        store = SqlStore(SqliteFile(path), core_catalog())
+    for number in range(place.rounds):
+        told = _kill_after(
+            chance.randrange(1, 600), place, "tests.storage.crash_writer", place.url, str(number)
+        )
+        place.look()
+        store = open_store(place.url, core_catalog())
         await store.open()
         assert await store.check() == []
         possible = _states(told)

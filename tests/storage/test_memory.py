@@ -4,33 +4,8 @@ import pytest
 
 from rollbook.protocol.catalog import core_catalog
 from rollbook.storage.memory import MemoryStore
-from rollbook.testing.store_suite import (
-    FilterTable,
-    TestConcurrency,
-    TestContract,
-    TestMemberships,
-    TestNested,
-    TestOrder,
-    TestReferences,
-    TestTenants,
-    TestTexts,
-    TestTogether,
-    TestTransactions,
-    filter_failures,
-)
-
-__all__ = [
-    "TestConcurrency",
-    "TestContract",
-    "TestMemberships",
-    "TestNested",
-    "TestOrder",
-    "TestReferences",
-    "TestTenants",
-    "TestTexts",
-    "TestTogether",
-    "TestTransactions",
-]
+from rollbook.testing.store_suite import *  # noqa: F403 - the whole suite
+from rollbook.testing.store_suite import FilterTable, filter_failures
 
 pytestmark = pytest.mark.anyio
 

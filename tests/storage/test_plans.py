@@ -47,6 +47,7 @@ _WALKS_LISTS = (
     "some_of_them",
     "united",
     "above",
+    "known",
     "below",
     "reached",
     "CONSTANT ROW",
@@ -190,6 +191,11 @@ def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str
         (check.EARLIER, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence<?)"),
         (check.ENDS, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=? AND sequence>?)"),
         (history.FORGET, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=?)"),
+        (history.FORGET_SOUGHT, "SEARCH l USING COVERING INDEX link_by_id (tenant=? AND target=? AND id=?)"),
+        (
+            history.FORGET_RECORDS,
+            "SEARCH r USING COVERING INDEX source_record_by_id (tenant=? AND source=? AND id=?)",
+        ),
     ],
 )
 def test_history_is_served_by(connection: SqliteConnection, sql: str, index: str) -> None:

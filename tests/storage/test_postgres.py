@@ -8,33 +8,8 @@ from tests.postgres_server import empty
 from rollbook.protocol.catalog import Catalog, core_catalog
 from rollbook.storage.sql.postgres import PostgresDatabase
 from rollbook.storage.sql.store import SqlStore
-from rollbook.testing.store_suite import (
-    FilterTable,
-    TestConcurrency,
-    TestContract,
-    TestMemberships,
-    TestNested,
-    TestOrder,
-    TestReferences,
-    TestTenants,
-    TestTexts,
-    TestTogether,
-    TestTransactions,
-    filter_failures,
-)
-
-__all__ = [
-    "TestConcurrency",
-    "TestContract",
-    "TestMemberships",
-    "TestNested",
-    "TestOrder",
-    "TestReferences",
-    "TestTenants",
-    "TestTexts",
-    "TestTogether",
-    "TestTransactions",
-]
+from rollbook.testing.store_suite import *  # noqa: F403 - the whole suite
+from rollbook.testing.store_suite import FilterTable, filter_failures
 
 pytestmark = pytest.mark.anyio
 

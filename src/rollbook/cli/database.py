@@ -125,7 +125,6 @@ def copy(
 
     source, destination = _existing(database), _store(to)
     destination.database.migrate()
-    source.database.migrate()
     with Console(stderr=True).status("copying …") as status:
         done = transfer.copy(
             source.database,

@@ -5,8 +5,6 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from rollbook.protocol.errors import ScimError
-
 T = TypeVar("T")
 
 Parameter: TypeAlias = str | int | float | bytes | None
@@ -15,8 +13,8 @@ Row: TypeAlias = tuple[Any, ...]
 """One row of an answer. Any, because its columns are known where the SQL text is."""
 
 
-class Duplicate(ScimError):
-    """A statement would have given a key twice, and did nothing."""
+class Duplicate(Exception):
+    """A statement would have given a key twice, and did nothing; nobody outside this package sees it."""
 
 
 class Connection(Protocol):

@@ -53,8 +53,27 @@ MEMBER_IDS = f"""
 FORGET = """
     DELETE FROM past WHERE tenant = ? AND sequence IN (SELECT sequence FROM change WHERE tenant = ? AND id = ?)
 """
-FORGET_SOUGHT = "UPDATE link SET sought = NULL, error = NULL WHERE tenant = ? AND id = ?"
-FORGET_RECORDS = "DELETE FROM source_record WHERE tenant = ? AND id = ?"
+FORGET_SOUGHT = f"""
+    UPDATE link SET sought = NULL, error = NULL WHERE tenant = ? AND (target, pk) IN (
+        SELECT l.target, l.pk FROM target t {SQLITE.walk} link l
+            ON l.tenant = t.tenant AND l.target = t.number AND l.id = ?
+        WHERE t.tenant = ?
+    )
+"""
+FORGET_RECORDS = f"""
+    DELETE FROM source_record WHERE tenant = ? AND (source, key) IN (
+        WITH RECURSIVE known (source) AS (
+            SELECT min(source) FROM source_record WHERE tenant = ?
+            UNION ALL
+            SELECT (SELECT min(source) FROM source_record WHERE tenant = ? AND source > known.source)
+            FROM known WHERE known.source IS NOT NULL
+        )
+        SELECT r.source, r.key FROM known {SQLITE.walk} source_record r
+            ON r.tenant = ? AND r.source = known.source AND r.id = ?
+    )
+"""
+"""Records lie by source and id; the sources are found by a step each."""
+
 NEXT = "SELECT sequence, at FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
 EARLIER = f"""
     SELECT e.sequence FROM change n {SQLITE.walk} change e ON e.tenant = n.tenant AND e.id = n.id
@@ -174,8 +193,8 @@ def deleted(connection: Connection, tenant: int, type_name: str, limit: int) -> 
 def forget(connection: Connection, tenant: int, id: str) -> int:
     """Take away what a resource was, and what else was kept of it; how many former documents there were."""
     forgotten = connection.run(FORGET, (tenant, tenant, id))
-    connection.run(FORGET_SOUGHT, (tenant, id))
-    connection.run(FORGET_RECORDS, (tenant, id))
+    connection.run(FORGET_SOUGHT, (tenant, id, tenant))
+    connection.run(FORGET_RECORDS, (tenant, tenant, tenant, tenant, id))
     return forgotten
 
 

@@ -58,6 +58,10 @@ _OUTCOME = "SELECT pg_xact_status(CAST(? AS xid8))"
 TRIES = 3
 """How often a transaction is tried that the database gave up because of others (FS-15)."""
 
+OUTCOME_TRIES = 25
+OUTCOME_SECONDS = 0.2
+"""How often, and with what pause, the server is asked what became of a commit that it did not answer."""
+
 
 class _Slots:
     """Near connections, made when they are needed, at most so many; the one used last is used next."""
@@ -74,16 +78,18 @@ class _Slots:
         kept = await self._free.get()
         try:
             if kept is not None and (fresh or not kept.is_sound):
-                await kept.close()
-                kept = None
+                former, kept = kept, None
+                await former.close()
             if kept is None:
                 kept = await self._connect()
             yield kept
         finally:
-            if kept is not None and not kept.is_sound:
+            usable = kept if kept is not None and kept.is_sound else None
+            self._free.put_nowait(
+                usable
+            )  # at once: a caller that is cancelled while it closes still gives it back
+            if kept is not None and usable is None:
                 await kept.close()
-                kept = None
-            self._free.put_nowait(kept)
 
     async def close(self) -> None:
         """Let go of those that are free."""
@@ -256,6 +262,10 @@ class PostgresDatabase:
             except StoreUnavailable:
                 if connection.is_alive:
                     raise
+        if connection is not None:
+            self._far.connection = None
+            self._all_far.remove(connection)
+            connection.close()
         connection = self._far.connection = FarConnection(self._how, self._name)
         self._all_far.append(connection)
         return _read_far(connection, work, unbounded=unbounded)
@@ -299,14 +309,18 @@ class PostgresDatabase:
 
     async def _outcome(self, transaction: "_Transaction", error: Exception) -> Exception | None:
         """What became of a transaction whose COMMIT was not answered (FS-14); None if it is durable."""
-        try:
-            async with self._writers.taken(fresh=True) as connection:
-                row = await on_loop(lambda near: near.one(_OUTCOME, (transaction.number,)), connection)
-        except StoreUnavailable:
-            return StoreUnavailable(
-                f"{self._name}: the connection was lost during a commit; whether it happened is not known"
-            )
-        return None if row is not None and row[0] == "committed" else error
+        with suppress(StoreUnavailable):
+            for _ in range(OUTCOME_TRIES):  # the server may not have noticed yet, and still be at it
+                async with self._writers.taken(fresh=True) as connection:
+                    row = await on_loop(lambda near: near.one(_OUTCOME, (transaction.number,)), connection)
+                if row is not None and row[0] == "committed":
+                    return None
+                if row is not None and row[0] == "aborted":
+                    return error
+                await asyncio.sleep(OUTCOME_SECONDS)
+        return StoreUnavailable(
+            f"{self._name}: the connection was lost during a commit; whether it happened is not known"
+        )
 
     def _unavailable(self, error: Exception | None) -> Exception:
         if isinstance(error, StoreUnavailable):

@@ -8,7 +8,9 @@ long reads are.
 
 import contextvars
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -16,14 +18,15 @@ import psycopg
 from greenlet import getcurrent, greenlet
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql.connection import Connection, Duplicate, Parameters, Row
+from rollbook.storage.sql.connection import Duplicate, Parameters, Row
 from rollbook.storage.sql.dialects import POSTGRES, translation
 
 T = TypeVar("T")
+Driver = TypeVar("Driver", "psycopg.Connection[Any]", "psycopg.AsyncConnection[Any]")
 
 STATEMENTS = 512
 """Statements kept prepared in each connection: all of ours, and room for filters that come again."""
@@ -34,6 +37,9 @@ LOCK_MILLISECONDS = 10_000
 
 IDLE_MILLISECONDS = 60_000
 """How long a transaction may do nothing before the server ends it: its process is frozen, or cut off."""
+
+UNANSWERED_MILLISECONDS = 20_000
+"""How long what was sent may go unacknowledged by the server's machine, before the connection counts as lost."""
 
 _OPTIONS = {
     "lock_timeout": str(LOCK_MILLISECONDS),
@@ -109,6 +115,7 @@ def arguments(url: str, schema: str | None = None) -> dict[str, Any]:
         "application_name": "rollbook",
         "connect_timeout": CONNECT_SECONDS,
         "keepalives_idle": 30,
+        "tcp_user_timeout": UNANSWERED_MILLISECONDS,
         **given,
         "options": f"{options} {given.get('options', '')}".strip(),
         "autocommit": True,
@@ -123,21 +130,63 @@ def public_name(url: str) -> str:
     return f"postgresql://{given.get('user', '')}@{where}/{given.get('dbname', '')}".replace("//@", "//")
 
 
-def _adapt(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
-    connection.prepared_max = STATEMENTS
+def _prepared(driver: Driver) -> Driver:
+    """A new connection, made ours: what cursors take from it has to be there before them."""
+    driver.prepared_max = STATEMENTS
     # One type for all numbers: by default it follows their size, and each type is another statement to prepare.
-    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    driver.adapters.register_dumper(int, Int8BinaryDumper)
+    return driver
 
 
-class NearConnection:
-    """`Connection` for work in a greenlet of the event loop; see `on_loop`."""
+class _PostgresConnection(ABC):
+    """What both kinds have in common."""
 
     lies_by_row_key = False
     has_parts = False
 
+    def __init__(self, driver: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]", name: str) -> None:
+        self.name = name
+        self._state = driver.pgconn
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Errors of the driver come out as ours."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise translated(error, self.name) from error
+
+    @abstractmethod
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Every row of the answer."""
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row of the answer, or None."""
+        rows = self.all(sql, parameters)
+        return rows[0] if rows else None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, be it a failed one."""
+        return self._state.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server is at its other end, as far as is known."""
+        return self._state.status != ConnStatus.BAD
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the next one can use it: it is open, and nothing of the last one is left."""
+        return self._state.transaction_status == TransactionStatus.IDLE
+
+
+class NearConnection(_PostgresConnection):
+    """`Connection` for work in a greenlet of the event loop; see `on_loop`."""
+
     def __init__(self, driver: "psycopg.AsyncConnection[Any]", name: str) -> None:
-        self.driver = driver
-        self._name = name
+        super().__init__(driver, name)
+        self.driver = _prepared(driver)
         self._cursor = psycopg.AsyncRawCursor(driver)
         self._cursor.format = psycopg.pq.Format.BINARY
 
@@ -145,27 +194,20 @@ class NearConnection:
     async def connect(cls, how: dict[str, Any], name: str) -> "NearConnection":
         """A new connection."""
         try:
-            driver = await psycopg.AsyncConnection.connect(**how)
+            return cls(await psycopg.AsyncConnection.connect(**how), name)
         except psycopg.Error as error:
             raise translated(error, name) from error
-        _adapt(driver)
-        return cls(driver, name)
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
         return _awaited(self._all(sql, parameters))
 
     async def _all(self, sql: str, parameters: Parameters) -> list[Row]:
-        try:
+        try:  # for speed not `_in_words`: every read comes here
             await self._cursor.execute(translated_sql(sql), parameters, prepare=True)
             return await self._cursor.fetchall() if self._cursor.description else []
         except psycopg.Error as error:
-            raise translated(error, self._name) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row of the answer, or None."""
-        rows = self.all(sql, parameters)
-        return rows[0] if rows else None
+            raise translated(error, self.name) from error
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement without an answer; returns the number of rows it changed."""
@@ -178,78 +220,48 @@ class NearConnection:
 
     async def _many(self, sql: str, rows: list[Parameters]) -> None:
         copy = copy_sql(sql) if len(rows) >= COPIED else None
-        try:
+        with self._in_words():
             if copy is None:
                 await self._cursor.executemany(translated_sql(sql), rows)
                 return
             async with self._cursor.copy(copy) as target:
                 for row in rows:
                     await target.write_row(row)
-        except psycopg.Error as error:
-            raise translated(error, self._name) from error
 
     def script(self, sql: str) -> list[Row]:
         """Run several statements of constant text at once; the rows of the last one."""
         return _awaited(self._script(sql))
 
     async def _script(self, sql: str) -> list[Row]:
-        try:
+        with self._in_words():
             async with psycopg.AsyncRawCursor(self.driver) as cursor:
                 await cursor.execute(sql, prepare=False)
                 while cursor.nextset():
                     pass
                 return await cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise translated(error, self._name) from error
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open, be it a failed one."""
-        return self.driver.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the server is at its other end, as far as is known."""
-        return not self.driver.closed
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the next one can use it: it is open, and nothing of the last one is left."""
-        return self.is_alive and self.driver.info.transaction_status == TransactionStatus.IDLE
 
     async def close(self) -> None:
         """Let go of it; an open transaction is undone."""
         await self.driver.close()
 
 
-class FarConnection:
+class FarConnection(_PostgresConnection):
     """`Connection` for one thread at a time."""
 
-    lies_by_row_key = False
-    has_parts = False
-
     def __init__(self, how: dict[str, Any], name: str) -> None:
-        self.name = name
         try:
-            self.driver = psycopg.connect(**how)
+            self.driver = _prepared(psycopg.connect(**how))
         except psycopg.Error as error:
             raise translated(error, name) from error
-        _adapt(self.driver)
+        super().__init__(self.driver, name)
         self._cursor = psycopg.RawCursor(self.driver)
         self._cursor.format = psycopg.pq.Format.BINARY
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
-        try:
+        with self._in_words():
             self._cursor.execute(translated_sql(sql), parameters, prepare=True)
             return self._cursor.fetchall() if self._cursor.description else []
-        except psycopg.Error as error:
-            raise translated(error, self.name) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row of the answer, or None."""
-        rows = self.all(sql, parameters)
-        return rows[0] if rows else None
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement without an answer; returns the number of rows it changed."""
@@ -260,32 +272,18 @@ class FarConnection:
         """Run a statement once for each set of parameters."""
         kept = list(rows)
         copy = copy_sql(sql) if len(kept) >= COPIED else None
-        try:
+        with self._in_words():
             if copy is None:
                 self._cursor.executemany(translated_sql(sql), kept)
                 return
             with self._cursor.copy(copy) as target:
                 for row in kept:
                     target.write_row(row)
-        except psycopg.Error as error:
-            raise translated(error, self.name) from error
 
     def script(self, sql: str) -> None:
         """Run several statements of constant text at once."""
-        try:
+        with self._in_words():
             self.driver.execute(sql.encode(), prepare=False)
-        except psycopg.Error as error:
-            raise translated(error, self.name) from error
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the server is at its other end, as far as is known."""
-        return not self.driver.closed
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the next one can use it."""
-        return self.is_alive and self.driver.info.transaction_status == TransactionStatus.IDLE
 
     def close(self) -> None:
         """Let go of it; an open transaction is undone."""
@@ -310,14 +308,3 @@ async def on_loop(work: Callable[[NearConnection], T], connection: NearConnectio
         else:
             step = inner.switch(answer)
     return cast(T, step)
-
-
-__all__ = [
-    "Connection",
-    "FarConnection",
-    "NearConnection",
-    "arguments",
-    "on_loop",
-    "public_name",
-    "translated",
-]

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def restore(path: Path, file: Path, *, replace: bool) -> Path | None:
     lock = files.serve_lock(path)
     try:
         _checked_copy(file, building)
-        kept = _set_aside(path) if path.exists() else None
-        building.rename(path)
+        kept = _kept_aside(path) if path.exists() else None
+        building.replace(path)
         _flush(path.parent)
     finally:
         lock.release()
@@ -99,8 +100,8 @@ def _checked_copy(file: Path, building: Path) -> None:
     _flush(building)
 
 
-def _set_aside(path: Path) -> Path:
-    """Move a database away, with all that was written to it."""
+def _kept_aside(path: Path) -> Path:
+    """Give a database, with all that was written to it, a second name: so there is one at any moment."""
     connection = SqliteConnection(path)
     try:
         ((is_busy, *_),) = connection.all("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -109,7 +110,11 @@ def _set_aside(path: Path) -> Path:
     if is_busy or Path(f"{path}-wal").exists():
         raise StoreUnavailable(f"{path} is in use by another program; stop it first")
     kept = path.with_name(f"{path.name}.before-restore-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-    path.rename(kept)
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(path, kept)
+        _flush(kept)
     return kept
 
 

@@ -45,10 +45,15 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
     """Copy every row of one moment, in one transaction of the destination; how many of each table.
 
     Raises:
-        StoreUnavailable: the destination has resources, tokens or targets already.
+        StoreUnavailable: the destination has resources, tokens or targets already, or the source is older than this
+            program.
     """
     done: dict[str, int] = {}
     with source.snapshot() as connection, destination.alone() as other:
+        if not migrate.is_current(migrate.revision(connection)):
+            raise StoreUnavailable(
+                f"{source.name} is of an earlier version; bring it up to date first: rollbook database migrate"
+            )
         for name in ("resource", "token", "target"):
             if other.one(f"SELECT 1 FROM {name} LIMIT 1") is not None:
                 raise StoreUnavailable(f"{destination.name} is not empty: it has rows in table {name}")
