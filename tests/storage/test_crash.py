@@ -4,22 +4,19 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.postgres_server import empty, make_tables, own_server
-from tests.storage.crash_writer import GROUP_ID
+from tests.storage.lives import faults, states
 
 from rollbook.protocol.catalog import core_catalog
-from rollbook.storage.documents import decode
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.files import prepare
 from rollbook.storage.sql.sqlite import SqliteConnection
-from rollbook.storage.sql.store import SqlStore
-from rollbook.testing.store_steps import GROUP, TENANT, USER
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -88,7 +85,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
             yield _Server(server)
 
 
-def _kill_after(lines: int, place: _Place, *arguments: str) -> list[str]:
+def _kill_after(lines: int, place: _Place, *arguments: str) -> list[tuple[str, str, str]]:
     """What a program of this folder told before the kill, after that many lines of it were read."""
     command = [sys.executable, "-m", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
@@ -100,27 +97,9 @@ def _kill_after(lines: int, place: _Place, *arguments: str) -> list[str]:
         place.kill(process)
         reader.join()
     assert len(told) == lines, "the writer ended by itself"
-    return told + rest
-
-
-def _states(lines: Iterable[str]) -> dict[str, set[str]]:
-    """The states each user may be in: the last acknowledged one, or one that was asked for after it."""
-    possible: dict[str, set[str]] = {}
-    for line in lines:
-        verb, name, state = line.rstrip("\n").split(" ", 2)
-        if verb == "ok":
-            possible[name] = {state}
-        else:
-            possible.setdefault(name, {"gone"}).add(state)
-    return possible
-
-
-async def _actual(store: SqlStore, name: str) -> str:
-    record = await store.get(TENANT, USER, name)
-    if record is None:
-        return "gone"
-    title = decode(record.body, record.extra)["title"]
-    return f"{title} {'in' if record.groups else 'out'}"
+    return [
+        (verb, name, state) for verb, name, state in (line.rstrip("\n").split(" ", 2) for line in told + rest)
+    ]
 
 
 async def test_what_was_acknowledged_survives_kill(place: _Place) -> None:
@@ -134,13 +113,7 @@ async def test_what_was_acknowledged_survives_kill(place: _Place) -> None:
         store = open_store(place.url, core_catalog())
         await store.open()
         assert await store.check() == []
-        possible = _states(told)
-        actual = {name: await _actual(store, name) for name in possible}
-        assert {name: state for name, state in actual.items() if state not in possible[name]} == {}
-        group = await store.get(TENANT, GROUP, GROUP_ID)
-        assert group is not None
-        mirrored = {member.value for member in group.members or ()}
-        assert {name for name, state in actual.items() if state.endswith(" in")} <= mirrored
+        assert await faults(store, states(told)) == []
         await store.close()
 
 
