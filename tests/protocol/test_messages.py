@@ -1,12 +1,13 @@
 """Bodies of protocol messages."""
 
 import json
+from typing import Any
 
 import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.errors import InternalError, InvalidFilter, NotFound, ScimError, Sensitive, Uniqueness
-from rollbook.protocol.messages import error_body, list_bytes, list_response
+from rollbook.protocol.messages import LIST_END, error_body, list_head, list_response
 from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonObject
 
@@ -46,14 +47,19 @@ def test_list_response(items: list[JsonObject]) -> None:
         "Resources": items,
     }
     parts = [json.dumps(item, ensure_ascii=False).encode() for item in items]
-    joined = list_bytes(parts, total=len(items), start_index=1)
+    joined = _joined(parts, total=len(items), start_index=1)
     assert json.loads(joined) == body
     assert list(json.loads(joined)) == list(body)
 
 
+def _joined(items: list[bytes], **about: Any) -> bytes:
+    """The message around those resources."""
+    return b"".join((list_head(len(items), **about), b",".join(items), LIST_END))
+
+
 def test_page_by_cursor() -> None:
     """RFC 9865 table 2: cursors stand where there are neighbours; what is not known is left out."""
-    page = json.loads(list_bytes([b"{}"], total=None, previous="a-1", next="b_2"))
+    page = json.loads(_joined([b"{}"], total=None, previous="a-1", next="b_2"))
     assert page == {
         "schemas": [urns.LIST_RESPONSE],
         "itemsPerPage": 1,
@@ -65,4 +71,4 @@ def test_page_by_cursor() -> None:
 
 def test_resources_are_not_read() -> None:
     """Architecture §1: bytes of resources go out as they lie."""
-    assert list_bytes([b'{"a" :  1.50}'], total=1, start_index=1).endswith(b'"Resources":[{"a" :  1.50}]}')
+    assert _joined([b'{"a" :  1.50}'], total=1, start_index=1).endswith(b'"Resources":[{"a" :  1.50}]}')

@@ -9,10 +9,15 @@ from jsonschema import Draft202012Validator
 from rollbook.protocol import openapi_messages as messages
 from rollbook.protocol import urns
 from rollbook.protocol.errors import BY_SCIM_TYPE, NotFound
-from rollbook.protocol.messages import error_body, list_bytes, list_response
+from rollbook.protocol.messages import LIST_END, error_body, list_head, list_response
 from rollbook.protocol.values import JsonObject
 
 ANY: JsonObject = {"type": "object"}
+
+
+def _joined(items: list[bytes], **about: Any) -> bytes:
+    """The message around those resources."""
+    return b"".join((list_head(len(items), **about), b",".join(items), LIST_END))
 
 
 def fits(schema: JsonObject, value: Any) -> bool:
@@ -42,9 +47,9 @@ def test_status_is_repeated() -> None:
 
 PAGES: list[Any] = [
     list_response([{"id": "1"}]),
-    json.loads(list_bytes([b"{}"], total=9, start_index=2)),
-    json.loads(list_bytes([b"{}"], total=9, next="c")),
-    json.loads(list_bytes([], total=None, previous="c")),
+    json.loads(_joined([b"{}"], total=9, start_index=2)),
+    json.loads(_joined([b"{}"], total=9, next="c")),
+    json.loads(_joined([], total=None, previous="c")),
 ]
 
 

@@ -32,15 +32,21 @@ def list_response(resources: Sequence[JsonObject]) -> JsonObject:
 _HEAD = f'{{"schemas":["{urns.LIST_RESPONSE}"]'
 
 
-def list_bytes(
-    items: Sequence[bytes],
+LIST_END = b"]}"
+"""See `list_head`."""
+
+
+def list_head(
+    number: int,
     *,
     total: int | None,
     start_index: int | None = None,
     previous: str | None = None,
     next: str | None = None,
 ) -> bytes:
-    """The ListResponse message of one page, around resources that are JSON already; they are joined, not read.
+    """The ListResponse message of one page up to the first of so many resources.
+
+    These are JSON already, and are joined, not read: between them are commas, and `LIST_END` ends the message.
 
     What is None is left out: a page by cursor has no index, the last one nothing next (RFC 9865 table 2).
     Cursors have no character that JSON would escape (P-9865-2-02).
@@ -50,9 +56,9 @@ def list_bytes(
         head += f',"totalResults":{total:d}'
     if start_index is not None:
         head += f',"startIndex":{start_index:d}'
-    head += f',"itemsPerPage":{len(items)}'
+    head += f',"itemsPerPage":{number}'
     if previous is not None:
         head += f',"previousCursor":"{previous}"'
     if next is not None:
         head += f',"nextCursor":"{next}"'
-    return b"".join((head.encode(), b',"Resources":[', b",".join(items), b"]}"))
+    return head.encode() + b',"Resources":['

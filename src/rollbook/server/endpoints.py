@@ -11,7 +11,15 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import names_in
 from rollbook.protocol.versions import if_none_match
 from rollbook.server.exchange import Exchange
-from rollbook.server.responses import Answer, projected_bytes, resource_document, resource_headers
+from rollbook.server.responses import (
+    Answer,
+    is_large,
+    projected_bytes,
+    projected_parts,
+    resource_document,
+    resource_headers,
+    stream,
+)
 from rollbook.storage.base import Record
 
 
@@ -117,7 +125,8 @@ class Resources:
         ids = ids_shown([record], self.resource_type, projection, written)
         if ids:
             (record,) = await referred(exchange.context, [record], ids)
-        body = projected_bytes(record, self.resource_type, exchange.site, projection, written)
+        shown = record, self.resource_type, exchange.site, projection, written
+        body = stream(projected_parts(*shown)) if is_large(record) else projected_bytes(*shown)
         return Answer(status, body, resource_headers(record, exchange.site))
 
     @staticmethod

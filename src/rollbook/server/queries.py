@@ -1,13 +1,14 @@
 """Query endpoints: GET on a type or the root, POST to .search (RFC 7644 §3.4.2, §3.4.3)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rollbook.operations.search import Listing, search
-from rollbook.protocol.messages import list_bytes
+from rollbook.protocol.messages import LIST_END, list_head
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import SearchRequest, from_body, from_parameters
 from rollbook.server.exchange import Exchange
-from rollbook.server.responses import Answer, projected_bytes
+from rollbook.server.responses import Answer, Site, Stream, is_large, projected_bytes, projected_parts, stream
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,30 @@ class Queries:
 
     async def _answer(self, exchange: Exchange, request: SearchRequest, *, in_url: bool) -> Answer:
         found = await search(exchange.context, self.types, request, exchange.site.base, in_url=in_url)
-        return Answer(200, _rendered(found, exchange))
+        return Answer(200, _rendered(found, exchange.site))
 
 
-def _rendered(listing: Listing, exchange: Exchange) -> bytes:
-    items = [
-        projected_bytes(record, part.resource_type, exchange.site, part.projection)
-        for part, record in listing.found
-    ]
-    return list_bytes(
-        items,
+def _rendered(listing: Listing, site: Site) -> bytes | Stream:
+    """The page; in parts if it has large resources."""
+    head = list_head(
+        len(listing.found),
         total=listing.total,
         start_index=listing.start_index,
         previous=listing.previous,
         next=listing.next,
     )
+    if any(is_large(record) for _, record in listing.found):
+        return stream(_parts(head, listing, site))
+    items = [
+        projected_bytes(record, part.resource_type, site, part.projection) for part, record in listing.found
+    ]
+    return b"".join((head, b",".join(items), LIST_END))
+
+
+def _parts(head: bytes, listing: Listing, site: Site) -> Iterator[bytes]:
+    between = head
+    for part, record in listing.found:
+        yield between
+        yield from projected_parts(record, part.resource_type, site, part.projection)
+        between = b","
+    yield LIST_END

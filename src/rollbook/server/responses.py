@@ -5,7 +5,7 @@ only a projection makes it a document again.
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.server.requests import SCIM, Message, Send
 from rollbook.storage.base import Record
+from rollbook.storage.packed import PackedMembers
 
 _PLAIN = re.compile(r"[A-Za-z0-9-]+\Z", re.ASCII)
 
@@ -106,16 +107,19 @@ def resource_bytes(
     record: Record, resource_type: ResourceType, site: Site, *, everything: bool = False
 ) -> bytes:
     """The resource in default projection, without parsing what is stored; or with `everything` that is joined to that."""
+    return b"".join(_parts(record, resource_type, site, everything=everything))
+
+
+def _parts(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> Iterator[bytes]:
     body = record.body
     if record.referred and not everything:
         body = resource_type.references.completed(
             body, _completion(record.referred, site, hidden=False), dump
         )
-    parts = [body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)]
+    yield b"".join((body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)))
     if record.members or record.groups:
-        parts += _joined(record, resource_type, site, everything=everything)
-    parts.append(b"}")
-    return b"".join(parts)
+        yield from _joined(record, resource_type, site, everything=everything)
+    yield b"}"
 
 
 def _joined(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> Iterator[bytes]:
@@ -127,7 +131,8 @@ def _joined(record: Record, resource_type: ResourceType, site: Site, *, everythi
         path = resource_type.attribute(name) if others and name else None
         if others and path and (everything or not path.attribute.is_hidden):
             shown = path.attribute.parts if everything else path.attribute.open_parts
-            yield from (b',"', path.attribute.name.encode(), b'":', render(others, shown, site))
+            yield b"".join((b',"', path.attribute.name.encode(), b'":'))
+            yield from render(others, shown, site)
 
 
 def resource_document(record: Record, resource_type: ResourceType, site: Site) -> JsonObject:
@@ -148,10 +153,43 @@ def projected_bytes(
     written: frozenset[str] = frozenset(),
 ) -> bytes:
     """The resource as the projection wants it; `written` are paths this request wrote (A-78)."""
-    if projection.is_default and not (written and (record.extra is not None or resource_type.hides_members)):
+    if _is_sent_as_it_lies(record, resource_type, projection, written):
         return resource_bytes(record, resource_type, site)
     document = resource_document(record, resource_type, site)
     return orjson.dumps(project(document, resource_type, projection, written))
+
+
+def _is_sent_as_it_lies(
+    record: Record, resource_type: ResourceType, projection: Projection, written: frozenset[str]
+) -> bool:
+    return projection.is_default and not (
+        written and (record.extra is not None or resource_type.hides_members)
+    )
+
+
+def projected_parts(
+    record: Record,
+    resource_type: ResourceType,
+    site: Site,
+    projection: Projection,
+    written: frozenset[str] = frozenset(),
+) -> Iterator[bytes]:
+    """The bytes of `projected_bytes` some at a time, for what is too large to be made at once."""
+    if _is_sent_as_it_lies(record, resource_type, projection, written):
+        yield from _parts(record, resource_type, site, everything=False)
+    else:
+        yield projected_bytes(record, resource_type, site, projection, written)
+
+
+def is_large(record: Record) -> bool:
+    """Whether a resource is sent in parts."""
+    return isinstance(record.members, PackedMembers)
+
+
+async def stream(parts: Iterator[bytes]) -> Stream:
+    """A body of those parts; each is made when those before it are on their way."""
+    for part in parts:
+        yield part
 
 
 def _completion(referred: Mapping[str, Member], site: Site, *, hidden: bool) -> Complete:
@@ -182,12 +220,19 @@ def _meta(record: Record, site: Site) -> bytes:
     return orjson.dumps(meta)
 
 
-def _members(members: tuple[Member, ...], parts: frozenset[str], site: Site) -> bytes:
-    return orjson.dumps([_reference(member, member.type, parts, site) for member in members])
+def _members(members: Sequence[Member], parts: frozenset[str], site: Site) -> Iterator[bytes]:
+    if not isinstance(members, PackedMembers):
+        yield orjson.dumps([_reference(member, member.type, parts, site) for member in members])
+        return
+    before = b"["
+    for page in members.pages():
+        yield before + orjson.dumps([_reference(member, member.type, parts, site) for member in page])[1:-1]
+        before = b","
+    yield b"]"
 
 
-def _groups(groups: tuple[Member, ...], parts: frozenset[str], site: Site) -> bytes:
-    return orjson.dumps([_reference(group, group.way, parts, site) for group in groups])
+def _groups(groups: Sequence[Member], parts: frozenset[str], site: Site) -> Iterator[bytes]:
+    yield orjson.dumps([_reference(group, group.way, parts, site) for group in groups])
 
 
 def _reference(member: Member, type: str | None, parts: frozenset[str], site: Site) -> JsonObject:

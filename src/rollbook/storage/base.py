@@ -80,7 +80,7 @@ class Record(NamedTuple):
     modified: int
     body: bytes
     extra: bytes | None = None
-    members: tuple[Member, ...] | None = None
+    members: Sequence[Member] | None = None
     groups: tuple[Member, ...] | None = None
     referred: Mapping[str, Member] | None = None
 

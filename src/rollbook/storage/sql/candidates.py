@@ -11,7 +11,7 @@ from rollbook.storage.documents import mentions, view
 from rollbook.storage.places import Place, is_descending, place_of, window
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.index import cut
-from rollbook.storage.sql.reads import EVERYTHING, Whole
+from rollbook.storage.sql.reads import Whole
 
 BATCH = 500
 """Documents looked at together."""
@@ -55,7 +55,7 @@ def _documents(
         _looks_at(condition, name) for name in (resource_type.memberships, resource_type.derived)
     )
     wanted = whole.wanted._replace(members=members, groups=groups)
-    looked_at = whole._replace(wanted=wanted, most=EVERYTHING)
+    looked_at = whole._replace(wanted=wanted)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():
             yield pk, view(record, resource_type)

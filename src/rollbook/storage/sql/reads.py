@@ -10,6 +10,7 @@ from rollbook.protocol.errors import ScimError
 from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
+from rollbook.storage.packed import PackedMembers
 from rollbook.storage.sql.connection import Connection, Parameter, Parameters, Row
 from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import Layout
@@ -108,6 +109,12 @@ MEMBERS = f"""
     SELECT {_OTHER} FROM membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.member
     WHERE m.tenant = ? AND m.container = ? ORDER BY m.member
 """
+PAGE_OF_MEMBERS = f"""
+    SELECT {SQLITE.references.format(columns="id, type, display")}, count(*), max(member) FROM (
+        SELECT {_OTHER}, m.member FROM membership m {SQLITE.walk} resource o ON o.tenant = m.tenant AND o.pk = m.member
+        WHERE m.tenant = ? AND m.container = ? AND m.member > ? ORDER BY m.member LIMIT ?
+    ) AS others
+"""
 # Counted, since PostgreSQL would turn an EXISTS into a join, and begin with all members if most groups have few.
 NAMED_MEMBERS = f"""
     SELECT {_OTHER} FROM resource o WHERE o.tenant = ? AND o.id {SQLITE.among_texts}
@@ -145,6 +152,12 @@ LAST_CHANGE = "SELECT change FROM sequence WHERE tenant = ?"
 EVERYTHING = 1 << 62
 """A limit that is none."""
 
+FEW = 256
+"""Members or groups up to which a resource is read in one piece, and on the event loop."""
+
+PACKED = 1_000
+"""Members in a page of `PackedMembers`."""
+
 
 class TooLong(ScimError):
     """Not an answer: the read has more rows than the event loop should wait for; it starts again in a thread."""
@@ -165,7 +178,7 @@ def record(
     row: Row,
     resource_type: ResourceType,
     layout: Layout,
-    members: tuple[Member, ...] | None = None,
+    members: Sequence[Member] | None = None,
     groups: tuple[Member, ...] | None = None,
 ) -> Record:
     """The record that a row of `COLUMNS` stands for."""
@@ -174,67 +187,82 @@ def record(
 
 
 class Whole(NamedTuple):
-    """How resources of a tenant are read: of one type, with what is wanted of that which it has, at most so many of each."""
+    """How resources of a tenant are read: of one type, with what is wanted of that which it has.
+
+    `near`: on the event loop, where nothing may be large.
+    """
 
     layout: Layout
     tenant: int
     resource_type: ResourceType
     wanted: Wanted
-    most: int = EVERYTHING
+    near: bool
 
     def read(self, connection: Connection, condition: str, parameters: Parameters) -> list[Record]:
         """The resources of this type for which the condition on `r` holds.
 
         Raises:
-            TooLong: one has more members or groups than that.
+            TooLong: one has more than `FEW` members or groups, and is `near`.
         """
         rows = connection.all(WHOLE[self.wanted] + condition, (*self._limits, *parameters))
-        return [self._record(row) for row in rows if row[7] == self.resource_type.name]
+        return [self._record(connection, row) for row in rows if row[7] == self.resource_type.name]
 
     def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
         """The resources of those row keys, by row key."""
         rows = connection.all(WHOLE[self.wanted] + BY_KEYS, (*self._limits, self.tenant, listed(pks)))
-        return {row[0]: self._record(row) for row in rows}
+        return {row[0]: self._record(connection, row) for row in rows}
 
     def read_listed(
         self, connection: Connection, keys: str, parameters: Parameters
     ) -> list[tuple[Parameter, int, Record]]:
         """The resources whose key and row key a SELECT yields, with these, in any order."""
         rows = connection.all(listed_whole(self.wanted, keys), (*self._limits, *parameters, self.tenant))
-        return [(row[10], row[0], self._record(row)) for row in rows]
+        return [(row[10], row[0], self._record(connection, row)) for row in rows]
 
     @property
     def _limits(self) -> tuple[int | None, int | None]:
-        limit = min(self.most + 1, EVERYTHING)
         members, groups, _ = self.wanted
-        return limit if members else None, limit if groups else None
+        return FEW + 1 if members else None, (FEW + 1 if self.near else EVERYTHING) if groups else None
 
-    def _record(self, row: Row) -> Record:
-        members = None if row[8] is None else _others(row[8], self.most)
-        groups = None if row[9] is None else _shown(self.layout, self.resource_type, row[9], self.most)
+    def _record(self, connection: Connection, row: Row) -> Record:
+        members: Sequence[Member] | None = None if row[8] is None else _others(row[8])
+        if members is not None and len(members) > FEW:
+            members = self._packed(connection, row[0])
+        groups = None if row[9] is None else _shown(self.layout, self.resource_type, row[9], near=self.near)
         return record(row, self.resource_type, self.layout, members, groups)
 
+    def _packed(self, connection: Connection, pk: int) -> PackedMembers:
+        """All members of a resource that has many."""
+        if self.near:
+            raise TooLong(f"more than {FEW} members")
+        pages, size, last = [], 0, 0
+        while row := connection.one(PAGE_OF_MEMBERS, (self.tenant, pk, last, PACKED)):
+            page, number, last = row
+            if not number:
+                break
+            pages.append(page)
+            size += number
+        return PackedMembers(pages, size)
 
-def _others(array: str, most: int) -> tuple[Member, ...]:
-    """What `_references` selected.
+
+def _others(array: str) -> tuple[Member, ...]:
+    """What `_references` selected."""
+    return () if array == "[]" else tuple([Member(*parts) for parts in orjson.loads(array)])
+
+
+def _shown(layout: Layout, resource_type: ResourceType, array: str, *, near: bool) -> tuple[Member, ...]:
+    """The groups that resources of that type show: others have them as members too, courses and the like.
 
     Raises:
-        TooLong: it is more than that.
+        TooLong: they are more than `FEW`, and `near`.
     """
     if array == "[]":
         return ()
-    found = orjson.loads(array)
-    if len(found) > most:
-        raise TooLong(f"more than {most} memberships")
-    return tuple([Member(*parts) for parts in found])
-
-
-def _shown(layout: Layout, resource_type: ResourceType, array: str, most: int) -> tuple[Member, ...]:
-    """The groups that resources of that type show: others have them as members too, courses and the like."""
-    if array == "[]":
-        return ()
     shown = layout.catalog.shown_groups(resource_type)
-    groups = [group for group in _others(array, most) if group.type in shown]
+    found = _others(array)
+    if near and len(found) > FEW:
+        raise TooLong(f"more than {FEW} groups")
+    groups = [group for group in found if group.type in shown]
     return tuple(
         [group if group.direct is True else replace(group, direct=bool(group.direct)) for group in groups]
     )
@@ -258,7 +286,7 @@ def groups_of(
     if resource_type.derived is None:
         return None
     row = connection.one(GROUPS[indirect], (EVERYTHING, tenant, pk))
-    return _shown(layout, resource_type, row[0], EVERYTHING) if row else ()
+    return _shown(layout, resource_type, row[0], near=False) if row else ()
 
 
 def members_in(connection: Connection, tenant: int, pk: int, scope: Scope) -> dict[str, Member]:

@@ -18,7 +18,7 @@ from rollbook.storage.sql.connection import Connection, Parameter
 from rollbook.storage.sql.dialects import R_TENANT
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.ordering import Stretch, stretches
-from rollbook.storage.sql.reads import EVERYTHING, TooLong, Wanted, Whole
+from rollbook.storage.sql.reads import TooLong, Wanted, Whole
 from rollbook.storage.sql.row_sets import Rows, Scope
 from rollbook.storage.sql.walks import Walker
 
@@ -84,9 +84,9 @@ class Search(NamedTuple):
         """How to find the matches."""
         return compile_filter(self.query.filter, self.scope(connection))
 
-    def whole(self, most: int) -> Whole:
+    def whole(self, *, near: bool) -> Whole:
         """How the page's resources are read."""
-        return Whole(self.layout, self.tenant, self.query.resource_type, self.wanted, most)
+        return Whole(self.layout, self.tenant, self.query.resource_type, self.wanted, near)
 
 
 def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
@@ -96,7 +96,7 @@ def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
         TooLong: it has many members.
     """
     rows, page = plan.rows, search.query.page
-    found = search.whole(FEW).read(
+    found = search.whole(near=True).read(
         connection, f"{R_TENANT} = ? AND r.pk IN ({rows.select})", (search.tenant, *rows.parameters)
     )
     start = page.start_index - 1 if isinstance(page, Page) else 0
@@ -117,7 +117,7 @@ def find(connection: Connection, search: Search, plan: Plan, *, near: bool) -> F
     """
     if near and plan.by_parts:
         raise TooLong("parts of texts")
-    whole = search.whole(FEW if near else EVERYTHING)
+    whole = search.whole(near=near)
     few = None if plan.narrow is None else _at_most(connection, search, plan.narrow, FEW)
     if plan.narrow is not None and few is not None:
         return candidates.found(connection, search.query, whole, few, exact=plan.narrow.exact)

@@ -30,12 +30,9 @@ from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connec
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.load import Joined, Loaded, Mark
-from rollbook.storage.sql.reads import BY_ID, EVERYTHING, TooLong, Wanted, Whole
+from rollbook.storage.sql.reads import BY_ID, EVERYTHING, FEW, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
-
-NEAR = 256
-"""Most memberships that are read along on the event loop."""
 
 LONG = 200
 """A write that touches more memberships than this runs in a thread."""
@@ -173,7 +170,7 @@ class SqlStore:
 
         def read(connection: Connection, *, near: bool) -> Record | None:
             wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
-            whole = Whole(self._layout, tenant, resource_type, wanted, NEAR if near else EVERYTHING)
+            whole = Whole(self._layout, tenant, resource_type, wanted, near)
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
 
@@ -204,7 +201,7 @@ class SqlStore:
         def read(connection: Connection) -> dict[str, Member]:
             return reads.referred(connection, tenant, ids)
 
-        return await self.database.read_now(read) if len(ids) <= NEAR else await self.database.read(read)
+        return await self.database.read_now(read) if len(ids) <= FEW else await self.database.read(read)
 
     async def insert(
         self,
