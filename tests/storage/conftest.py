@@ -8,9 +8,6 @@ from tests.protocol.filter_rows import CATALOG, DOCUMENTS, ROWS
 if TYPE_CHECKING:
     from rollbook.testing.store_suite import FilterTable
 
-for part in ("concurrency", "contract", "members", "nested", "references", "steps", "texts", "together"):
-    pytest.register_assert_rewrite(f"rollbook.testing.store_{part}")
-
 
 @pytest.fixture
 def filter_table() -> "FilterTable":

@@ -126,7 +126,7 @@ class Attribute:
         """Whether values are objects."""
         return self.type is Type.COMPLEX
 
-    @property
+    @cached_property
     def compares_exactly(self) -> bool:
         """Whether text comparison heeds case; references and binaries always do (RFC 7643 §2.2, §2.3.7)."""
         return self.case_exact or self.type in {Type.REFERENCE, Type.BINARY}

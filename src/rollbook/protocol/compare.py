@@ -125,6 +125,8 @@ def _shown(value: JsonValue) -> str:
 def _string_key(attribute: Attribute, value: JsonValue) -> bytes:
     if not isinstance(value, str):
         raise _refuse(attribute, value, "a JSON string")
+    if value.isascii():  # as `text_key` would have it; every value that is written comes here
+        return (value if attribute.compares_exactly else value.lower()).encode()
     try:
         return text_key(value, exact=attribute.compares_exactly)
     except UnicodeEncodeError:

@@ -6,7 +6,7 @@ from rollbook.storage.documents import decode, label
 from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import TENANT
-from rollbook.storage.sql.index import TENANT_SHIFT, Layout, index_rows
+from rollbook.storage.sql.index import NO_TEXTS, TENANT_SHIFT, Layout, index_rows
 from rollbook.storage.sql.log import version_number
 
 TENANTS = "SELECT tenant FROM sequence"
@@ -94,8 +94,8 @@ def _documents(connection: Connection, layout: Layout) -> Iterator[str]:
         wanted_uniques += uniques
         yield from faults
         if connection.has_parts:
-            texts = parts.texts(layout.index(row[2]), decode(row[5], row[6]))
-            wanted_parts += texts != parts.NONE
+            texts = index_rows(layout.index(row[2]), decode(row[5], row[6])).texts
+            wanted_parts += texts != NO_TEXTS
             if parts.lacks(connection, row[0], texts):
                 yield f"tenant {row[1]}, {row[2]} {row[3]}: not found by parts of its texts"
     if connection.has_parts:

@@ -3,7 +3,6 @@
 import hashlib
 import unicodedata
 from collections.abc import Container, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -63,6 +62,16 @@ class Indexed:
         return self.path._replace(sub=None).text
 
     @cached_property
+    def leaf(self) -> Attribute:
+        """The attribute whose values they are."""
+        return self.path.leaf
+
+    @cached_property
+    def column(self) -> int | None:
+        """The column its texts are in, None if nobody looks into them."""
+        return self.number % COLUMNS if compare.searches_key(self.leaf) else None
+
+    @cached_property
     def is_single(self) -> bool:
         """Whether a resource has at most one value of it."""
         return not self.path.attribute.multi_valued and not self.path.leaf.multi_valued
@@ -109,12 +118,22 @@ class TypeIndex:
         return {indexed.number: indexed for indexed in self.attributes}
 
 
+COLUMNS = 16
+"""Columns for texts that are looked into; attributes take them in turn by their numbers."""
+
+Texts = tuple[str | None, ...]
+"""What each column has; all None where there is nothing to look for."""
+
+NO_TEXTS: Texts = (None,) * COLUMNS
+
+
 @dataclass(frozen=True, slots=True)
 class IndexRows:
-    """Rows of one document in the index: (attribute, key, element), and unique values (attribute, key)."""
+    """Rows of one document in the index: (attribute, key, element), unique values (attribute, key), and texts."""
 
     values: frozenset[tuple[int, bytes, int]] = frozenset()
     uniques: frozenset[tuple[int, bytes]] = frozenset()
+    texts: Texts = NO_TEXTS
 
 
 def cut(key: bytes) -> bytes:
@@ -125,28 +144,36 @@ def cut(key: bytes) -> bytes:
 def index_rows(index: TypeIndex, document: JsonObject, attributes: Container[str] | None = None) -> IndexRows:
     """The rows that the document has in the index; only those of some top-level attributes, if these are named.
 
-    A long key has a second one under the negative number: what looks into texts must look at those whole.
+    A long key has a second one under the negative number: what looks into texts must look at those whole. Texts are
+    those of the named attributes only, too, and so of no use but for comparing them.
     """
     listed: set[tuple[int, bytes, int]] = set()
     uniques: set[tuple[int, bytes]] = set()
+    texts: list[str | None] = [*NO_TEXTS]
     for indexed in index.attributes:
         if attributes is not None and indexed.name not in attributes:
             continue
-        number, has_none = indexed.number, indexed.none is not None
-        for element, key in _keys(indexed, document):
-            has_none = False
+        number, column, has_none = indexed.number, indexed.column, indexed.none is not None
+        for element, whole in _keys(indexed, document):
+            key, has_none = cut(whole), False
             if indexed.unique:
                 uniques.add((number, key))
             if indexed.listed:
                 listed.add((number, key, element))
             if len(key) == CUT:
                 listed.add((-number, key, element))
+            if column is not None:
+                texts[column] = _joined(texts[column], whole.decode())
         if has_none and indexed.none is not None:
             listed.add((indexed.none, b"", 0))
     for extension in index.resource_type.extensions:
-        if document.get(extension.schema.id):
-            listed.add((index.schemas, schema_key(extension.schema.id), 0))
-    return IndexRows(frozenset(listed), frozenset(uniques))
+        urn = extension.schema.id
+        listed.update([(index.schemas, schema_key(urn), 0)] if document.get(urn) else ())
+    return IndexRows(frozenset(listed), frozenset(uniques), tuple(texts))
+
+
+def _joined(before: str | None, text: str) -> str:
+    return text if before is None else f"{before}\n{text}"
 
 
 def _keys(indexed: Indexed, document: JsonObject) -> Iterator[tuple[int, bytes]]:
@@ -154,13 +181,15 @@ def _keys(indexed: Indexed, document: JsonObject) -> Iterator[tuple[int, bytes]]
 
     A value stored before its attribute changed type has no key: it is equal to nothing.
     """
-    path = indexed.path
+    path, leaf = indexed.path, indexed.leaf
     holder = document.get(path.urn) if path.urn else document
     if not holder or path.attribute.name not in holder:  # most attributes have no value
         return
     for element, value in values(path, document):
-        with suppress(InvalidValue):
-            yield element, cut(compare.key(path.leaf, value))
+        try:
+            yield element, compare.key(leaf, value)
+        except InvalidValue:
+            continue
 
 
 def schema_key(urn: str) -> bytes:

@@ -9,6 +9,7 @@ from rollbook.storage.documents import decode
 from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import ALONE, Connection, Database, Row
 from rollbook.storage.sql.index import (
+    NO_TEXTS,
     IndexRows,
     Layout,
     TypeIndex,
@@ -139,12 +140,12 @@ def _index_anew(connection: Connection, layout: Layout, resource_type: ResourceT
 
 def _index_one(connection: Connection, index: TypeIndex, tenant: int, row: Row) -> None:
     pk, identifier, body, extra = row
-    document = decode(body, extra)
+    rows = index_rows(index, decode(body, extra))
     try:
-        write_index(connection, index, tenant, pk, IndexRows(), index_rows(index, document))
+        write_index(connection, index, tenant, pk, IndexRows(), rows)
         if connection.has_parts:
             connection.run(parts.DROP, (pk,))
-            parts.write(connection, pk, parts.NONE, parts.texts(index, document))
+            parts.write(connection, pk, NO_TEXTS, rows.texts)
     except Uniqueness as error:
         raise StoreUnavailable(
             f"{index.resource_type.name} {identifier}: {error.detail}, since the schema or the Unicode tables "

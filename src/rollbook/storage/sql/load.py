@@ -18,7 +18,7 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author, References, Rules
 from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Duplicate, Parameters
-from rollbook.storage.sql.index import TENANT_SHIFT, Layout
+from rollbook.storage.sql.index import NO_TEXTS, TENANT_SHIFT, Layout
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import row_of
 from rollbook.storage.sql.tokens import SET
@@ -131,7 +131,8 @@ def _put_all(
     connection.many(ADD_VALUE, sorted(_values(tenant, first, news)))  # in the order in which they will lie
     if connection.has_parts:
         connection.many(
-            parts.PUT, ((pk, *one.texts) for pk, one in enumerate(news, first) if one.texts != parts.NONE)
+            parts.PUT,
+            ((pk, *one.rows.texts) for pk, one in enumerate(news, first) if one.rows.texts != NO_TEXTS),
         )
     for type_name, counted in Counter(each.resource_type.name for each in batch).items():
         connection.run(COUNT, (tenant, type_name, counted))

@@ -5,18 +5,8 @@ the text, so whoever asks looks at the documents. PostgreSQL has an index of its
 extension that it needs may be made (`migrations`), and needs nothing of this.
 """
 
-from collections.abc import Container
-from contextlib import suppress
-
-from rollbook.protocol import compare
-from rollbook.protocol.errors import InvalidValue
-from rollbook.protocol.match import values
-from rollbook.protocol.values import JsonObject
 from rollbook.storage.sql.connection import Connection
-from rollbook.storage.sql.index import Indexed, TypeIndex
-
-COLUMNS = 16
-"""Columns of the table; attributes take them in turn by their numbers."""
+from rollbook.storage.sql.index import COLUMNS, NO_TEXTS, Indexed, Texts
 
 LENGTH = 3
 """Characters of a part: shorter texts are looked for in the keys."""
@@ -31,53 +21,14 @@ FIND = "SELECT rowid AS pk FROM part WHERE part MATCH ? AND rowid BETWEEN ? AND 
 MERGE = "INSERT INTO part (part) VALUES ('optimize')"
 """Parts of texts that are gone lie about until then, and could be put together again."""
 
-Texts = tuple[str | None, ...]
-"""What each column has; all None where there is nothing to look for."""
-
-NONE: Texts = (None,) * COLUMNS
-
-
-def is_in_parts(indexed: Indexed) -> bool:
-    """Whether an attribute's texts are looked up by their parts."""
-    return compare.searches_key(indexed.path.leaf)
-
-
-def texts(index: TypeIndex, document: JsonObject) -> Texts:
-    """The texts of a document, by column."""
-    found: dict[int, list[str]] = {}
-    for indexed in index.attributes:
-        if is_in_parts(indexed):
-            for text in _texts(indexed, document):
-                found.setdefault(indexed.number % COLUMNS, []).append(text)
-    if not found:
-        return NONE
-    return tuple("\n".join(found[number]) if number in found else None for number in range(COLUMNS))
-
-
-def _texts(indexed: Indexed, document: JsonObject) -> list[str]:
-    path = indexed.path
-    holder = document.get(path.urn) if path.urn else document
-    if not holder or path.attribute.name not in holder:
-        return []
-    found = []
-    for _, value in values(path, document):
-        with suppress(InvalidValue):  # stored before its attribute changed type
-            found.append(compare.key(path.leaf, value).decode())
-    return found
-
-
-def concerns(index: TypeIndex, changed: Container[str]) -> bool:
-    """Whether a change of those top-level attributes changes texts."""
-    return any(indexed.name in changed for indexed in index.attributes if is_in_parts(indexed))
-
 
 def write(connection: Connection, pk: int, before: Texts, after: Texts) -> None:
     """Turn the parts of a resource into those of another text."""
     if not connection.has_parts or before == after:
         return
-    if before != NONE:
+    if before != NO_TEXTS:
         connection.run(DROP, (pk,))
-    if after != NONE:
+    if after != NO_TEXTS:
         connection.run(PUT, (pk, *after))
 
 
@@ -90,7 +41,7 @@ def lacks(connection: Connection, pk: int, wanted: Texts) -> bool:
 
 def query(indexed: Indexed, text: str) -> str | None:
     """What is looked up for a text within an attribute; None if it is too short."""
-    return _query(indexed.number % COLUMNS, text)
+    return None if indexed.column is None else _query(indexed.column, text)
 
 
 def _query(column: int, text: str) -> str | None:

@@ -14,7 +14,7 @@ from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE, TENANT
 from rollbook.storage.sql.history import MEMBER_IDS
-from rollbook.storage.sql.index import Indexed, IndexRows, Layout, index_rows
+from rollbook.storage.sql.index import NO_TEXTS, Indexed, IndexRows, Layout, index_rows
 from rollbook.storage.sql.log import Entry
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import COLUMNS, listed
@@ -59,9 +59,9 @@ def delete(connection: Connection, layout: Layout, target: Target, author: Autho
         memberships.remove_all(connection, Container(tenant, pk, resource_type))
     connection.run(FORGET, (tenant, pk))
     index = layout.index(resource_type.name)
-    document = decode(row[5], row[6])
-    write_index(connection, index, tenant, pk, index_rows(index, document), IndexRows())
-    parts.write(connection, pk, parts.texts(index, document), parts.NONE)
+    rows = index_rows(index, decode(row[5], row[6]))
+    write_index(connection, index, tenant, pk, rows, IndexRows())
+    parts.write(connection, pk, rows.texts, NO_TEXTS)
     connection.run(DELETE, (tenant, pk))
     connection.run(DISCOUNT, (tenant, resource_type.name))
     past = log.past(row, resource_type, members)

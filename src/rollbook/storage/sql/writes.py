@@ -16,7 +16,7 @@ from rollbook.storage.base import Author, Decide, Record, References, Rules, Upd
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
 from rollbook.storage.sql import log, memberships, parts
 from rollbook.storage.sql.connection import Connection, Row
-from rollbook.storage.sql.index import TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
+from rollbook.storage.sql.index import NO_TEXTS, TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.log import Entry
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
@@ -58,15 +58,14 @@ class New:
     change: Change
     stored: Stored
     rows: IndexRows
-    texts: parts.Texts
 
 
 def new(layout: Layout, resource_type: ResourceType, id: str, change: Change) -> New:
     """Work out the rows of a new resource."""
     document = change.document or {}
     index = layout.index(resource_type.name)
-    rows, texts = index_rows(index, document), parts.texts(index, document)
-    return New(resource_type, id, change, encode(document, resource_type), rows, texts)
+    rows = index_rows(index, document)
+    return New(resource_type, id, change, encode(document, resource_type), rows)
 
 
 def insert(
@@ -101,7 +100,7 @@ def _put(connection: Connection, layout: Layout, tenant: int, new: New, author: 
     pk = tenant << TENANT_SHIFT | sequence
     _insert_row(connection, tenant, pk, new, author)
     write_index(connection, layout.index(resource_type.name), tenant, pk, IndexRows(), new.rows)
-    parts.write(connection, pk, parts.NONE, new.texts)
+    parts.write(connection, pk, NO_TEXTS, new.rows.texts)
     connection.run(COUNT, (tenant, resource_type.name))
     return _Made(new, Container(tenant, pk, resource_type), number)
 
@@ -228,8 +227,9 @@ def reindex(
     index = layout.index(container.resource_type.name)
     before, after = (index_rows(index, each, changed) for each in (old.document, document))
     write_index(connection, index, container.tenant, container.pk, before, after)
-    if parts.concerns(index, changed):
-        parts.write(connection, container.pk, parts.texts(index, old.document), parts.texts(index, document))
+    if before.texts != after.texts:
+        whole = (index_rows(index, each).texts for each in (old.document, document))
+        parts.write(connection, container.pk, *whole)
 
 
 def present(connection: Connection, layout: Layout, target: Target) -> Row | None:
