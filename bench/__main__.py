@@ -1,9 +1,10 @@
-"""`python -m bench`: Rollbook on SQLite beside a bare route and its peers, in one run."""
+"""`python -m bench`: Rollbook on both databases beside a bare route and its peers, at some sizes, in one run."""
 
 import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ import pyqwest
 from bench import report
 from bench.cases import CASES, Case, Population, calls, load_groups, load_users
 from bench.servers import BARE, ROLLBOOK, SCIM2, SCIMMY, Kind, install_scim2, install_scimmy, started
+from bench.stores import OURS, filled
 from bench.wrk import WRK, Call, Figure, Service, measure, send
 
 RESULTS = Path(__file__).with_name("results")
@@ -24,49 +26,87 @@ def main() -> int:
         print("wrk is missing (apt-get install wrk): a Python client drives, and is itself the limit.")
     with TemporaryDirectory(prefix="rollbook-bench-", ignore_cleanup_errors=True) as path:
         facts = report.machine_facts(Path(path))
-        results = asyncio.run(_run(options, Path(path)))
-    table = report.markdown(results)
-    print(f"\n{table}")
+        results = {users: _run(options, users, Path(path)) for users in options.sizes}
+    text = report.markdown(results)
+    print(f"\n{text}")
     RESULTS.mkdir(exist_ok=True)
-    figures = {name: {case: asdict(figure) for case, figure in row.items()} for name, row in results.items()}
-    data = {"facts": facts, "users": options.users, "results": figures}
+    data = {"facts": facts, "results": {str(users): _as_data(row) for users, row in results.items()}}
     (RESULTS / "latest.json").write_text(json.dumps(data, indent=2), "utf-8")
     print(f"\nas data: {RESULTS / 'latest.json'}")
     if options.write:
-        report.write(facts, table)
+        report.write(facts, text, results)
     return 0
+
+
+def _as_data(results: report.Results) -> dict[str, dict[str, object]]:
+    return {name: {case: asdict(figure) for case, figure in row.items()} for name, row in results.items()}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--users", type=int, default=10_000, help="users in the store (default 10,000)")
+    parser.add_argument(
+        "--sizes",
+        "--users",
+        type=int,
+        nargs="*",
+        default=[report.SIZE],
+        help="users in the store (default 10,000)",
+    )
+    parser.add_argument(
+        "--backends", nargs="*", choices=[*OURS], default=[*OURS], help="of Rollbook (default both)"
+    )
     parser.add_argument("--seconds", type=float, default=4, help="length of each load (default 4)")
     parser.add_argument("--only", nargs="*", default=[], help="cases to run, by name")
     parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
+    parser.add_argument(
+        "--peers-to",
+        type=int,
+        default=report.SIZE,
+        metavar="USERS",
+        help="largest size for the peers (default 10,000)",
+    )
     parser.add_argument("--write", action="store_true", help="update docs/performance.md")
     return parser.parse_args()
 
 
-async def _run(options: argparse.Namespace, directory: Path) -> report.Results:
+def _run(options: argparse.Namespace, users: int, directory: Path) -> report.Results:
+    """Every server at one size."""
     bare: dict[str, Figure] = {}
-    results = {BARE.name: bare, ROLLBOOK.name: await _bench(ROLLBOOK, options, directory, bare)}
-    for kind, install in () if options.no_peers else ((SCIM2, install_scim2), (SCIMMY, install_scimmy)):
+    results: report.Results = {BARE.name: bare}
+    for backend in options.backends:
+        for kind, url in filled(backend, users, directory):
+            with_bare = bare if kind is ROLLBOOK else None
+            results[kind.name] = asyncio.run(_bench(kind, options, users, directory, with_bare, url))
+    for kind in _peers(options, users, directory):
+        results[kind.name] = asyncio.run(_bench(kind, options, users, directory, None))
+    return {name: row for name, row in results.items() if row}
+
+
+def _peers(options: argparse.Namespace, users: int, directory: Path) -> Iterator[Kind]:
+    if options.no_peers or users > options.peers_to:
+        return
+    for kind, install in ((SCIM2, install_scim2), (SCIMMY, install_scimmy)):
         reason = install(directory)
         if reason:
             print(f"{kind.name}: left out, {reason}")
         else:
-            results[kind.name] = await _bench(kind, options, directory, None)
-    return results
+            yield kind
 
 
 async def _bench(
-    kind: Kind, options: argparse.Namespace, directory: Path, bare: dict[str, Figure] | None
+    kind: Kind,
+    options: argparse.Namespace,
+    users: int,
+    directory: Path,
+    bare: dict[str, Figure] | None,
+    database: str = "",
 ) -> dict[str, Figure]:
-    """Load a server and measure every case; straight after each, a bare route of equal answer into `bare`."""
+    """Measure every case; straight after each, a bare route of equal answer into `bare`. Peers are loaded first."""
     figures = {}
-    async with started(kind, directory) as service:
-        print(f"{kind.name}: loading {options.users:,} users", flush=True)
-        population = Population(users=await load_users(service, "u", options.users))
+    async with started(kind, directory, database=database) as service:
+        print(f"{kind.name}, {users:,} users", flush=True)
+        ids = [f"u{number}" for number in range(users)] if database else await load_users(service, "u", users)
+        population = Population(users=ids)
         for case in CASES:
             if options.only and case.name not in options.only:
                 continue

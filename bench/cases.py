@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote
 
 from bench.wrk import Call, Service, send_all
@@ -14,6 +15,9 @@ PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 SAMPLE = 2000
 """How many different users the cases ask for, spread over all."""
+
+LARGEST = 100_000
+"""Members of the group of all users, at most."""
 
 SMALL = 10
 SMALL_GROUPS = 400
@@ -33,13 +37,15 @@ class Case:
 
 
 CASES: tuple[Case, ...] = (
-    Case("read", "read by id", of_bare=0.45, of_peer=5),
-    Case("eq", "`userName eq`", of_peer=10),
-    Case("page", "first page of 100", of_peer=50),
-    Case("patch", "PATCH active"),
-    Case("post", "POST", of_peer=1.5),
+    Case("read", "read by id", of_bare=0.5, of_peer=6),
+    Case("eq", "`userName eq`", of_bare=0.45, of_peer=15),
+    Case("co", "`displayName co`, 100 found", of_peer=10),
+    Case("page", "first page of 100", of_peer=100),
+    Case("last", "last page of 100", of_peer=100),
+    Case("patch", "PATCH active", of_peer=4),
+    Case("post", "POST", of_peer=2),
     Case("member-10", "add a member to a group of 10", needs_groups=True),
-    Case("member-all", "add a member to a group of all users", needs_groups=True),
+    Case("member-all", "add a member to a group of all users", of_peer=15, needs_groups=True),
 )
 
 
@@ -51,6 +57,13 @@ class Population:
     candidates: list[str] = field(default_factory=list)
     small_groups: list[str] = field(default_factory=list)
     large_group: str = ""
+    made: int = 0
+    """Users that cases have made beside them."""
+
+    @property
+    def total(self) -> int:
+        """All users there are."""
+        return len(self.users) + len(self.candidates) + self.made
 
 
 def body(value: object) -> str:
@@ -60,14 +73,14 @@ def body(value: object) -> str:
 
 def user(name: str, number: int) -> str:
     """A user of about one kilobyte, as an HR system would send it."""
-    given, family = f"Given{number % 97}", f"Family{number % 883}"
+    given, family = f"Given{number % 97}", f"Family{number // 100}"
     return body(
         {
             "schemas": [USER, ENTERPRISE],
             "externalId": f"x-{name}",
             "userName": f"{name}@bench.example",
             "name": {"givenName": given, "familyName": family, "formatted": f"{given} {family}"},
-            "displayName": f"{given} {family}",
+            "displayName": f"{given} {family}x",
             "title": f"Title {number % 40}",
             "preferredLanguage": "en-GB",
             "active": True,
@@ -95,6 +108,14 @@ def _add_members(ids: Sequence[str]) -> str:
     return patch({"op": "add", "path": "members", "value": [{"value": key} for key in ids]})
 
 
+def import_file(path: Path, count: int) -> list[str]:
+    """Write users for `rollbook import`; their ids."""
+    with path.open("w", encoding="utf-8") as out:
+        for number in range(count):
+            out.write(f'{{"id":"u{number}",{user(f"u{number}", number)[1:]}\n')
+    return [f"u{number}" for number in range(count)]
+
+
 async def load_users(service: Service, prefix: str, count: int) -> list[str]:
     """Create users; their ids."""
     path = f"{service.base}/Users"
@@ -115,7 +136,7 @@ async def load_groups(service: Service, population: Population) -> None:
         Call(
             "PATCH", f"{path}/{population.large_group}", _add_members(population.users[start : start + CHUNK])
         )
-        for start in range(0, len(population.users), CHUNK)
+        for start in range(0, min(LARGEST, len(population.users)), CHUNK)
     ]
     await send_all(service, fill, at_once=1)
 
@@ -132,8 +153,19 @@ def calls(case: Case, service: Service, population: Population) -> list[Call]:
             return [
                 Call("GET", f"{users}?filter={_equals(f'u{number}@bench.example')}") for number in numbers
             ]
+        case "co":
+            hundreds = range(max(1, len(population.users) // 100))
+            wanted = [
+                f'displayName co "amily{hundred}x"' for hundred in hundreds[:: max(1, len(hundreds) // 50)]
+            ]
+            return [Call("GET", f"{users}?filter={quote(text)}&count=100") for text in wanted]
         case "page":
             return [Call("GET", f"{users}?startIndex=1&count=100")]
+        case "last":
+            pages = range(max(1, population.total - 4_999), population.total - 98, 100)
+            return [
+                Call("GET", f"{users}?startIndex={start}&count=100") for start in pages
+            ]  # walked, as clients do
         case "post":
             return [Call("POST", users, user(f"p{number}", number)) for number in range(40_000)]
         case "patch":

@@ -13,22 +13,7 @@ NAMED = "ROLLBOOK_TEST_POSTGRES"
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a new database, gone at the end."""
-    import psycopg
-
-    with _server() as url:
-        name = f"rollbook_bench_{secrets.token_hex(6)}"
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
-        try:
-            yield beside(url, name)
-        finally:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-@contextmanager
-def _server() -> Iterator[str]:
+    """The URL of a database of the server; benches make their own beside it."""
     named = os.environ.get(NAMED)
     if named:
         yield named
@@ -44,8 +29,28 @@ def _server() -> Iterator[str]:
         started.cleanup()
 
 
-def beside(url: str, name: str) -> str:
-    """The URL of another database at the same server."""
+@contextmanager
+def database(server_url: str, *, copied: str | None = None) -> Iterator[str]:
+    """The URL of a new database, empty or a copy of another, gone at the end."""
+    name = f"rollbook_bench_{secrets.token_hex(6)}"
+    template = (
+        "template0" if copied is None else copied.partition("://")[2].partition("?")[0].rpartition("/")[2]
+    )
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _beside(server_url, name)
+    finally:
+        _run(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _run(url: str, statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _beside(url: str, name: str) -> str:
     scheme, _, rest = url.partition("://")
     place, question, options = rest.partition("?")
     host = place.rpartition("/")[0] if "/" in place else place

@@ -9,13 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cases import CASES, Case
-from bench.servers import BARE, ROLLBOOK
+from bench.plot import svg
+from bench.servers import BARE, ROLLBOOK, SCIM2, SCIMMY
 from bench.wrk import CONNECTIONS, WRK, Figure
 
 Results = dict[str, dict[str, Figure]]
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+PLOT = DOCUMENT.parent / "_static" / "costs.svg"
+PEERS = {SCIM2.name, SCIMMY.name}
+SIZE = 10_000
+"""Users at which peers are compared with."""
+
 FLUSHES = 50
 BUSY = 0.5
 """A load before the run above which other programs share the machine."""
@@ -85,9 +91,15 @@ def say(server: str, case: Case, figure: Figure) -> None:
     )
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Mapping[int, Results]) -> str:
     """Rates, latencies and ratios as Markdown tables."""
-    return f"{_rates(results)}\n\n{_ratios(results)}"
+    parts = []
+    for users, row in results.items():
+        if len(results) == 1 or users == SIZE:
+            parts += [f"{users:,} users:", _rates(row), _ratios(row)]
+    if len(results) > 1:
+        parts += ["Requests per second over the number of users:", _over_sizes(results)]
+    return "\n\n".join(parts)
 
 
 def _rates(results: Results) -> str:
@@ -97,10 +109,45 @@ def _rates(results: Results) -> str:
         "|---" * (len(names) + 1) + "|",
     ]
     for case in CASES:
-        if case.name in results[ROLLBOOK.name]:
+        if any(case.name in row for row in results.values()):
             cells = (_cell(results[name].get(case.name)) for name in names)
             lines.append(f"| {case.title} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _over_sizes(results: Mapping[int, Results]) -> str:
+    sizes = list(results)
+    lines = [f"| | | {' | '.join(f'{users:,}' for users in sizes)} |", "|---" * (len(sizes) + 2) + "|"]
+    for case in CASES:
+        for name in dict.fromkeys(name for row in results.values() for name in row):
+            found = [results[users].get(name, {}).get(case.name) for users in sizes]
+            if any(found) and name != BARE.name:
+                cells = " | ".join(_rate(figure) for figure in found)
+                lines.append(f"| {case.title} | {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _rate(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    return f"{figure.per_second:,.{0 if figure.per_second >= 100 else 1}f}"
+
+
+def plot(results: Mapping[int, Results]) -> str:
+    """Cost over size, as SVG."""
+    pictures: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for users, row in results.items():
+        for name, figures in row.items():
+            for case in CASES:
+                if name != BARE.name and case.name in figures:
+                    lines = pictures.setdefault(case.title.replace("`", ""), {})
+                    lines.setdefault(name, []).append((users, 1e3 / figures[case.name].per_second))
+    return svg(
+        "Cost of a request over the number of users",
+        pictures,
+        "users in the store",
+        "milliseconds per request",
+    )
 
 
 def _cell(figure: Figure | None) -> str:
@@ -116,14 +163,12 @@ def _ratios(results: Results) -> str:
         "| Rollbook against | bare route | expected | fastest peer | expected |",
         "|---|---|---|---|---|",
     ]
-    ours = results[ROLLBOOK.name]
+    ours = results.get(ROLLBOOK.name, {})
     for case in CASES:
         if case.name in ours:
             rate = ours[case.name].per_second
-            bare = results[BARE.name].get(case.name)
-            peers = [
-                row[case.name] for name, row in results.items() if name not in {BARE.name, ROLLBOOK.name}
-            ]
+            bare = results.get(BARE.name, {}).get(case.name)
+            peers = [row[case.name] for name, row in results.items() if name in PEERS and case.name in row]
             best = max((figure.per_second for figure in peers), default=None)
             lines.append(
                 f"| {case.title} | {_ratio(rate, bare.per_second if bare else None)} | {_goal(case.of_bare)}"
@@ -145,11 +190,15 @@ def _goal(least: float | None) -> str:
     return f"≥ {least:g} ×" if least else "–"
 
 
-def write(facts: Mapping[str, str], table: str) -> None:
-    """Put the tables into the documentation, between two markers."""
+def write(facts: Mapping[str, str], table: str, results: Mapping[int, Results]) -> None:
+    """Put the tables into the documentation, between two markers, and the picture beside it."""
     text = DOCUMENT.read_text("utf-8")
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
     listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{listed}\n\n{table}\n\n{END}{tail}", "utf-8")
+    picture = ""
+    if len(results) > 1:
+        PLOT.write_text(plot(results), "utf-8")
+        picture = f"\n\n![Cost of a request over the number of users](_static/{PLOT.name})"
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{listed}\n\n{table}{picture}\n\n{END}{tail}", "utf-8")
     print(f"written: {DOCUMENT}")

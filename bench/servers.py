@@ -28,10 +28,14 @@ class Kind:
     name: str
     base: str
     candidates: int
+    workers: int = 0
+    """Serving processes, if it is ours."""
 
 
 BARE = Kind("bare route", "", candidates=0)
-ROLLBOOK = Kind("rollbook", "/scim/v2", candidates=12_000)
+ROLLBOOK = Kind("rollbook", "/scim/v2", candidates=12_000, workers=1)
+POSTGRES = Kind("rollbook, PostgreSQL", "/scim/v2", candidates=6_000, workers=1)
+POSTGRES_2 = Kind("rollbook, PostgreSQL, 2 processes", "/scim/v2", candidates=6_000, workers=2)
 SCIM2 = Kind("scim2-server", "/v2", candidates=400)
 SCIMMY = Kind("scimmy-routers", "/scim/v2", candidates=400)
 
@@ -44,10 +48,12 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def started(kind: Kind, directory: Path, sizes: Sequence[str] = ()) -> AsyncIterator[Service]:
+async def started(
+    kind: Kind, directory: Path, sizes: Sequence[str] = (), database: str = ""
+) -> AsyncIterator[Service]:
     """Run a server for as long as the block lasts. `sizes` are those of the bare route's answers."""
     service = Service(kind.name, f"http://127.0.0.1:{free_port()}", kind.base, secrets.token_urlsafe(16))
-    process = _start(kind, service, directory, sizes)
+    process = _start(kind, service, directory, _command(kind, service, directory, sizes, database))
     try:
         await _until_ready(service, process, directory)
         yield service
@@ -60,12 +66,11 @@ async def started(kind: Kind, directory: Path, sizes: Sequence[str] = ()) -> Asy
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _start(kind: Kind, service: Service, directory: Path, sizes: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(kind: Kind, service: Service, directory: Path, command: list[str]) -> subprocess.Popen[bytes]:
     root = Path(__file__).parent.parent
-    port = service.url.rpartition(":")[2]
     with (directory / f"{kind.name}.log").open("wb") as log:
         return subprocess.Popen(
-            _command(kind, port, service.token, directory, sizes),
+            command,
             env={**os.environ, "ROLLBOOK_BOOTSTRAP_TOKEN": service.token, "PYTHONPATH": str(root)},
             cwd=root,
             stdout=log,
@@ -74,11 +79,12 @@ def _start(kind: Kind, service: Service, directory: Path, sizes: Sequence[str]) 
         )
 
 
-def _command(kind: Kind, port: str, token: str, directory: Path, sizes: Sequence[str]) -> list[str]:
+def _command(kind: Kind, service: Service, directory: Path, sizes: Sequence[str], database: str) -> list[str]:
+    port, token = service.url.rpartition(":")[2], service.token
+    if kind.workers:
+        serve = [sys.executable, "-m", "rollbook", "serve", "--port", port, "--database", database]
+        return [*serve, "--workers", str(kind.workers)] if kind.workers > 1 else serve
     match kind.name:
-        case ROLLBOOK.name:
-            database = f"sqlite:///{directory}/bench.db"
-            return [sys.executable, "-m", "rollbook", "serve", "--port", port, "--database", database]
         case SCIM2.name:
             return [sys.executable, "-m", "bench.peers.scim2", port, token]
         case SCIMMY.name:

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import psutil
 import pyqwest
+from bench.postgres import database as postgres_database
 from bench.postgres import server as postgres_server
 from bench.servers import free_port
 
@@ -355,7 +356,7 @@ def main() -> int:
             reports.append(soak("SQLite", f"sqlite:///{directory}/soak.db", 1, options.minutes, directory))
             tell(reports[-1])
         if options.only != "sqlite":
-            with postgres_server() as url:
+            with postgres_server() as server, postgres_database(server) as url:
                 label = f"PostgreSQL, {options.workers} processes"
                 reports.append(soak(label, url, options.workers, options.minutes, directory))
             tell(reports[-1])

@@ -181,6 +181,8 @@ class SqliteDatabase:
         self.holds_the_loop = True
         self.guard: Callable[[Connection], None] | None = None
         """Called at the beginning of each transaction; what it raises is the fate of all that share it."""
+        self.batch = BATCH
+        """Most requests that share a transaction."""
         self._waiting: list[Request[Any]] = []
         self._draining: asyncio.Task[None] | None = None
         self._writer: SqliteConnection | None = None
@@ -254,7 +256,7 @@ class SqliteDatabase:
         batch: list[Request[Any]] = []
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                batch, self._waiting = self._waiting[: self.batch], self._waiting[self.batch :]
                 await self._commit_together(batch)
                 for request in batch:
                     request.tell()
