@@ -34,6 +34,11 @@ class Stretch:
     bind: Callable[[bytes], Parameter] = lambda key: key
     read: Callable[[Parameter], bytes] = lambda key: key if isinstance(key, bytes) else b""
 
+    @property
+    def is_by_creation(self) -> bool:
+        """Whether it is in the order of row keys."""
+        return self.key is None and self.of_resources
+
     def place(self, key: Parameter, pk: int) -> Place:
         """The place of a row."""
         return Place(self.missing, b"" if self.key is None else self.read(key), pk)
@@ -64,6 +69,12 @@ def walk(
     stretch: Stretch, rows: Rows, at: Place | None, *, forwards: bool, limit: int, offset: int = 0
 ) -> Statement:
     """The SELECT of keys and row keys of a set in a stretch, beyond a place of it if one is given."""
+    if at is not None and stretch.is_by_creation and not rows.is_every and not rows.ordered:
+        # What lies before is left out of the set, or the resources of all that are in it would be sought.
+        rows = rows._replace(
+            select=f"SELECT pk FROM ({rows.select}) AS found WHERE pk {_sign(forwards=forwards)} ?",
+            parameters=(*rows.parameters, at.number),
+        )
     source, parameters = _restricted(stretch, rows)
     if at is not None:
         bound, values = _beyond(stretch, at, forwards=forwards)
@@ -84,7 +95,7 @@ def _restricted(stretch: Stretch, rows: Rows) -> tuple[str, tuple[Parameter, ...
     """FROM and WHERE of those of the stretch that are in the set."""
     if rows.is_every:
         return stretch.source, stretch.parameters
-    if stretch.key is None and stretch.of_resources:  # by creation: walk the set, not the resources
+    if stretch.is_by_creation:  # walk the set, not the resources
         if rows.ordered:
             return f"({rows.select}) r WHERE TRUE", rows.parameters
         return f"resource r WHERE {R_TENANT} = ? AND r.pk IN ({rows.select})", (
@@ -98,8 +109,12 @@ def _restricted(stretch: Stretch, rows: Rows) -> tuple[str, tuple[Parameter, ...
     return joined, stretch.parameters + rows.check_parameters
 
 
+def _sign(*, forwards: bool) -> str:
+    return ">" if forwards else "<"
+
+
 def _beyond(stretch: Stretch, at: Place, *, forwards: bool) -> tuple[str, tuple[Parameter, ...]]:
-    sign = ">" if forwards else "<"
+    sign = _sign(forwards=forwards)
     if stretch.key is None:
         return f"{stretch.pk} {sign} ?", (at.number,)
     return f"({stretch.key}, {stretch.pk}) {sign} (?, ?)", (stretch.bind(at.key), at.number)
