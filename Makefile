@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench costs soak docs clean
+.PHONY: setup demo test check spec fix bench costs scale soak docs clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,9 @@ bench: setup
 
 costs: setup
 	$(BIN)/python -m bench.costs $(ARGS)
+
+scale: setup
+	$(BIN)/python -m bench.scale $(ARGS)
 
 soak: setup
 	$(BIN)/python -m bench.soak $(ARGS)

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests.postgres_server import database, make_tables, server
 
-for part in ("concurrency", "contract", "members", "nested", "references", "steps", "texts", "together"):
+for part in (
+    "concurrency",
+    "contract",
+    "members",
+    "nested",
+    "references",
+    "steps",
+    "suite",
+    "texts",
+    "together",
+):
     pytest.register_assert_rewrite(f"rollbook.testing.store_{part}")
 
 # Timings are never asserted: a busy machine must not fail a property.

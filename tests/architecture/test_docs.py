@@ -101,7 +101,9 @@ def test_no_option_is_invented() -> None:
     """Each option that a page or the README speaks of is one of ours, or of the tools beside it."""
     foreign = {
         "--data-urlencode",
-        "--users",
+        "--sizes",
+        "--backends",
+        "--minutes",
         "--only",
         "--write",
         "--no-peers",

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from tests.protocol.filter_rows import CATALOG
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type, Uniqueness
@@ -19,6 +18,7 @@ from rollbook.protocol.definitions import (
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import ResourceType, Schema
 from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.testing.filter_rows import CATALOG
 
 
 def _one(**members: JsonValue) -> Attribute:

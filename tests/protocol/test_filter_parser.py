@@ -10,7 +10,6 @@ from types import FrameType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.filter_rows import CATALOG, ENTERPRISE, REFUSED, ROWS, Refused, Row
 from tests.protocol.filter_trees import FILTERS, SOUP
 
 from rollbook.protocol.errors import InvalidFilter, InvalidPath, RequestError
@@ -30,6 +29,7 @@ from rollbook.protocol.filters import (
 )
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Quirk
 from rollbook.protocol.resolve import resolve
+from rollbook.testing.filter_rows import CATALOG, ENTERPRISE, REFUSED, ROWS, Refused, Row
 
 _A, _B, _C = (Present(Name(name)) for name in "abc")
 _WORK = Compare(Name("type"), Operator.EQ, "work")

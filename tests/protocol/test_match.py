@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.protocol.filter_rows import CATALOG, DOCUMENTS, ROWS, SUPPORT, Row
 from tests.protocol.filter_trees import SOUP, trees
 
 from rollbook.protocol.attributes import Returned
@@ -18,6 +17,7 @@ from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resolve import resolve, resolve_selection
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.testing.filter_rows import CATALOG, DOCUMENTS, ROWS, SUPPORT, Row
 
 
 def _type(name: str) -> ResourceType:

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.protocol.filter_rows import BADGE, CATALOG, DOCUMENTS, ENTERPRISE
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Returned, Type
@@ -22,6 +21,7 @@ from rollbook.protocol.projection import (
 from rollbook.protocol.quirks import AUTO, RFC, Leniency, Quirk
 from rollbook.protocol.schema import Extension, ResourceType, Schema
 from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.testing.filter_rows import BADGE, CATALOG, DOCUMENTS, ENTERPRISE
 
 # One attribute of each kind of `returned`, named after it; as single and as multi-valued complex attribute
 # too, each with one part of each kind.

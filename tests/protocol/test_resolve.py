@@ -3,7 +3,6 @@
 from itertools import product
 
 import pytest
-from tests.protocol.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 from rollbook.protocol import compare
 from rollbook.protocol.attributes import Type
@@ -14,6 +13,7 @@ from rollbook.protocol.quirks import AUTO, RFC, Leniency, Profile, Quirk
 from rollbook.protocol.resolve import OPERATORS, resolve, resolve_selection
 from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
 from rollbook.protocol.schema import AttributePath, ResourceType
+from rollbook.testing.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 
 def _type(name: str) -> ResourceType:

@@ -1,11 +1,11 @@
 """Finding attributes by name."""
 
 import pytest
-from tests.protocol.filter_rows import BADGE, CATALOG, ENTERPRISE
 
 from rollbook.protocol import urns
 from rollbook.protocol.attributes import Attribute, Type, is_name
 from rollbook.protocol.schema import AttributePath, ResourceType, Schema
+from rollbook.testing.filter_rows import BADGE, CATALOG, ENTERPRISE
 
 
 @pytest.fixture

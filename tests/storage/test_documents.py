@@ -2,7 +2,6 @@
 
 import orjson
 import pytest
-from tests.protocol.filter_rows import CATALOG, DEVICE, DOCUMENTS, ENTERPRISE, SUPPORT
 
 from rollbook.protocol import urns
 from rollbook.protocol.resource import Member
@@ -10,6 +9,7 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Record
 from rollbook.storage.documents import changed_attributes, decode, encode, label, view
+from rollbook.testing.filter_rows import CATALOG, DEVICE, DOCUMENTS, ENTERPRISE, SUPPORT
 
 
 def _type(name: str) -> ResourceType:

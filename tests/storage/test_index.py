@@ -3,7 +3,6 @@
 import hashlib
 
 import pytest
-from tests.protocol.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
@@ -21,6 +20,7 @@ from rollbook.storage.sql.index import (
     schema_key,
     type_index,
 )
+from rollbook.testing.filter_rows import BADGE, CATALOG, ENTERPRISE, SUPPORT
 
 
 def _type(name: str) -> ResourceType:

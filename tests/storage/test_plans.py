@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-from tests.protocol.filter_rows import CATALOG, ENTERPRISE, ROWS, Row
 
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.query import parse_order
@@ -33,6 +32,7 @@ from rollbook.storage.sql.ordering import number_in, stretches, walk
 from rollbook.storage.sql.row_sets import Rank, Scope, every
 from rollbook.storage.sql.search import count_sql, pks_sql
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
+from rollbook.testing.filter_rows import CATALOG, ENTERPRISE, ROWS, Row
 
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _MODULES = (history, layout, load, log, memberships, parts, reads, removal, search, tokens, writes)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.protocol.filter_rows import CATALOG, DOCUMENTS
 
 from rollbook.protocol import compare
 from rollbook.protocol.attributes import Returned, Type
@@ -32,6 +31,7 @@ from rollbook.storage.sql.layout import PRESENT_EDITION
 from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
+from rollbook.testing.filter_rows import CATALOG, DOCUMENTS
 from rollbook.testing.filter_table import FilterTable, load
 from rollbook.testing.store_steps import (
     AUTHOR,

@@ -6,9 +6,8 @@ files because it is one table.
 
 from dataclasses import dataclass, replace
 
-from tests.protocol.filter_documents import BADGE, CATALOG, DEVICE, DOCUMENTS, ENTERPRISE, SUPPORT
-
 from rollbook.protocol.quirks import AUTO, RFC, Profile, Quirk
+from rollbook.testing.filter_documents import BADGE, CATALOG, DEVICE, DOCUMENTS, ENTERPRISE, SUPPORT
 
 __all__ = [
     "BADGE",
