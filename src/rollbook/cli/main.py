@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from rollbook import __version__
-from rollbook.cli import config, database, demo, history, provision, quirks, schema, serve, tokens, transfer
+from rollbook.cli import (
+    config,
+    database,
+    demo,
+    exports,
+    history,
+    imports,
+    provision,
+    quirks,
+    schema,
+    serve,
+    tokens,
+)
 
 app = typer.Typer(
     name="rollbook",
@@ -36,8 +48,8 @@ app.command()(serve.serve)
 app.add_typer(tokens.app, name="token")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
-app.command("import")(transfer.import_)
-app.command()(transfer.export)
+app.command("import")(imports.import_)
+app.command()(exports.export)
 app.command()(history.history)
 app.command()(history.restore)
 app.command()(history.erase)

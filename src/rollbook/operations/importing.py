@@ -162,7 +162,9 @@ class Importer:
             found.append(self._line(read, is_export=is_export))
             if at % 50 == 49:
                 await asyncio.sleep(0)  # the batch that is written has its turn
-        return [await self._hashed(line) if isinstance(line, Line) else line for line in found]
+        return await asyncio.gather(
+            *map(self._hashed, found)
+        )  # side by side: each takes a processor some time
 
     def _line(self, read: Read, *, is_export: bool) -> Line | RequestError | None:
         """What a line asks for, None for a head."""
@@ -177,8 +179,8 @@ class Importer:
         except RequestError as error:
             return error
 
-    async def _hashed(self, line: Line) -> Line | RequestError:
-        if line.password is None:
+    async def _hashed(self, line: Line | RequestError | None) -> Line | RequestError | None:
+        if not isinstance(line, Line) or line.password is None:
             return line
         try:
             hashes = await self.passwords.hashes([line.password])
