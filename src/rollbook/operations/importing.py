@@ -162,9 +162,10 @@ class Importer:
             found.append(self._line(read, is_export=is_export))
             if at % 50 == 49:
                 await asyncio.sleep(0)  # the batch that is written has its turn
-        return await asyncio.gather(
-            *map(self._hashed, found)
-        )  # side by side: each takes a processor some time
+        in_clear = [line for line in found if isinstance(line, Line) and line.password is not None]
+        hashed = await asyncio.gather(*map(self._hashed, in_clear))  # each takes a processor for a while
+        closed = dict(zip(map(id, in_clear), hashed, strict=True))
+        return [closed.get(id(line), line) for line in found]
 
     def _line(self, read: Read, *, is_export: bool) -> Line | RequestError | None:
         """What a line asks for, None for a head."""
@@ -179,8 +180,8 @@ class Importer:
         except RequestError as error:
             return error
 
-    async def _hashed(self, line: Line | RequestError | None) -> Line | RequestError | None:
-        if not isinstance(line, Line) or line.password is None:
+    async def _hashed(self, line: Line) -> Line | RequestError:
+        if line.password is None:
             return line
         try:
             hashes = await self.passwords.hashes([line.password])
