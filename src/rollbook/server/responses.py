@@ -107,19 +107,27 @@ def resource_bytes(
     record: Record, resource_type: ResourceType, site: Site, *, everything: bool = False
 ) -> bytes:
     """The resource in default projection, without parsing what is stored; or with `everything` that is joined to that."""
-    return b"".join(_parts(record, resource_type, site, everything=everything))
+    own = _own(record, resource_type, site, everything=everything)
+    if not (record.members or record.groups):
+        return own + b"}"
+    return b"".join((own, *_joined(record, resource_type, site, everything=everything), b"}"))
 
 
-def _parts(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> Iterator[bytes]:
+def _parts(record: Record, resource_type: ResourceType, site: Site) -> Iterator[bytes]:
+    """The same some at a time."""
+    yield _own(record, resource_type, site, everything=False)
+    yield from _joined(record, resource_type, site, everything=False)
+    yield b"}"
+
+
+def _own(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> bytes:
+    """What is stored with the resource, id and meta, up to the brace that ends it."""
     body = record.body
     if record.referred and not everything:
         body = resource_type.references.completed(
             body, _completion(record.referred, site, hidden=False), dump
         )
-    yield b"".join((body[:-1], b',"id":', orjson.dumps(record.id), b',"meta":', _meta(record, site)))
-    if record.members or record.groups:
-        yield from _joined(record, resource_type, site, everything=everything)
-    yield b"}"
+    return b'%b,"id":%b,"meta":%b' % (body[:-1], orjson.dumps(record.id), _meta(record, site))
 
 
 def _joined(record: Record, resource_type: ResourceType, site: Site, *, everything: bool) -> Iterator[bytes]:
@@ -128,10 +136,10 @@ def _joined(record: Record, resource_type: ResourceType, site: Site, *, everythi
         (resource_type.memberships, record.members, _members),
         (resource_type.derived, record.groups, _groups),
     ):
-        path = resource_type.attribute(name) if others and name else None
+        path = resource_type.find(name) if others and name else None
         if others and path and (everything or not path.attribute.is_hidden):
             shown = path.attribute.parts if everything else path.attribute.open_parts
-            yield b"".join((b',"', path.attribute.name.encode(), b'":'))
+            yield b',"%b":' % path.attribute.name.encode()
             yield from render(others, shown, site)
 
 
@@ -176,7 +184,7 @@ def projected_parts(
 ) -> Iterator[bytes]:
     """The bytes of `projected_bytes` some at a time, for what is too large to be made at once."""
     if _is_sent_as_it_lies(record, resource_type, projection, written):
-        yield from _parts(record, resource_type, site, everything=False)
+        yield from _parts(record, resource_type, site)
     else:
         yield projected_bytes(record, resource_type, site, projection, written)
 
