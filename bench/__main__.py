@@ -26,12 +26,14 @@ def main() -> int:
         print("wrk is missing (apt-get install wrk): a Python client drives, and is itself the limit.")
     with TemporaryDirectory(prefix="rollbook-bench-", ignore_cleanup_errors=True) as path:
         facts = report.machine_facts(Path(path))
-        results = {users: _run(options, users, Path(path)) for users in options.sizes}
+        results: dict[int, report.Results] = {}
+        RESULTS.mkdir(exist_ok=True)
+        for users in options.sizes:
+            results[users] = _run(options, users, Path(path))
+            data = {"facts": facts, "results": {str(size): _as_data(row) for size, row in results.items()}}
+            (RESULTS / "latest.json").write_text(json.dumps(data, indent=2), "utf-8")
     text = report.markdown(results)
     print(f"\n{text}")
-    RESULTS.mkdir(exist_ok=True)
-    data = {"facts": facts, "results": {str(users): _as_data(row) for users, row in results.items()}}
-    (RESULTS / "latest.json").write_text(json.dumps(data, indent=2), "utf-8")
     print(f"\nas data: {RESULTS / 'latest.json'}")
     if options.write:
         report.write(facts, text, results)
@@ -59,12 +61,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=[], help="cases to run, by name")
     parser.add_argument("--no-peers", action="store_true", help="leave the peers out")
     parser.add_argument(
-        "--peers-to",
-        type=int,
-        default=report.SIZE,
-        metavar="USERS",
-        help="largest size for the peers (default 10,000)",
+        "--peers-at", type=int, nargs="*", default=[report.SIZE], help="sizes for the peers (default 10,000)"
     )
+    parser.add_argument("--postgres-to", type=int, default=10**9, help="largest size for PostgreSQL")
     parser.add_argument("--write", action="store_true", help="update docs/performance.md")
     return parser.parse_args()
 
@@ -74,7 +73,9 @@ def _run(options: argparse.Namespace, users: int, directory: Path) -> report.Res
     bare: dict[str, Figure] = {}
     results: report.Results = {BARE.name: bare}
     for backend in options.backends:
-        for kind, url in filled(backend, users, directory):
+        for kind, url in (
+            filled(backend, users, directory) if users <= options.postgres_to or backend == "sqlite" else ()
+        ):
             with_bare = bare if kind is ROLLBOOK else None
             results[kind.name] = asyncio.run(_bench(kind, options, users, directory, with_bare, url))
     for kind in _peers(options, users, directory):
@@ -83,7 +84,7 @@ def _run(options: argparse.Namespace, users: int, directory: Path) -> report.Res
 
 
 def _peers(options: argparse.Namespace, users: int, directory: Path) -> Iterator[Kind]:
-    if options.no_peers or users > options.peers_to:
+    if options.no_peers or users not in options.peers_at:
         return
     for kind, install in ((SCIM2, install_scim2), (SCIMMY, install_scimmy)):
         reason = install(directory)

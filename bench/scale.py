@@ -151,12 +151,17 @@ async def _median(work: Callable[[], Awaitable[Any]], times: int) -> tuple[float
     return statistics.median(seconds), answer
 
 
+def _user(name: str, number: int) -> str:
+    """A user that no filter of `bench.costs` finds: the stores are the same."""
+    return user(name, number).replace('"department":"', '"department":"Scale ')
+
+
 async def bulk(ask: Http) -> list[Row]:
     """A thousand creates in one request, against as many by one client one after the other."""
     run = time.time_ns()
     begun = time.perf_counter()
     for number in range(BULK):
-        await ask("POST", USERS, user(f"s{run}{number}", number))
+        await ask("POST", USERS, _user(f"s{run}{number}", number))
     single = BULK / (time.perf_counter() - begun)
     rates = []
     for turn in range(3):
@@ -165,7 +170,7 @@ async def bulk(ask: Http) -> list[Row]:
                 "method": "POST",
                 "path": "/Users",
                 "bulkId": str(at),
-                "data": json.loads(user(f"b{run}{turn}-{at}", at)),
+                "data": json.loads(_user(f"b{run}{turn}-{at}", at)),
             }
             for at in range(BULK)
         ]

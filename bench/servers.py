@@ -114,6 +114,8 @@ def install_scimmy(directory: Path) -> str | None:
     if not shutil.which("npm"):
         return "node is not installed"
     home = directory / "node"
+    if home.exists():  # for a size before this one
+        return None
     home.mkdir()
     shutil.copy(PEERS / "scimmy.mjs", home)
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NODE_PACKAGES]
