@@ -85,9 +85,8 @@ class _Slots:
             yield kept
         finally:
             usable = kept if kept is not None and kept.is_sound else None
-            self._free.put_nowait(
-                usable
-            )  # at once: a caller that is cancelled while it closes still gives it back
+            # At once: a caller that is cancelled while it closes still gives it back.
+            self._free.put_nowait(usable)
             if kept is not None and usable is None:
                 await kept.close()
 
