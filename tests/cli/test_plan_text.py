@@ -3,11 +3,12 @@
 import pytest
 from tests.provisioning.world import ENTERPRISE, USER, USERS, mapping, path_of
 
-from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, printable, shown
+from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, printable
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Action
+from rollbook.provisioning.masking import shown
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
+from rollbook.provisioning.brake import Approval
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report
@@ -80,8 +81,9 @@ def target(
     groups: str | None = "displayName pr",
     digest: str = "1",
     concurrency: int = 4,
+    brake: model.BrakeLimit | None = None,
 ) -> model.Target:
-    """A target; `groups` is the scope of those it gets, None for no groups at all."""
+    """A target; `groups` is the scope of those it gets, None for no groups at all. Without a brake unless one is given."""
     wanted_groups = None
     if groups is not None:
         rules = mapping(GROUP, Subject.GROUP, {"displayName": "displayName"})
@@ -98,6 +100,7 @@ def target(
         groups=wanted_groups,
         digest=digest,
         concurrency=concurrency,
+        brake=brake,
     )
 
 
@@ -168,12 +171,16 @@ class World:
         return Author("test", self.clock.now())
 
     async def apply(
-        self, *targets: model.Target, unpark: bool = False, patience: float = 60.0
+        self,
+        *targets: model.Target,
+        unpark: bool = False,
+        patience: float = 60.0,
+        approvals: Sequence[Approval] = (),
     ) -> list[Report]:
         """One run over these targets; what it did is in `items` too."""
         self.items = []
         worker = Worker(self.engine, self.connect, patience=patience, watch=self.items.append)
-        return await worker.run(targets, unpark=unpark)
+        return await worker.run(targets, unpark=unpark, approvals=approvals)
 
     async def preview(self, configured: model.Target) -> tuple[list[Item], Preview]:
         """What a run would do."""

@@ -13,10 +13,13 @@ from rollbook.cli import (
     exports,
     history,
     imports,
+    people,
     provision,
     quirks,
+    runs,
     schema,
     serve,
+    targets,
     tokens,
 )
 
@@ -58,7 +61,18 @@ app.add_typer(config.app, name="config")
 app.command()(provision.pull)
 app.command()(provision.plan)
 app.command()(provision.apply)
+app.command()(provision.run)
 app.command()(provision.status)
+app.command()(people.explain)
+app.command("try")(people.try_)
+app.add_typer(people.map_app, name="map")
+app.command()(runs.runs)
+app.command()(runs.undo)
+app.command()(targets.report)
+app.command()(targets.pause)
+app.command()(targets.resume)
+app.command()(targets.retry)
+app.command()(targets.reset)
 app.command()(demo.demo)
 
 

@@ -1,13 +1,13 @@
 """Values and lines of a plan as text. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
-from rollbook.protocol.attributes import Returned
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.items import Action
+from rollbook.provisioning.masking import shown
 from rollbook.provisioning.model import ObjectMapping
 
 SYMBOLS = {
@@ -23,7 +23,6 @@ SYMBOLS = {
 }
 """What a line begins with."""
 
-MASK = "•••"
 _LONGEST = 200
 
 
@@ -32,18 +31,12 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
-def shown(difference: Difference, value: JsonValue) -> JsonValue:
-    """The value, or a mask for what is never shown to anybody."""
-    secret = difference.path.leaf.returned is Returned.NEVER
-    return MASK if secret and value is not None else value
-
-
-def difference_rows(differences: Iterable[Difference]) -> list[str]:
+def difference_rows(differences: Iterable[Difference], sensitive: Collection[str] = ()) -> list[str]:
     """One row for each attribute: the new value alone where there was none."""
     rows = []
     for item in differences:
         name = item.path._replace(urn=None).text
-        old, new = (_text(shown(item, value)) for value in (item.old, item.new))
+        old, new = (_text(shown(item, value, sensitive)) for value in (item.old, item.new))
         rows.append(f"{name:<20} {new}" if item.old is None else f"{name:<20} {old} → {new}")
     return rows
 

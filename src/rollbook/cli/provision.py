@@ -51,7 +51,7 @@ def pull(
         output.show_pull(reports, as_json=as_json)
         return 1 if any(report.failed for report in reports) else 0
 
-    _run(work, config, database, schemas)
+    run_work(work, config, database, schemas)
 
 
 def plan(
@@ -61,47 +61,91 @@ def plan(
     schemas: Schemas = None,
     read_sources: Pull = True,
     accept: Accept = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Also write it to a file, for apply FILE.", metavar="FILE"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what apply would do, per person and attribute, and do nothing."""
     from rollbook.cli import provision_output as output
+    from rollbook.cli import saved_plan
     from rollbook.cli.errors import FAILED, PENDING
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
-        printer = output.plan_printer(as_json=as_json)
-        found = await desk.plan(targets or [], printer, read_sources=read_sources)
+        printer = output.plan_printer(as_json=as_json, sensitive=desk.config.sensitive)
+        kept = saved_plan.Recorder(printer)
+        found = await desk.plan(targets or [], kept, read_sources=read_sources)
         printer.end(found)
+        if output_file is not None and not found.failed:
+            saved_plan.save(output_file, kept.plan(found, targets or list(desk.config.targets), read_sources))
+            typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
         if found.failed:
             return FAILED
         return PENDING if found.pending else 0
 
-    _run(work, config, database, schemas)
+    run_work(work, config, database, schemas)
 
 
 def apply(
-    targets: Targets = None,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Targets; all if none is named. Or the file of a plan.", metavar="TARGET…|FILE"),
+    ] = None,
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,
     schemas: Schemas = None,
     read_sources: Pull = True,
     accept: Accept = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was given up.")] = False,
+    accept_deletions: Annotated[
+        int | None,
+        typer.Option(
+            "--accept-deletions",
+            help="How many accounts may be disabled or deleted although the brake says no.",
+            min=1,
+        ),
+    ] = None,
+    plan_hash: Annotated[
+        str | None,
+        typer.Option("--plan", help="Exactly which ones: the name that plan gave them.", metavar="HASH"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read the sources, then bring the targets up to date."""
+    """Read the sources, then bring the targets up to date.
+
+    Given the file of a plan (plan -o FILE) it does exactly that, or nothing if the world has moved since.
+    """
     from rollbook.cli import provision_output as output
+    from rollbook.cli import saved_plan
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
+        names, reads = targets or [], read_sources
+        saved = saved_plan.named(names, desk.config.targets)
+        approvals = saved_plan.approvals(saved, accept_deletions, plan_hash)
+        if saved is not None:
+            names, reads = list(saved.targets), saved.reads_sources
+            await saved.check(desk)
         with output.progress() as watch:
-            done = await desk.apply(targets or [], watch, read_sources=read_sources, retry=retry)
+            done = await desk.apply(names, watch, read_sources=reads, retry=retry, approvals=approvals)
         output.show_apply(done, as_json=as_json)
         return 1 if done.failed else 0
 
-    _run(work, config, database, schemas)
+    run_work(work, config, database, schemas)
+
+
+def run(
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    as_json: Json = False,
+) -> None:
+    """Do one whole round: read all sources, bring all targets up to date. What a scheduler calls."""
+    apply(None, config, database, schemas, as_json=as_json)
 
 
 def status(
@@ -119,17 +163,18 @@ def status(
         output.show_status(*await desk.status(targets or []), as_json=as_json)
         return 0
 
-    _run(work, config, database, schemas)
+    run_work(work, config, database, schemas)
 
 
-for _command in (pull, apply, status):
+for _command in (pull, apply, run, status):
     _command.__doc__ = f"{_command.__doc__}\n\n{_EXIT_CODES}"
 plan.__doc__ = (
     f"{plan.__doc__}\n\n{_EXIT_CODES.replace('all done', 'nothing to do')[:-1]}, 2 changes are pending."
 )
 
 
-def _run(work: Any, config: Path, database: str | None, schemas: Path | None) -> None:
+def run_work(work: Any, config: Path, database: str | None, schemas: Path | None) -> None:
+    """Run work on the configuration and the open hub, and end with the exit code it gives."""
     import asyncio
 
     from rollbook.cli.provision_work import opened_desk

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -12,13 +12,15 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, moment, printable, shown
+from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, moment, printable
 from rollbook.cli.provision_work import Applied, Planned, SourceReport
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
+from rollbook.provisioning.brake import Departures
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.line import Report, Watch
+from rollbook.provisioning.masking import shown
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.report import PersonChange
 from rollbook.provisioning.status import SourceStatus, TargetStatus
@@ -26,34 +28,37 @@ from rollbook.provisioning.status import SourceStatus, TargetStatus
 _STYLES = {"+": "green", "~": "yellow", "-": "red", "!": "bold red", "=": "dim"}
 
 
-def _console(*, stderr: bool = False) -> Console:
+def console_of(*, stderr: bool = False) -> Console:
+    """Where to print; as wide as it takes if nobody's screen is there."""
     console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = 200  # nobody's screen: tables need not fold
     return console
 
 
-def _line(console: Console, text: str, style: str = "") -> None:
+def line_on(console: Console, text: str, style: str = "") -> None:
+    """Print one line as it is, folded by the screen only."""
     console.print(Text(text, style=style), soft_wrap=True)
 
 
 class TextPlan:
     """Prints a plan as it is made: by source and target, then person, then attribute."""
 
-    def __init__(self) -> None:
-        self._console = _console()
+    def __init__(self, sensitive: frozenset[str] = frozenset()) -> None:
+        self._console = console_of()
         self._changes = 0
+        self._sensitive = sensitive
 
     def source(self, source: model.Source) -> None:
         """Begin a source."""
-        _line(self._console, f"source {source.name} ({source.type}, {printable(source.path)})", "bold")
+        line_on(self._console, f"source {source.name} ({source.type}, {printable(source.path)})", "bold")
 
     def person(self, change: PersonChange) -> None:
         """One person of a source."""
         self._changes += 1
         action = Action(change.action.value)
         rows = [] if action is Action.CHANGE else [action.value]
-        rows += difference_rows(change.differences)
+        rows += difference_rows(change.differences, self._sensitive)
         rows += [f"joins {printable(group)}" for group in change.joins]
         rows += [f"leaves {printable(group)}" for group in change.leaves]
         self._entry(SYMBOLS[action], change.name or change.key, rows)
@@ -64,11 +69,11 @@ class TextPlan:
 
     def target(self, target: model.Target) -> None:
         """Begin a target."""
-        _line(self._console, "")
-        _line(self._console, f"{target.name} ({target.url})", "bold")
-        _line(self._console, f"  gets {', '.join(mapped_names(target.users))}; all else is withheld", "dim")
+        line_on(self._console, "")
+        line_on(self._console, f"{target.name} ({target.url})", "bold")
+        line_on(self._console, f"  gets {', '.join(mapped_names(target.users))}; all else is withheld", "dim")
         if self._changes:
-            _line(self._console, "  as it would be after the changes of the sources above", "dim")
+            line_on(self._console, "  as it would be after the changes of the sources above", "dim")
 
     def item(self, item: Item) -> None:
         """One person or group of a target."""
@@ -79,7 +84,7 @@ class TextPlan:
             rows.append(f"refused: {printable(item.failure)}")
         if item.hint is not None:
             rows.append(f"try: {printable(item.hint)}")
-        rows += difference_rows(item.differences)
+        rows += difference_rows(item.differences, item.sensitive)
         if item.added or item.removed:
             rows.append(f"members  +{item.added} -{item.removed}")
         self._entry(SYMBOLS[item.action], item.label, rows)
@@ -88,22 +93,27 @@ class TextPlan:
         """The last lines."""
         for preview in planned.targets:
             if preview.stopped:
-                _line(self._console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
-                _line(self._console, f"  try: {preview.hint}" if preview.hint else "")
-        _line(self._console, "")
-        _line(self._console, plan_line(planned.targets), "bold")
+                line_on(self._console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
+                line_on(self._console, f"  try: {preview.hint}" if preview.hint else "")
+            if preview.departures:
+                refused = preview.departures
+                line_on(self._console, f"{preview.target}: the brake: {refused.refusal}", "bold red")
+                line_on(self._console, f"  if it is right: {refused.how_to_approve}")
+        line_on(self._console, "")
+        line_on(self._console, plan_line(planned.targets), "bold")
 
     def _entry(self, symbol: str, label: str, rows: Sequence[str]) -> None:
         first, *others = rows or [""]
-        _line(self._console, f"  {symbol} {printable(label):<24} {first}", _STYLES[symbol])
+        line_on(self._console, f"  {symbol} {printable(label):<24} {first}", _STYLES[symbol])
         for row in others:
-            _line(self._console, f"    {'':<24} {row}")
+            line_on(self._console, f"    {'':<24} {row}")
 
 
 class JsonPlan:
     """Gathers a plan and prints it as one JSON object."""
 
-    def __init__(self) -> None:
+    def __init__(self, sensitive: frozenset[str] = frozenset()) -> None:
+        self._sensitive = sensitive
         self._people: list[JsonObject] = []
         self._items: list[JsonObject] = []
         self._sources: dict[str, list[JsonObject]] = {}
@@ -120,7 +130,7 @@ class JsonPlan:
                 "key": change.key,
                 "name": change.name,
                 "action": change.action.value,
-                "differences": _differences(change.differences),
+                "differences": _differences(change.differences, self._sensitive),
                 "joins": list(change.joins),
                 "leaves": list(change.leaves),
             }
@@ -135,7 +145,7 @@ class JsonPlan:
 
     def item(self, item: Item) -> None:
         """One person or group of a target."""
-        self._items.append(_item(item))
+        self._items.append(item_json(item))
 
     def end(self, planned: Planned) -> None:
         """Print."""
@@ -147,17 +157,25 @@ class JsonPlan:
                 "target": preview.target,
                 "stopped": preview.stopped,
                 "hint": preview.hint,
+                "brake": brake_json(preview.departures),
                 "counts": dict(preview.counts),
                 "items": self._targets.get(preview.target, []),
             }
             for preview in planned.targets
         ]
-        _print_json({"pending": planned.pending, "sources": sources, "targets": targets})
+        print_json({"pending": planned.pending, "sources": sources, "targets": targets})
 
 
-def plan_printer(*, as_json: bool) -> "TextPlan | JsonPlan":
+def plan_printer(*, as_json: bool, sensitive: frozenset[str] = frozenset()) -> "TextPlan | JsonPlan":
     """Who prints a plan."""
-    return JsonPlan() if as_json else TextPlan()
+    return JsonPlan(sensitive) if as_json else TextPlan(sensitive)
+
+
+def brake_json(refused: Departures | None) -> JsonObject | None:
+    """What the brake has against a run."""
+    if refused is None:
+        return None
+    return {"departures": refused.number, "plan": refused.plan, "reason": refused.refusal}
 
 
 def plan_line(previews: Sequence[Preview]) -> str:
@@ -173,9 +191,9 @@ def plan_line(previews: Sequence[Preview]) -> str:
 def show_pull(reports: Sequence[SourceReport], *, as_json: bool) -> None:
     """What pulls did."""
     if as_json:
-        _print_json({"sources": [_source(report) for report in reports]})
+        print_json({"sources": [_source(report) for report in reports]})
         return
-    console = _console()
+    console = console_of()
     for report in reports:
         _source_end(console, report)
 
@@ -183,44 +201,51 @@ def show_pull(reports: Sequence[SourceReport], *, as_json: bool) -> None:
 def show_apply(done: Applied, *, as_json: bool) -> None:
     """What an apply did: sources, targets, then everything that could not be done."""
     if as_json:
-        _print_json(
+        print_json(
             {
                 "sources": [_source(report) for report in done.sources],
                 "targets": [_report(report) for report in done.targets],
                 "writes": sum(report.writes for report in done.targets),
+                "run": done.run,
             }
         )
         return
-    console = _console()
+    console = console_of()
     for source in done.sources:
         _source_end(console, source)
     console.print(_apply_table(done.targets))
     for report in done.targets:
         _failures(console, report)
+    if done.run:
+        line_on(
+            console,
+            f"run {done.run}; look at it: rollbook runs {done.run}; take it back: rollbook undo {done.run}",
+            "dim",
+        )
 
 
 def show_status(sources: Sequence[SourceStatus], targets: Sequence[TargetStatus], *, as_json: bool) -> None:
     """How sources and targets stand."""
     if as_json:
-        _print_json(
+        print_json(
             {"sources": [asdict(item) for item in sources], "targets": [asdict(item) for item in targets]}
         )
         return
-    console = _console()
+    console = console_of()
     for source in sources:
         run = source.last_run
         told = f"last pulled {moment(run.started)}" if run else "never pulled: rollbook pull"
-        _line(
+        line_on(
             console,
             f"source {source.source}: {told}" + (f"; failed: {run.error}" if run and run.error else ""),
         )
     console.print(_status_table(targets))
     for target in targets:
         for link in target.problems:
-            _line(console, f"! {target.target}  {printable(link.label)}  {printable(link.reason)}", "red")
-            _line(console, f"  try: {link.hint}" if link.hint else "")
+            line_on(console, f"! {target.target}  {printable(link.label)}  {printable(link.reason)}", "red")
+            line_on(console, f"  try: {link.hint}" if link.hint else "")
         if target.paused_until is not None:
-            _line(
+            line_on(
                 console,
                 f"{target.target} is left alone until {moment(target.paused_until)}: {target.paused_because}",
             )
@@ -229,7 +254,7 @@ def show_status(sources: Sequence[SourceStatus], targets: Sequence[TargetStatus]
 @contextmanager
 def progress() -> Iterator[Watch]:
     """Bars on stderr while a run lasts, if somebody is looking at it."""
-    console = _console(stderr=True)
+    console = console_of(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
@@ -248,21 +273,21 @@ def progress() -> Iterator[Watch]:
 def _source_end(console: Console, source: SourceReport, tense: str = "") -> None:
     report = source.report
     if report is None:
-        _line(console, f"source {source.source}: {printable(source.error or '')}", "bold red")
+        line_on(console, f"source {source.source}: {printable(source.error or '')}", "bold red")
         return
     words = (
         ("create", "change", "disable", "delete") if tense else ("created", "changed", "disabled", "deleted")
     )
     counts = (report.created, report.changed, report.disabled, report.deleted)
     told = ", ".join(f"{count} {tense}{word}" for word, count in zip(words, counts, strict=True))
-    _line(console, f"source {source.source}: {report.rows} rows, {told}, {report.unchanged} unchanged")
+    line_on(console, f"source {source.source}: {report.rows} rows, {told}, {report.unchanged} unchanged")
     for problem in report.problems:
         place = f"line {problem.line}: " if problem.line is not None else ""
         whose = f"record {printable(problem.person)}: " if problem.person else ""
         mark, style = ("?", "yellow") if problem.warning else ("!", "red")
-        _line(console, f"  {mark} {place}{whose}{printable(problem.reason)}", style)
+        line_on(console, f"  {mark} {place}{whose}{printable(problem.reason)}", style)
     if report.unlisted:
-        _line(console, f"  ! and {report.unlisted} more", "red")
+        line_on(console, f"  ! and {report.unlisted} more", "red")
 
 
 def _apply_table(reports: Sequence[Report]) -> Table:
@@ -298,30 +323,37 @@ def _status_table(targets: Sequence[TargetStatus]) -> Table:
 
 def _failures(console: Console, report: Report) -> None:
     if report.stopped:
-        _line(console, f"! {report.target} stopped early: {printable(report.stopped)}", "bold red")
-        _line(console, f"  try: {report.hint}" if report.hint else "")
+        line_on(console, f"! {report.target} stopped early: {printable(report.stopped)}", "bold red")
+        line_on(console, f"  try: {report.hint}" if report.hint else "")
     if report.held:
-        _line(
+        line_on(
             console,
             f"! {report.target}: another run has {report.held} in its hands; see: rollbook status",
             "red",
         )
     for item in report.failures:
         again = " (tried again later)" if item.action is Action.WAIT else ""
-        _line(console, f"! {report.target}  {item.resource_type} {printable(item.label)}{again}", "red")
-        _line(console, f"  {printable(item.failure or '')}")
-        _line(console, f"  try: {item.hint}" if item.hint else "")
+        line_on(console, f"! {report.target}  {item.resource_type} {printable(item.label)}{again}", "red")
+        line_on(console, f"  {printable(item.failure or '')}")
+        line_on(console, f"  try: {item.hint}" if item.hint else "")
 
 
-def _differences(differences: Sequence[Difference]) -> list[JsonObject]:
+def _differences(differences: Sequence[Difference], sensitive: Collection[str] = ()) -> list[JsonObject]:
     return [
-        {"attribute": item.attribute, "old": shown(item, item.old), "new": shown(item, item.new)}
+        {
+            "attribute": item.attribute,
+            "old": shown(item, item.old, sensitive),
+            "new": shown(item, item.new, sensitive),
+        }
         for item in differences
     ]
 
 
-def _item(item: Item) -> JsonObject:
-    return {**asdict(item), "action": item.action.value, "differences": _differences(item.differences)}
+def item_json(item: Item) -> JsonObject:
+    """An item for scripts."""
+    kept = {name: value for name, value in asdict(item).items() if name != "sensitive"}
+    differences = _differences(item.differences, item.sensitive)
+    return {**kept, "action": item.action.value, "differences": differences}
 
 
 def _source(source: SourceReport) -> JsonObject:
@@ -343,10 +375,13 @@ def _report(report: Report) -> JsonObject:
         "held": report.held,
         "stopped": report.stopped,
         "hint": report.hint,
-        "failures": [_item(item) for item in report.failures],
+        "brake": brake_json(report.departures),
+        "run": report.run,
+        "failures": [item_json(item) for item in report.failures],
     }
 
 
-def _print_json(value: JsonObject) -> None:
+def print_json(value: JsonObject) -> None:
+    """Print an object for scripts."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")

@@ -5,27 +5,33 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from rollbook.app import now, opened
 from rollbook.operations.context import DEFAULT_TENANT
 from rollbook.provisioning import model
+from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.config import load_config
-from rollbook.provisioning.directory import pull
+from rollbook.provisioning.directory import pull, pull_one
 from rollbook.provisioning.hub import Hub
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report, Watch
 from rollbook.provisioning.names import suggest
 from rollbook.provisioning.preview import Preview, Previewer
+from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.report import PersonChange, PullReport
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.status import SourceStatus, TargetStatus, target_status
 from rollbook.provisioning.targets.scim import connect
+from rollbook.provisioning.undo import Undo, UndoPlan
 from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id
+from rollbook.storage.links import Run
+from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
@@ -41,6 +47,8 @@ class SourceReport:
     report: PullReport | None
     error: str | None = None
     seconds: float = 0.0
+    run: int | None = None
+    """The number of the run, None for a rehearsal."""
 
     @property
     def failed(self) -> bool:
@@ -55,6 +63,12 @@ class Applied:
 
     sources: Sequence[SourceReport]
     targets: Sequence[Report]
+
+    @property
+    def run(self) -> int | None:
+        """The number by which all of it can be looked at and undone."""
+        numbers = [*(one.run for one in self.sources), *(one.run for one in self.targets)]
+        return next((number for number in numbers if number), None)
 
     @property
     def failed(self) -> bool:
@@ -111,26 +125,100 @@ class Desk:
         self._store = store
         self.accept: frozenset[str] = frozenset()
         """Keys of records that may be another person than before (T-70)."""
+        self.batch: int | None = None
+        """The number of the first run this has made; all others belong to it."""
 
-    async def pull(self, names: Iterable[str], *, dry_run: bool = False) -> list[SourceReport]:
+    @property
+    def store(self) -> SqlStore:
+        """The hub."""
+        return self._store
+
+    @property
+    def links(self) -> SqlLinks:
+        """What is known of the targets."""
+        return SqlLinks(self._store.database)
+
+    @property
+    def engine(self) -> Engine:
+        """What work on the hub is given."""
+        return self._engine(self._store)
+
+    def sources(self, names: Iterable[str] = ()) -> list[model.Source]:
+        """The sources of those names, all if none is named."""
+        return _chosen("source", self.config.sources, names)
+
+    def targets(self, names: Iterable[str] = ()) -> list[model.Target]:
+        """The targets of those names, all if none is named."""
+        return _chosen("target", self.config.targets, names)
+
+    async def numbers(self, names: Iterable[str]) -> list[int]:
+        """The numbers of targets; those that nothing was done at yet are made known."""
+        engine, found = self.engine, []
+        for target in self.targets(names):
+            digest = reach_digest(target, engine.catalog, engine.today)
+            found.append((await engine.links.open_target(engine.tenant, target.name, digest)).number)
+        return found
+
+    async def pull(self, names: Iterable[str]) -> list[SourceReport]:
         """Read sources into the hub; one that fails stops no other."""
-        chosen = _chosen("source", self.config.sources, names)
-        return [await self._pull(self._store, source, lambda _: None, dry_run=dry_run) for source in chosen]
+        return [
+            await self._pull(self._store, source, lambda _: None, dry_run=False)
+            for source in self.sources(names)
+        ]
 
-    async def apply(self, names: Iterable[str], watch: Watch, *, read_sources: bool, retry: bool) -> Applied:
+    async def apply(
+        self,
+        names: Iterable[str],
+        watch: Watch,
+        *,
+        read_sources: bool,
+        retry: bool,
+        approvals: Sequence[Approval] = (),
+    ) -> Applied:
         """Read the sources, then bring targets up to date. A source that fails leaves the hub as it is."""
-        targets = _chosen("target", self.config.targets, names)
+        targets = self.targets(names)
         sources = await self.pull([]) if read_sources else []
-        worker = Worker(self._engine(self._store), connect, watch=watch)
+        return Applied(sources, await self.deliver(targets, watch, retry=retry, approvals=approvals))
+
+    async def deliver(
+        self,
+        targets: Sequence[model.Target],
+        watch: Watch,
+        *,
+        retry: bool = False,
+        approvals: Sequence[Approval] = (),
+        removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ) -> list[Report]:
+        """Bring targets up to date with the hub, and forget what was done there too long ago."""
+        worker = Worker(self.engine, connect, watch=watch)
         lock, alone = self._store.database.work_lock()
         try:
-            return Applied(sources, await worker.run(targets, unpark=retry, now=True, alone=alone))
+            reports = await worker.run(
+                targets,
+                unpark=retry,
+                now=True,
+                alone=alone,
+                approvals=approvals,
+                batch=self.batch,
+                removes=removes,
+            )
         finally:
             lock.release()
+        await self._forget_old(targets)
+        return reports
+
+    async def _forget_old(self, targets: Sequence[model.Target]) -> None:
+        older_than = now() - self.config.keep_days * DAY
+        for target in targets:
+            progress = await self.links.target(DEFAULT_TENANT, target.name)
+            while progress and await self.links.forget_deliveries(
+                DEFAULT_TENANT, progress.number, older_than
+            ):
+                pass
 
     async def plan(self, names: Iterable[str], watch: PlanWatch, *, read_sources: bool) -> Planned:
         """What apply would do. Changes of sources are carried out on a copy of the hub, and lost with it."""
-        targets = _chosen("target", self.config.targets, names)
+        targets = self.targets(names)
         planned = Planned()
         for source in self.config.sources.values() if read_sources else ():
             watch.source(source)
@@ -147,6 +235,48 @@ class Desk:
             await self._preview(self._store, targets, planned, watch)
         return planned
 
+    async def undoing(self, number: int) -> tuple[Undo, UndoPlan, list[Run]]:
+        """What taking a run back means, with all that the same command did.
+
+        Raises:
+            SettingsError: there is no such run.
+        """
+        runs = list(await self.links.batch(DEFAULT_TENANT, number))
+        if not runs:
+            latest = [run.batch for run in await self.links.runs(DEFAULT_TENANT, 1)]
+            told = f"the latest is {latest[0]}" if latest else "there was none yet"
+            raise SettingsError(f"there is no run {number}; {told}, see rollbook runs")
+        undo = self._undo(self._store)
+        return undo, await undo.plan(runs), runs
+
+    def _undo(self, store: SqlStore) -> Undo:
+        archive = Archive(store, DEFAULT_TENANT)
+        return Undo(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), archive)
+
+    async def preview_undo(self, plan: UndoPlan, watch: PlanWatch) -> Planned:
+        """What the targets would see of an undo; the hub's part is carried out on a copy."""
+        planned = Planned()
+        targets = [target for target in self.targets() if target.name in plan.made or plan.steps]
+        async with self._store.database.copied() as database:
+            copy = SqlStore(database, self._store.catalog)
+            await copy.open()
+            await self._undo(copy).carry_out(plan, now())
+            await self._preview(copy, targets, planned, watch, plan.made)
+        return planned
+
+    async def undo(self, plan: UndoPlan, planned: Planned, watch: Watch) -> list[Report]:
+        """Take a run back: the hub first, then every target that the plan found something for."""
+        run = await self.links.begin_run(DEFAULT_TENANT, "undo", str(plan.number), now())
+        self.batch = run.batch
+        await self._undo(self._store).carry_out(plan, now())
+        await self.links.end_run(DEFAULT_TENANT, run, now(), {"resources": len(plan.steps)}, None)
+        due = {preview.target for preview in planned.targets if preview.pending}
+        approvals = [
+            Approval(one.departures.number, one.departures.plan) for one in planned.targets if one.departures
+        ]
+        targets = [target for target in self.targets() if target.name in due]
+        return await self.deliver(targets, watch, approvals=approvals, removes=plan.made)
+
     async def status(self, names: Iterable[str]) -> tuple[list[SourceStatus], list[TargetStatus]]:
         """How sources and targets stand."""
         links, catalog = SqlLinks(self._store.database), self._store.catalog
@@ -156,7 +286,7 @@ class Desk:
         ]
         targets = [
             await target_status(self._store, links, catalog, DEFAULT_TENANT, target.name, now())
-            for target in _chosen("target", self.config.targets, names)
+            for target in self.targets(names)
         ]
         return sources, targets
 
@@ -168,7 +298,11 @@ class Desk:
     ) -> SourceReport:
         hub = Hub(store, SqlSourceRecords(store.database), store.catalog, DEFAULT_TENANT, now, new_id)
         links, started = SqlLinks(store.database), now()
-        run = None if dry_run else await links.begin_run(DEFAULT_TENANT, "pull", source.name, started)
+        is_real = not dry_run and store is self._store
+        run = None
+        if is_real:
+            run = await links.begin_run(DEFAULT_TENANT, "pull", source.name, started, self.batch)
+            self.batch = run.batch
         report: PullReport | None = None
         error: str | None = None
         try:
@@ -178,10 +312,38 @@ class Desk:
             error = failure.detail
         if run is not None:
             await links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
-        return SourceReport(source.name, report, error, (now() - started) / 1000)
+        number = run.number if run is not None else None
+        return SourceReport(source.name, report, error, (now() - started) / 1000, number)
+
+    async def pull_one(self, source: model.Source, key: str) -> SourceReport:
+        """Read one record into the hub; no rows if there is none of that key."""
+        hub = Hub(
+            self._store,
+            SqlSourceRecords(self._store.database),
+            self._store.catalog,
+            DEFAULT_TENANT,
+            now,
+            new_id,
+        )
+        started = now()
+        run = await self.links.begin_run(DEFAULT_TENANT, "pull", source.name, started, self.batch)
+        self.batch = run.batch
+        report: PullReport | None = None
+        error: str | None = None
+        try:
+            report = await pull_one(source, source_of(source), hub, key)
+        except SourceError as failure:
+            error = failure.detail
+        await self.links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+        return SourceReport(source.name, report, error, (now() - started) / 1000, run.number)
 
     async def _preview(
-        self, store: SqlStore, targets: Sequence[model.Target], planned: Planned, watch: PlanWatch
+        self,
+        store: SqlStore,
+        targets: Sequence[model.Target],
+        planned: Planned,
+        watch: PlanWatch,
+        removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
     ) -> None:
         for target in targets:
             watch.target(target)
@@ -190,7 +352,8 @@ class Desk:
             except ValueError as error:
                 planned.targets.append(Preview(target.name, stopped=str(error)))
                 continue
-            previewer = Previewer(self._engine(store), target, far)
+            gone = removes.get(target.name, frozenset())
+            previewer = Previewer(self._engine(store), target, far, gone)
             try:
                 async for item in previewer.items():
                     watch.item(item)

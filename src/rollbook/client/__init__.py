@@ -11,12 +11,21 @@ from rollbook.client.client import ScimClient
 from rollbook.client.discovery import Capabilities
 from rollbook.client.paging import Walk
 from rollbook.client.results import ListPage, ScimResource
-from rollbook.client.transport import HttpRequest, HttpResponse, Limits, PyqwestTransport, Transport
+from rollbook.client.transport import (
+    Call,
+    HttpRequest,
+    HttpResponse,
+    Limits,
+    PyqwestTransport,
+    Transport,
+    WatchedTransport,
+)
 
 __all__ = [
     "Authentication",
     "Basic",
     "Bearer",
+    "Call",
     "Capabilities",
     "HttpRequest",
     "HttpResponse",
@@ -27,4 +36,5 @@ __all__ = [
     "ScimResource",
     "Transport",
     "Walk",
+    "WatchedTransport",
 ]

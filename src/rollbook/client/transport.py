@@ -3,9 +3,11 @@
 Knows nothing of SCIM. Whatever keeps an answer from arriving whole becomes `TargetUnavailable` here.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pyqwest
 
@@ -104,6 +106,42 @@ class PyqwestTransport:
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One exchange as it is told to people: no header, no body, and no query, which may hold personal data (C-1-05).
+
+    `status` is None if no whole answer came.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    seconds: float
+
+
+class WatchedTransport:
+    """A transport that tells somebody of every exchange."""
+
+    def __init__(self, transport: Transport, watch: Callable[[Call], None]) -> None:
+        self._transport = transport
+        self._watch = watch
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """The answer of the other transport."""
+        begun, status = time.perf_counter(), None
+        try:
+            answer = await self._transport.send(request)
+            status = answer.status
+            return answer
+        finally:
+            path = urlsplit(request.url).path
+            self._watch(Call(request.method, path, status, time.perf_counter() - begun))
+
+    async def close(self) -> None:
+        """Close the other transport."""
+        await self._transport.close()
 
 
 def _first_values(headers: pyqwest.Headers) -> dict[str, str]:

@@ -6,6 +6,7 @@ created before having been looked for (client.md 5).
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import orjson
 
@@ -13,6 +14,7 @@ from rollbook.client import ScimResource
 from rollbook.protocol import errors
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
+from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
@@ -25,6 +27,7 @@ from rollbook.provisioning.work import (
     describe,
     find_account,
     is_off,
+    leave_of,
     may_inherit,
     read_wish,
     situation_of,
@@ -44,17 +47,34 @@ BringFirst = Callable[[str, Sequence[str]], Awaitable[bool]]
 """Deliver some resources, if they are due, before the one that names them; whether any was."""
 
 
+class Place(NamedTuple):
+    """The number of the target, and of the run that what is done belongs to; and whose accounts go for good."""
+
+    target: int
+    run: int
+    removes: frozenset[str] = frozenset()
+
+
 class Delivery:
     """Deliveries to one target under one number."""
 
     def __init__(
-        self, engine: Engine, target: model.Target, far: Target, number: int, bring_first: BringFirst
+        self,
+        engine: Engine,
+        target: model.Target,
+        far: Target,
+        place: Place,
+        bring_first: BringFirst,
+        may_leave: Callable[[Link], bool],
     ) -> None:
         self._engine = engine
         self._target = target
         self._far = far
-        self._number = number
+        self._number = place.target
+        self._run = place.run
+        self._removes = place.removes
         self._bring_first = bring_first
+        self._may_leave = may_leave
         self._kinds = kinds_of(target, engine.catalog)
 
     async def deliver(self, link: Link) -> Item:
@@ -63,20 +83,22 @@ class Delivery:
         Raises:
             ScimError, MappingError, NeedsPerson: it could not be done; nothing but a remote id is recorded.
             Overtaken: another worker has the link now.
-            Later: the account is being worked on for somebody else.
+            Later: the account is being worked on for somebody else, or would go without the brake having seen it.
         """
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
-        want = want_of(kind, wish, await self._accounts(link, wish), self._target.leave)
+        leave = leave_of(link.id, self._target, self._removes)
+        want = want_of(kind, wish, await self._accounts(link, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
         if link.confirmed != want.digest or link.remote_id is None:
             work, step = await self._settle(work)
         if work.link.remote_id is None:
-            return await self._drop(work.link, describe(self._target.name, work, step, (0, 0)))
+            return await self._drop(work.link, describe(self._target, work, step, (0, 0)))
         work, moved = await self._settle_members(work)
-        await self._finish(work)
-        return describe(self._target.name, work, step, moved)
+        item = describe(self._target, work, step, moved)
+        await self._finish(work, item)
+        return item
 
     async def about(self, link: Link) -> tuple[str | None, bool]:
         """What people call the resource, and whether its account should lose access."""
@@ -107,8 +129,10 @@ class Delivery:
             work, account = await self._present(work)
             if conflict is not None and account is None:
                 raise conflict  # it exists, and is not shown: a second POST would not help (client.md 5)
-            step = plan(situation_of(work, self._target.leave, None if account is None else account.body))
+            step = plan(situation_of(work, None if account is None else account.body))
             self._check_lease(work.link)
+            if isinstance(step, Disable | Delete) and not self._may_leave(work.link):
+                raise Later
             try:
                 return await self._carry_out(work, step, account), step
             except errors.NotFound:
@@ -125,7 +149,7 @@ class Delivery:
         """The account, by its remote id if it is known, else by looking for it (client.md 5)."""
         remote_id, left = work.link.remote_id, work.want.wish.left
         if remote_id is not None:
-            if left is not None and self._target.leave is not Leave.DISABLE:
+            if left is not None and work.want.leave is not Leave.DISABLE:
                 return work, ScimResource(remote_id, None, None, {})  # what it holds does not matter
             account = await self._far.read(work.kind, remote_id)
             if account is not None:
@@ -177,7 +201,7 @@ class Delivery:
 
     async def _settle_members(self, work: Work) -> tuple[Work, tuple[int, int]]:
         """Bring a group's members to what they should be, in calls the target can take (C-6-07)."""
-        left, leave = work.want.wish.left, self._target.leave
+        left, leave = work.want.wish.left, work.want.leave
         if not work.kind.members or (left is not None and leave is Leave.KEEP):
             return work, (0, 0)
         work = await self._learn_members(work)
@@ -206,20 +230,22 @@ class Delivery:
         )
         return replace(work, link=replace(work.link, members_read=True))
 
-    async def _finish(self, work: Work) -> None:
+    async def _finish(self, work: Work, item: Item) -> None:
         left = work.want.wish.left is not None
         outcome = Outcome(
             state=move(work.link.state, Event.LEAVE if left else Event.FINISH),
             due=self._engine.now(),
             confirmed=work.want.digest,
-            disabled=left and self._target.leave is Leave.DISABLE,
+            disabled=left and work.want.leave is Leave.DISABLE,
             references=work.want.references,
+            entry=entry_of(self._run, item, self._engine.now()),
         )
         self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))
 
     async def _drop(self, link: Link, item: Item) -> Item:
         now = self._engine.now()
-        self._held(await self._engine.links.drop(self._engine.tenant, self._number, link, now))
+        entry = entry_of(self._run, item, now)
+        self._held(await self._engine.links.drop(self._engine.tenant, self._number, link, now, entry))
         return item
 
     async def _keep_remote_id(

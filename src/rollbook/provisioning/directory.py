@@ -67,6 +67,31 @@ async def pull(
         reading.close()
 
 
+async def pull_one(source: model.Source, place: Source, hub: Hub, key: str) -> PullReport:
+    """Bring the hub up to date with one record; no one is taken to have left. No rows if there is no such record.
+
+    Raises:
+        SourceError: the source cannot be acted on; nothing was written.
+        StoreUnavailable: the hub cannot be written now.
+    """
+    reading = await asyncio.to_thread(place.open)
+    try:
+        found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
+        report = PullReport(source.name, rows=int(key in found.keys))
+        rules = UserRules(source, hub.type_named("User"))
+        writer = LiveWriter(hub, source.name)
+        arrivals = Arrivals(rules, hub, writer, report, nobody_watches, found, frozenset(), rehearsing=False)
+        walk = _Walk(rules, reading, found, report, _today(hub.now()))
+        async for people in walk.batches(lambda other: other == key):
+            await arrivals.take(people)
+        while arrivals.next_round():
+            async for people in walk.batches(arrivals.is_waiting):
+                await arrivals.take(people)
+        return report
+    finally:
+        reading.close()
+
+
 async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, label: str) -> None:
     """Guard, people, missing people, those who waited."""
     missing = await departures.check(label)

@@ -36,6 +36,10 @@ class Item:
     removed: int = 0
     failure: str | None = None
     hint: str | None = None
+    next_try: int | None = None
+    """When it is tried again, in milliseconds since 1970."""
+    sensitive: frozenset[str] = frozenset()
+    """Attributes whose values nobody is shown, in small letters."""
 
     @property
     def changes(self) -> bool:

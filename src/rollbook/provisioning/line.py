@@ -4,12 +4,15 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
-from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery
+from rollbook.provisioning.brake import Approval, Departures
+from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
+from rollbook.provisioning.entries import entry_of
+from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
@@ -18,7 +21,7 @@ from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.targets.governed import Governed, LeftAlone
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine
-from rollbook.storage.links import Link, Outcome, Progress, State
+from rollbook.storage.links import Entry, Link, Outcome, Progress, State
 
 MARKED_AT_ONCE = 1000
 """Resources that one transaction marks."""
@@ -55,11 +58,27 @@ class Report:
     """Calls that could change something."""
     held: int = 0
     """Resources that another run had in its hands at the end."""
+    departures: Departures | None = None
+    """Whose accounts would have gone, if the brake has stopped the run."""
+    run: int = 0
+    """The number of the run."""
 
     @property
     def failed(self) -> bool:
         """Whether anything is left undone."""
         return bool(self.stopped or self.counts[Action.PARK] or self.counts[Action.WAIT] or self.held)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run is given: its number, how many seconds in a row it may wait, who watches, and what was approved."""
+
+    run: int
+    patience: float
+    watch: Watch
+    approvals: tuple[Approval, ...] = ()
+    removes: frozenset[str] = frozenset()
+    """The hub ids of those whose accounts go for good if they have left."""
 
 
 class Line:
@@ -72,19 +91,19 @@ class Line:
         far: Target,
         progress: Progress,
         report: Report,
-        patience: float,
-        watch: Watch,
+        order: Order,
     ) -> None:
         self._engine = engine
         self._target = target
         self._number = progress.number
         self._report = report
         self._far = far
-        self._patience = patience
-        self._watch = watch
-        governed = Governed(far, target.concurrency, self._may_call, self._call_failed)
-        self._delivery = Delivery(engine, target, governed, progress.number, self._bring_first)
+        self._order = order
         kinds = kinds_of(target, engine.catalog)
+        self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes)
+        governed = Governed(far, target.concurrency, self._may_call, self._call_failed)
+        place = Place(progress.number, order.run, order.removes)
+        self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard.may_leave)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
         self._paused_until = progress.paused_until
@@ -94,6 +113,7 @@ class Line:
         self._claiming = asyncio.Lock()
         self._awaits: dict[str, str] = {}
         """Who waits for whom to be delivered first."""
+        self._tried = False
         self._in_a_row = 0
         self._waited = 0.0
         self._failures: dict[str, Item] = {}
@@ -102,16 +122,47 @@ class Line:
         """Mark, then work off rank by rank; again while something became due meanwhile."""
         while self._report.stopped is None:
             await self._mark()
-            if not await self._wait_for_target():
+            if await self._is_braked() or not await self._wait_for_target():
                 return
-            busy = False
+            busy = await self._try_first()
             for rank in sorted(set(self._ranks.values())):
                 busy |= await self._work_off(rank)
             if not busy and not await self._wait_for_due():
                 return
 
+    async def one(self, id: str) -> None:
+        """Bring one resource up to date now, whatever its account is believed to hold, and whoever it names."""
+        links, tenant = self._engine.links, self._engine.tenant
+        await self._mark()
+        await links.mark(tenant, self._number, self._ranks, id, self._engine.now())
+        if await self._is_braked(id) or not await self._wait_for_target():
+            return
+        async with asyncio.TaskGroup() as self._group:
+            await self._task_of(id)
+
+    async def _is_braked(self, only: str | None = None) -> bool:
+        refused = await self._guard.brake(only)
+        if refused is not None:
+            self._report.stopped, self._report.departures = f"the brake: {refused.refusal}", refused
+            self._report.hint = (
+                f"look at them: rollbook plan {self._target.name}; if it is right: {refused.how_to_approve}"
+            )
+        return refused is not None
+
+    async def _try_first(self) -> bool:
+        """On a first run, try a few; whether there was anything. If nobody of them went through, nobody else is tried."""
+        number, self._tried = 0 if self._tried else await self._guard.canary(), True
+        if not number or not await self._work_off(min(self._ranks.values()), number):
+            return False
+        given_up = [item for item in self._failures.values() if item.action is Action.PARK]
+        if given_up and not any(self._report.counts.values()):
+            self._report.stopped = f"none of the first {len(given_up)} went through, so nobody else was tried"
+            self._report.hint = given_up[0].hint
+        return True
+
     async def sum_up(self) -> None:
         """Count what is left, and name it: also what an earlier run had to give up."""
+        await self._guard.end()
         links, tenant = self._engine.links, self._engine.tenant
         self._report.writes = self._far.writes
         figures = await links.figures(tenant, self._number, self._engine.now())
@@ -135,13 +186,18 @@ class Line:
         while await links.walk(tenant, self._number, self._ranks, now, MARKED_AT_ONCE):
             pass
 
-    async def _work_off(self, rank: int) -> bool:
-        """Work while anything of that rank is due; whether there was anything."""
+    async def _work_off(self, rank: int, most: int | None = None) -> bool:
+        """Work while anything of that rank is due, or on so many; whether there was anything."""
         busy = False
-        while self._may_call():
+        while self._may_call() and not (busy and most):
             now = self._engine.now()
             claimed = await self._engine.links.claim(
-                self._engine.tenant, self._number, rank, now, now + LEASE_MILLISECONDS, CLAIMED_AT_ONCE
+                self._engine.tenant,
+                self._number,
+                rank,
+                now,
+                now + LEASE_MILLISECONDS,
+                most or CLAIMED_AT_ONCE,
             )
             if not claimed:
                 break
@@ -193,6 +249,7 @@ class Line:
 
     async def _one(self, link: Link) -> None:
         try:
+            await self._notice_pause()
             item = await self._delivery.deliver(link)
         except Overtaken:
             return
@@ -209,6 +266,13 @@ class Line:
         else:
             self._succeeded(item)
 
+    async def _notice_pause(self) -> None:
+        reason = await self._guard.paused()
+        if reason is not None and self._report.stopped is None:
+            self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"
+        if self._report.stopped is not None:
+            raise LeftAlone
+
     def _succeeded(self, item: Item) -> None:
         self._in_a_row = 0
         self._waited = 0.0
@@ -216,7 +280,7 @@ class Line:
         self._report.counts[item.action] += 1
         self._report.counts["members added"] += item.added
         self._report.counts["members removed"] += item.removed
-        self._watch(item)
+        self._order.watch(item)
 
     def _call_failed(self, error: Exception) -> None:
         """Draw the consequences for the target at once, before anybody else calls it."""
@@ -235,19 +299,20 @@ class Line:
             await self._engine.links.pause(self._engine.tenant, self._number, until, verdict.reason)
         action = Action.PARK if verdict.again is None else Action.WAIT
         text = failure_text(verdict.reason, hint(error))
-        item = self._item(link, label, action, text)
+        item = replace(self._item(link, label, action, text), next_try=verdict.again)
         if len(self._failures) < FAILURES_TOLD:
             self._failures[link.id] = item
-        await self._record(link, verdict, text)
-        self._watch(item)
+        await self._record(link, verdict, text, entry_of(self._order.run, item, self._engine.now()))
+        self._order.watch(item)
 
-    async def _record(self, link: Link, verdict: Verdict, text: str) -> None:
+    async def _record(self, link: Link, verdict: Verdict, text: str, entry: Entry | None) -> None:
         # What the delivery learnt before it failed, a remote id above all, is in the database already.
         outcome = Outcome(
             state=move(link.state, Event.PARK if verdict.again is None else Event.RETRY),
             due=verdict.again if verdict.again is not None else self._engine.now(),
             attempts=verdict.attempts,
             error=text,
+            entry=entry,
         )
         await self._engine.links.fail(self._engine.tenant, self._number, link, outcome)
 
@@ -271,7 +336,7 @@ class Line:
         return await self._wait(max(due - self._engine.now(), 0) / 1000)
 
     async def _wait(self, seconds: float) -> bool:
-        if self._waited + seconds > self._patience:
+        if self._waited + seconds > self._order.patience:
             return False
         self._waited += seconds
         await self._engine.sleep(seconds)

@@ -83,6 +83,19 @@ class TargetGroups:
     scope: ResolvedFilter | None
     mapping: ObjectMapping
     members: bool
+    scope_text: str | None = None
+
+
+@dataclass(frozen=True)
+class BrakeLimit:
+    """How many accounts may be disabled or deleted within so many days before somebody is asked.
+
+    That is more than this share of them, and at least that many; or all of them, if there are several.
+    """
+
+    share: float = 0.05
+    least: int = 3
+    days: int = 7
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,12 @@ class Target:
     """Changes whenever anything that decides what is sent changes: all links are looked at again then."""
     concurrency: int = 8
     timeout: float = 30.0
+    brake: BrakeLimit | None = BrakeLimit()
+    """None for none."""
+    sensitive: frozenset[str] = frozenset()
+    """Attributes whose values are masked wherever people look, in small letters."""
+    scope_text: str | None = None
+    """The scope as the file has it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +128,10 @@ class Config:
     path: str
     sources: Mapping[str, Source]
     targets: Mapping[str, Target]
+    sensitive: frozenset[str] = frozenset()
+    """Attributes whose values are masked wherever people look, in small letters."""
+    keep_days: int = 90
+    """How long deliveries are kept."""
 
 
 class MappingError(Exception):

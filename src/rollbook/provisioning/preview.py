@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from rollbook.client import ScimResource
 from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
 from rollbook.provisioning import model
+from rollbook.provisioning.brake import Brake, Departures, departs
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
@@ -21,6 +22,7 @@ from rollbook.provisioning.work import (
     describe,
     find_account,
     is_off,
+    leave_of,
     read_wish,
     situation_of,
     sought_of,
@@ -40,6 +42,8 @@ class Preview:
     counts: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     hint: str | None = None
+    departures: Departures | None = None
+    """Those that the brake would not let go, with the reason."""
 
     @property
     def pending(self) -> bool:
@@ -54,13 +58,19 @@ class Preview:
 class Previewer:
     """A preview of one target, to be walked through once."""
 
-    def __init__(self, engine: Engine, target: model.Target, far: Target) -> None:
+    def __init__(
+        self, engine: Engine, target: model.Target, far: Target, removes: frozenset[str] = frozenset()
+    ) -> None:
+        """`removes` has the hub ids of those whose accounts go for good if they have left."""
         self.preview = Preview(target.name)
         self._engine = engine
         self._target = target
         self._far = far
+        self._removes = removes
         self._kinds = kinds_of(target, engine.catalog)
         self._progress: Progress | None = None
+        self._brake = Brake(engine, target, self._kinds, removes)
+        self._leaving = self._brake.nobody()
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._created: dict[str, str] = {}
         """Hub id → stand-in for the account, of everybody who would get one."""
@@ -91,6 +101,7 @@ class Previewer:
                     yield item
         async for item in self._parked(seen):
             yield item
+        self.preview.departures = await self._brake.judge(self._progress, self._leaving)
 
     async def _looks_at_everything(self) -> bool:
         progress, engine = self._progress, self._engine
@@ -161,21 +172,25 @@ class Previewer:
             Action.PARK,
             failure=explain(error),
             hint=hint(error),
+            sensitive=self._target.sensitive,
         )
 
     async def _decide(self, kind: Kind, link: Link) -> Item:
         wish = await read_wish(self._engine, kind, link.id)
-        want = want_of(kind, wish, await self._accounts(kind, wish), self._target.leave)
+        leave = leave_of(link.id, self._target, self._removes)
+        if departs(link, wish.left, leave, kind):
+            self._leaving[link.resource_type].add(link)
+        want = want_of(kind, wish, await self._accounts(kind, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
         if link.confirmed != want.digest or link.remote_id is None:
             work, account = await self._present(work)
-            step = plan(situation_of(work, self._target.leave, None if account is None else account.body))
+            step = plan(situation_of(work, None if account is None else account.body))
         if isinstance(step, Create):
             self._created[link.id] = f"account of {work.label}"
         if isinstance(step, Delete) and work.link.remote_id is not None:
             self._deleted.add(work.link.remote_id)
-        return describe(self._target.name, work, step, await self._moved(work, step))
+        return describe(self._target, work, step, await self._moved(work, step))
 
     async def _accounts(self, kind: Kind, wish: Wish) -> Mapping[str, str]:
         """Accounts of those referred to as they will be: with stand-ins for new ones, without deleted ones."""
@@ -207,7 +222,7 @@ class Previewer:
         """As a delivery finds it, with nothing recorded."""
         remote_id, left = work.link.remote_id, work.want.wish.left
         if remote_id is not None:
-            if left is not None and self._target.leave is not Leave.DISABLE:
+            if left is not None and work.want.leave is not Leave.DISABLE:
                 return work, ScimResource(remote_id, None, None, {})
             account = await self._far.read(work.kind, remote_id)
             if account is not None:
@@ -224,7 +239,7 @@ class Previewer:
 
     async def _moved(self, work: Work, step: Step) -> tuple[int, int]:
         """How many members a group would get and lose."""
-        left, leave = work.want.wish.left, self._target.leave
+        left, leave = work.want.wish.left, work.want.leave
         unmade = work.link.remote_id is None and not isinstance(step, Create)
         if not work.kind.members or unmade or (left is not None and leave is not Leave.DISABLE):
             return 0, 0

@@ -42,6 +42,7 @@ class Kind:
     scope: ResolvedFilter | None
     mapping: ObjectMapping
     members: bool = False
+    scope_text: str | None = None
 
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
@@ -85,10 +86,14 @@ def kinds_of(target: Target, catalog: Catalog) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     user, group = catalog.resource_type("User"), catalog.resource_type("Group")
     if user is not None:
-        found[user.name] = Kind(user, Subject.USER, 0, target.scope, target.users)
+        found[user.name] = Kind(
+            user, Subject.USER, 0, target.scope, target.users, scope_text=target.scope_text
+        )
     if group is not None and target.groups is not None:
         groups = target.groups
-        found[group.name] = Kind(group, Subject.GROUP, 1, groups.scope, groups.mapping, groups.members)
+        found[group.name] = Kind(
+            group, Subject.GROUP, 1, groups.scope, groups.mapping, groups.members, groups.scope_text
+        )
     return found
 
 
@@ -100,19 +105,28 @@ def hub_document(record: Record, resource_type: ResourceType) -> JsonObject:
     return document
 
 
+def left_because(kind: Kind, document: JsonObject | None) -> str | None:
+    """Why the account has no right to be there, None if it has, given the hub's resource, None if it is deleted."""
+    if document is None:
+        return DELETED
+    if kind.scope is not None and not matches(kind.scope, document):
+        return OUT_OF_SCOPE
+    return INACTIVE if document.get("active") is False else None
+
+
 def wish_for(kind: Kind, document: JsonObject | None, today: datetime) -> Wish:
     """What the target should hold, given the hub's resource, None if it is deleted.
 
     Raises:
         MappingError: a rule failed on this resource.
     """
+    left = left_because(kind, document)
     if document is None:
-        return Wish(None, DELETED)
+        return Wish(None, left)
     label = label_of(document)
-    if kind.scope is not None and not matches(kind.scope, document):
-        return Wish(None, OUT_OF_SCOPE, label=label)
+    if left == OUT_OF_SCOPE:
+        return Wish(None, left, label=label)
     mapped = apply_mapping(kind.mapping, resource_inputs(kind.names, kind.subject, document, today))
-    left = INACTIVE if document.get("active") is False else None
     named = (value_at(mapped, path) for path in kind.references)
     ids = (value.get("value") for value in named if isinstance(value, dict))
     return Wish(mapped, left, frozenset(other for other in ids if isinstance(other, str)), label)

@@ -3,7 +3,7 @@
 A delivery and a preview share everything here; what they differ in is whether they write.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ import orjson
 from rollbook.client import ScimResource
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.values import JsonObject
+from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, value_at
 from rollbook.provisioning.items import Action, Item, NeedsPerson
 from rollbook.provisioning.mapping import day
@@ -49,6 +50,8 @@ class Want:
     digest: bytes
     references: Mapping[str, str | None]
     """The resources it names, with their accounts."""
+    leave: Leave
+    """What happens to the account of whoever leaves."""
 
 
 @dataclass(frozen=True)
@@ -72,24 +75,33 @@ async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
     Raises:
         MappingError: a rule failed on it.
     """
+    return wish_for(kind, await document_of(engine, kind, id), engine.today)
+
+
+async def document_of(engine: Engine, kind: Kind, id: str) -> JsonObject | None:
+    """The hub's resource as scopes and mappings see it, None if it is gone."""
     record = await engine.store.get(engine.tenant, kind.resource_type, id, members=False)
-    document = None if record is None else hub_document(record, kind.resource_type)
-    return wish_for(kind, document, engine.today)
+    return None if record is None else hub_document(record, kind.resource_type)
 
 
 def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -> Want:
     """The wish in the target's own terms, given the accounts it has of those referred to."""
     document = resolved(kind, wish, accounts)
     references = {own: accounts.get(own) for own in wish.references}
-    return Want(wish, document, digest_of(wish, document, leave), references)
+    return Want(wish, document, digest_of(wish, document, leave), references, leave)
 
 
-def situation_of(work: Work, leave: Leave, present: JsonObject | None) -> Situation:
+def leave_of(id: str, target: model.Target, removes: Container[str]) -> Leave:
+    """What happens to somebody's account when they leave: those of `removes` go for good."""
+    return Leave.DELETE if id in removes else target.leave
+
+
+def situation_of(work: Work, present: JsonObject | None) -> Situation:
     """Everything the next step depends on."""
     return Situation(
         resource_type=work.kind.resource_type,
         managed=work.kind.managed,
-        leave=leave,
+        leave=work.want.leave,
         wanted=work.want.document,
         left=work.want.wish.left,
         present=present,
@@ -150,7 +162,7 @@ _ACTIONS: dict[type[Step], Action] = {
 }
 
 
-def describe(target: str, work: Work, step: Step, moved: tuple[int, int]) -> Item:
+def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int]) -> Item:
     """The line for a step that was taken, or is to be."""
     differences: tuple[Difference, ...] = getattr(step, "differences", ())
     reason: str | None = getattr(step, "reason", None)
@@ -161,7 +173,15 @@ def describe(target: str, work: Work, step: Step, moved: tuple[int, int]) -> Ite
         action = Action.COMPLETE
     link = work.link
     return Item(
-        target, link.resource_type, link.id, work.label, action, differences, reason, moved[0], moved[1]
+        target.name,
+        link.resource_type,
+        link.id,
+        work.label,
+        action,
+        differences,
+        reason,
+        *moved,
+        sensitive=target.sensitive,
     )
 
 

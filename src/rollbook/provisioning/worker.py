@@ -4,11 +4,13 @@ One target that is down and one person whose data is bad hold up nobody else (I-
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rollbook.provisioning import model
-from rollbook.provisioning.line import Line, Report, Watch
+from rollbook.provisioning.brake import Approval
+from rollbook.provisioning.line import Line, Order, Report, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.work import Engine
@@ -23,6 +25,10 @@ class _Start:
     unpark: bool
     now: bool
     alone: bool
+    approvals: tuple[Approval, ...]
+    batch: int | None
+    removes: Mapping[str, frozenset[str]]
+    only: str | None = None
 
 
 class Worker:
@@ -43,28 +49,52 @@ class Worker:
         self._watch = watch
 
     async def run(
-        self, targets: Sequence[model.Target], *, unpark: bool = False, now: bool = False, alone: bool = False
+        self,
+        targets: Sequence[model.Target],
+        *,
+        unpark: bool = False,
+        now: bool = False,
+        alone: bool = False,
+        approvals: Iterable[Approval] = (),
+        batch: int | None = None,
+        removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
     ) -> list[Report]:
         """One run over all targets at once.
 
         `unpark` tries again what was given up, `now` what waits for a later time. `alone` says that nobody
-        else works on these targets: what is claimed was claimed by a worker that has ended.
+        else works on these targets: what is claimed was claimed by a worker that has ended. `approvals` are departures
+        that somebody agreed to. `batch` is the first run of the command that this belongs to. `removes` has, by target,
+        the hub ids of those whose accounts go for good if they have left.
 
         Raises:
             StoreUnavailable: our own database cannot be used; links under way are taken up again later.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                start = _Start(unpark, now, alone)
+                start = _Start(unpark, now, alone, tuple(approvals), batch, removes)
                 tasks = [group.create_task(self._run(target, start)) for target in targets]
         except BaseExceptionGroup as errors:
             raise first_of(errors) from None
         return [task.result() for task in tasks]
 
+    async def one(self, target: model.Target, id: str, *, batch: int | None = None) -> Report:
+        """Bring one hub resource up to date at a target, now.
+
+        Raises:
+            StoreUnavailable: as for `run`.
+        """
+        start = _Start(unpark=False, now=False, alone=False, approvals=(), batch=batch, removes={}, only=id)
+        try:
+            return await self._run(target, start)
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from None
+
     async def _run(self, target: model.Target, start: _Start) -> Report:
         engine, report = self._engine, Report(target.name)
         started = engine.now()
-        run = await engine.links.begin_run(engine.tenant, "apply", target.name, started)
+        kind = "apply" if start.only is None else "try"
+        run = await engine.links.begin_run(engine.tenant, kind, target.name, started, start.batch)
+        report.run = run.number
         try:
             await self._work(target, report, start)
         finally:
@@ -84,13 +114,21 @@ class Worker:
             progress = await engine.links.open_target(
                 engine.tenant, target.name, reach_digest(target, engine.catalog, engine.today)
             )
-            line = Line(engine, target, far, progress, report, self._patience, self._watch)
+            if progress.stopped is not None:
+                report.stopped, report.hint = progress.stopped, f"rollbook resume {target.name}"
+                return
+            gone = start.removes.get(target.name, frozenset())
+            order = Order(report.run, self._patience, self._watch, start.approvals, gone)
+            line = Line(engine, target, far, progress, report, order)
             if start.unpark:
                 await engine.links.unpark(engine.tenant, progress.number, engine.now())
             if start.now or start.alone:
                 await engine.links.bring_forward(
                     engine.tenant, progress.number, engine.now(), claimed=start.alone
                 )
+            if start.only is not None:
+                await line.one(start.only)
+                return
             await line.work()
             await line.sum_up()
         finally:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from rollbook.protocol.values import JsonObject
+
 
 class State(StrEnum):
     """Where a link stands. Moves are in `provisioning.states`."""
@@ -53,6 +55,36 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept of a delivery: the run it belongs to, when, the action, and more as JSON without secrets."""
+
+    run: int
+    at: int
+    action: str
+    detail: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An entry as it is read: the target's number, when, the link's key and fence, the run, the resource, and what was done."""
+
+    target: int
+    at: int
+    key: int
+    fence: int
+    run: int
+    id: str
+    resource_type: str
+    action: str
+    detail: JsonObject
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Where it stands among those of its run."""
+        return self.target, self.at, self.key, self.fence
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What is recorded when work on a link ends.
 
@@ -66,6 +98,7 @@ class Outcome:
     disabled: bool = False
     error: str | None = None
     references: Mapping[str, str | None] = field(default_factory=dict)
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +112,10 @@ class Progress:
     walked: int | None
     paused_until: int = 0
     error: str | None = None
+    approved: int = 0
+    """Departures up to then count no more: somebody approved of them."""
+    stopped: str | None = None
+    """Why nothing happens there until somebody says so; None if work goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +148,11 @@ class Run:
     ended: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+    batch: int | None = None
+    """The number of the first run of the command that made it."""
+    from_change: int | None = None
+    to_change: int | None = None
+    """The last numbers of the change log before and after it, for runs over sources."""
 
 
 Ranks = Mapping[str, int]
@@ -144,6 +186,9 @@ class LinkStore(Protocol):
 
     async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
         """Mark some more of all resources; whether there is more."""
+
+    async def mark(self, tenant: int, target: int, ranks: Ranks, id: str, now: int) -> None:
+        """Mark one resource, due at once, and believe nothing of what the target holds of it."""
 
     async def unpark(self, tenant: int, target: int, now: int) -> int:
         """Mark everything that is parked; how many."""
@@ -195,7 +240,7 @@ class LinkStore(Protocol):
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
 
-    async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
+    async def drop(self, tenant: int, target: int, link: Link, now: int, entry: Entry | None = None) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
@@ -256,8 +301,50 @@ class LinkStore(Protocol):
     async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
         """Links that failed and are tried again, and why they failed."""
 
-    async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
-        """Note that a run begins."""
+    async def with_accounts(
+        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int
+    ) -> Sequence[tuple[tuple[int, int], Link]]:
+        """Links to be worked on that have an account, each with where it stands, from beyond a place on."""
+
+    async def held(self, tenant: int, target: int, resource_type: str, most: int) -> int:
+        """How many accounts of that type are ours and not switched off; counted up to so many."""
+
+    async def departed(self, tenant: int, target: int, resource_type: str, since: int) -> int:
+        """How many accounts of that type were disabled or deleted since then."""
+
+    async def approve(self, tenant: int, target: int, now: int) -> None:
+        """Departures up to now count no more."""
+
+    async def stop(self, tenant: int, target: int, reason: str | None) -> None:
+        """Do nothing at the target until somebody says so, and say why; None lets work go on."""
+
+    async def reset(self, tenant: int, target: int) -> None:
+        """Look at all resources anew, whatever the target is believed to hold."""
+
+    async def delivered(
+        self, tenant: int, run: int, after: Delivered | None, limit: int
+    ) -> Sequence[Delivered]:
+        """What a run did, in order."""
+
+    async def deliveries_of(self, tenant: int, id: str, limit: int) -> Sequence[Delivered]:
+        """What was done for a resource at all targets, newest first."""
+
+    async def forget_deliveries(self, tenant: int, target: int, older_than: int) -> bool:
+        """Forget some of what was done before then; whether there may be more."""
+
+    async def accounts(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Link]:
+        """Links that have an account, in order of their keys, from above one on."""
+
+    async def begin_run(
+        self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None
+    ) -> Run:
+        """Note that a run begins; the first one of a command begins a batch."""
+
+    async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
+        """The latest runs, newest first."""
+
+    async def batch(self, tenant: int, number: int) -> Sequence[Run]:
+        """The runs of the batch with that number, in order."""
 
     async def end_run(
         self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None

@@ -52,10 +52,13 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded
     sources, targets = reader.sources(), reader.targets()
     if shape is None or document.problems:
         return Loaded(document, None, sources)
+    hidden = frozenset(name.lower() for name in shape.sensitive)
     config = model.Config(
         str(path),
         {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
-        {name: _target(name, shape.targets[name], rules) for name, rules in targets.items()},
+        {name: _target(name, shape.targets[name], rules, hidden) for name, rules in targets.items()},
+        hidden,
+        shape.keep_days,
     )
     return Loaded(document, config, sources)
 
@@ -87,7 +90,8 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
     )
 
 
-def _target(name: str, shape: TargetShape, rules: TargetRules) -> model.Target:
+def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozenset[str]) -> model.Target:
+    brake = shape.brake
     return model.Target(
         name=name,
         url=shape.url.rstrip("/"),
@@ -99,6 +103,9 @@ def _target(name: str, shape: TargetShape, rules: TargetRules) -> model.Target:
         digest=_digest(shape, rules),
         concurrency=shape.concurrency,
         timeout=shape.timeout,
+        brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
+        sensitive=sensitive,
+        scope_text=shape.scope,
     )
 
 

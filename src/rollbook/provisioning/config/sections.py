@@ -150,7 +150,10 @@ class SectionReader:
             own = model.Assignment(path, CopyAttribute(Subject.GROUP, path))
             mapping = model.ObjectMapping((own, *mapping.assignments))
         scope = self._scope((*place, "scope"), raw.get("scope"), self._group)
-        return model.TargetGroups(scope, mapping, members=raw.get("members") is not False)
+        text = raw.get("scope")
+        return model.TargetGroups(
+            scope, mapping, raw.get("members") is not False, text if isinstance(text, str) else None
+        )
 
     def _scope(self, place: Place, text: JsonValue, names: Names) -> ResolvedFilter | None:
         if not isinstance(text, str):

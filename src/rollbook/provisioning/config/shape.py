@@ -71,7 +71,7 @@ AttributeRule = Annotated[
 ]
 """A rule, or a list with one rule, or one set of parts, for each value of a multi-valued attribute."""
 Rules = dict[str, AttributeRule]
-UNION_TAGS = frozenset({"rule", "values", "parts"})
+UNION_TAGS = frozenset({"rule", "values", "parts", "limits", "off"})
 """Names pydantic puts into the place of an error that are not in the file."""
 
 
@@ -116,6 +116,18 @@ class TargetGroupsShape(Shape):
     members: bool = Field(True, description="Whether members go out with the group.")
 
 
+class BrakeShape(Shape):
+    """When a run stops and asks, since too many accounts would be disabled or deleted."""
+
+    share: Annotated[float, Field(ge=0, le=1, description="More than this share of the accounts, and")] = 0.05
+    least: Annotated[int, Field(ge=1, description="at least so many,")] = 3
+    days: Annotated[int, Field(ge=0, le=366, description="within so many days; or all of them.")] = 7
+
+
+def _brake_kind(value: Any) -> str:
+    return "limits" if isinstance(value, dict | BrakeShape) else "off"
+
+
 class TargetShape(Shape):
     """A SCIM service that is kept in step."""
 
@@ -128,6 +140,10 @@ class TargetShape(Shape):
     groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
     concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
+    brake: Annotated[
+        Annotated[BrakeShape, Tag("limits")] | Annotated[Literal["off"], Tag("off")],
+        Discriminator(_brake_kind),
+    ] = Field(BrakeShape(), description="When a run stops and asks: share, least and days; or off.")
 
 
 class ConfigShape(Shape):
@@ -136,6 +152,12 @@ class ConfigShape(Shape):
     version: Literal[1] = Field(description="The version of this format.")
     sources: dict[Name, SourceShape] = Field({}, description="Name → where people come from.")
     targets: dict[Name, TargetShape] = Field({}, description="Name → where accounts are kept in step.")
+    sensitive: tuple[str, ...] = Field(
+        (), strict=False, description="Attributes whose values are masked in plans, logs and reports."
+    )
+    keep_days: int = Field(
+        90, ge=1, le=3660, description="How long what was done for each person at each target is kept."
+    )
 
 
 def json_schema() -> JsonObject:
@@ -165,6 +187,8 @@ def allowed_keys(place: tuple[str | int, ...]) -> tuple[str, ...]:
             model = SourceGroupShape
         case ("targets", _, "groups"):
             model = TargetGroupsShape
+        case ("targets", _, "brake"):
+            model = BrakeShape
         case _:
             return _RULE_KEYS
     return tuple(field.alias or name for name, field in model.model_fields.items())

@@ -1,9 +1,18 @@
 """A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rollbook.client import Capabilities, Limits, ScimClient, ScimResource
+from rollbook.client import (
+    Call,
+    Capabilities,
+    Limits,
+    PyqwestTransport,
+    ScimClient,
+    ScimResource,
+    Transport,
+    WatchedTransport,
+)
 from rollbook.client.answers import member
 from rollbook.protocol import errors
 from rollbook.protocol.schema import AttributePath
@@ -24,13 +33,17 @@ _NO_PATCH = (errors.MethodNotAllowed, errors.UnsupportedFeature)
 _OTHER_FORM = (errors.InvalidPath, errors.NoTarget)
 
 
-def connect(target: model.Target) -> "ScimTarget":
-    """The target that a configuration describes; nothing is sent yet.
+def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -> "ScimTarget":
+    """The target that a configuration describes; nothing is sent yet. `watch` is told of every call.
 
     Raises:
         ValueError: its URL is not one that credentials may be sent to.
     """
-    return ScimTarget(ScimClient(target.url, target.token, limits=Limits(total=target.timeout)))
+    limits = Limits(total=target.timeout)
+    transport: Transport = PyqwestTransport(limits)
+    if watch is not None:
+        transport = WatchedTransport(transport, watch)
+    return ScimTarget(ScimClient(target.url, target.token, transport=transport))
 
 
 class ScimTarget:

@@ -13,7 +13,7 @@ import orjson
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import LogEntry
 from rollbook.storage.documents import decode
-from rollbook.storage.sql import tokens
+from rollbook.storage.sql import deliveries, tokens
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.log import unpacked
@@ -195,6 +195,7 @@ def forget(connection: Connection, tenant: int, id: str) -> int:
     forgotten = connection.run(FORGET, (tenant, tenant, id))
     connection.run(FORGET_SOUGHT, (tenant, id, tenant))
     connection.run(FORGET_RECORDS, (tenant, tenant, tenant, tenant, id))
+    connection.run(deliveries.FORGET, (tenant, id))
     return forgotten
 
 

@@ -41,7 +41,7 @@ RANGE_END = f"""
 def progress(conn: Connection, tenant: int, name: str) -> Progress | None:
     """The progress of the target of that name."""
     row = conn.one(
-        "SELECT number, name, digest, position, walked, paused_until, error FROM target"
+        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped FROM target"
         " WHERE tenant = ? AND name = ?",
         (tenant, name),
     )
@@ -56,8 +56,8 @@ def open_target(conn: Connection, tenant: int, name: str, digest: str) -> Progre
         last = conn.one("SELECT coalesce(max(sequence), 0) FROM change WHERE tenant = ?", (tenant,))
         found = Progress(_number(row), name, digest, _number(last), 0)
         conn.run(
-            "INSERT INTO target (tenant, number, name, digest, position, walked, paused_until)"
-            " VALUES (?, ?, ?, ?, ?, 0, 0)",
+            "INSERT INTO target (tenant, number, name, digest, position, walked, paused_until, approved)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
             (tenant, found.number, name, digest, found.position),
         )
     elif found.digest != digest:
@@ -130,6 +130,26 @@ def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, lim
 def unpark(conn: Connection, tenant: int, target: int, now: int) -> int:
     """Mark everything that is parked."""
     return conn.run(f"{_MARK_EXISTING} AND state = 'parked'", (now, tenant, target))
+
+
+def mark_anew(conn: Connection, tenant: int, target: int, id: str, now: int, ranks: Ranks) -> None:
+    """Mark the link of a resource, due at once, to be compared whatever the target is believed to hold."""
+    _mark_one(conn, tenant, target, id, now, ranks)
+    conn.run(
+        "UPDATE link SET due = ?, confirmed = NULL WHERE tenant = ? AND target = ? AND id = ? AND state = 'ready'",
+        (now, tenant, target, id),
+    )
+
+
+def reset(conn: Connection, tenant: int, target: int) -> None:
+    """Believe nothing of what the target holds, and begin a walk over all resources."""
+    conn.run(
+        "UPDATE link SET confirmed = NULL, members_read = 0 WHERE tenant = ? AND target = ?", (tenant, target)
+    )
+    conn.run(
+        "UPDATE target SET walked = 0, paused_until = 0, error = NULL WHERE tenant = ? AND number = ?",
+        (tenant, target),
+    )
 
 
 def wake_dependents(conn: Connection, tenant: int, target: int, key: int, id: str, now: int) -> None:

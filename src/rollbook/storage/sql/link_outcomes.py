@@ -4,9 +4,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rollbook.protocol.errors import Conflict, Uniqueness
-from rollbook.storage.links import Link, Outcome, State
-from rollbook.storage.sql import link_marks, link_members
+from rollbook.storage.links import Entry, Link, Outcome, State
+from rollbook.storage.sql import deliveries, link_marks, link_members
 from rollbook.storage.sql.connection import Connection
+
+# What was marked meanwhile is not parked: the change may be what it lacked.
+FAIL = """
+    UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
+    confirmed = NULL
+    WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,11 @@ def _free(conn: Connection, tenant: int, target: int, link: Link, account: Accou
     conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
 
 
-def drop(conn: Connection, tenant: int, target: int, link: Link, now: int) -> None:
+def drop(
+    conn: Connection, tenant: int, target: int, link: Link, now: int, entry: Entry | None = None
+) -> None:
     """Forget the link, or make it new again if it was marked meanwhile."""
+    deliveries.add(conn, tenant, target, link, entry)
     link_members.forget_group(conn, tenant, target, link.key)
     _keep_references(conn, tenant, target, link, set())
     marked = conn.run(
@@ -102,7 +112,17 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
         ),
     )
     if changed:
+        deliveries.add(conn, tenant, target, link, outcome.entry)
         _keep_references(conn, tenant, target, link, outcome.references.keys())
+    return changed > 0
+
+
+def fail(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
+    """Record a failure; False if another worker has the link."""
+    parameters = (link.marked, outcome.state, outcome.due, outcome.attempts, outcome.error)
+    changed = conn.run(FAIL, (*parameters, tenant, target, link.key, link.fence))
+    if changed:
+        deliveries.add(conn, tenant, target, link, outcome.entry)
     return changed > 0
 
 

@@ -2,8 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from rollbook.storage.links import Figures, Link, MemberChanges, Outcome, Progress, Ranks, Run, State
-from rollbook.storage.sql import link_marks, link_members, link_outcomes, runs
+from rollbook.storage.links import (
+    Delivered,
+    Entry,
+    Figures,
+    Link,
+    MemberChanges,
+    Outcome,
+    Progress,
+    Ranks,
+    Run,
+    State,
+)
+from rollbook.storage.sql import deliveries, link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.link_outcomes import Account, keep_account
 
@@ -28,11 +39,11 @@ CLAIM_ONE = f"""
     WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ?
     RETURNING {_COLUMNS}
 """
-# What was marked meanwhile is not parked: the change may be what it lacked.
-_FAIL = """
-    UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
-    confirmed = NULL
-    WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'
+WITH_ACCOUNTS = f"""
+    SELECT {_COLUMNS} FROM link
+    WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND (due, pk) > (?, ?)
+    AND remote_id IS NOT NULL
+    ORDER BY due, pk LIMIT ?
 """
 DEPENDENTS = """
     SELECT type, id FROM link WHERE tenant = ? AND target = ? AND (
@@ -101,6 +112,12 @@ class SqlLinks:
         """Mark some more of all resources; whether there is more."""
         return await self._database.write(
             tenant, lambda conn: link_marks.walk(conn, tenant, target, ranks, now, limit), long=True
+        )
+
+    async def mark(self, tenant: int, target: int, ranks: Ranks, id: str, now: int) -> None:
+        """Mark one resource, due at once, and believe nothing of what the target holds of it."""
+        await self._database.write(
+            tenant, lambda conn: link_marks.mark_anew(conn, tenant, target, id, now, ranks)
         )
 
     async def unpark(self, tenant: int, target: int, now: int) -> int:
@@ -186,20 +203,14 @@ class SqlLinks:
 
     async def fail(self, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
         """Record a failure, or that it is to be tried again; nothing is confirmed any more."""
-        parameters = (
-            link.marked,
-            outcome.state,
-            outcome.due,
-            outcome.attempts,
-            outcome.error,
+        return await self._database.write(
+            tenant, lambda conn: link_outcomes.fail(conn, tenant, target, link, outcome)
         )
-        own = (tenant, target, link.key, link.fence)
-        return await self._database.write(tenant, lambda conn: conn.run(_FAIL, (*parameters, *own)) > 0)
 
-    async def drop(self, tenant: int, target: int, link: Link, now: int) -> bool:
+    async def drop(self, tenant: int, target: int, link: Link, now: int, entry: Entry | None = None) -> bool:
         """Forget the link; if it was marked meanwhile it is ready again instead."""
         return await self._held(
-            tenant, target, link, lambda conn: link_outcomes.drop(conn, tenant, target, link, now)
+            tenant, target, link, lambda conn: link_outcomes.drop(conn, tenant, target, link, now, entry)
         )
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
@@ -328,9 +339,81 @@ class SqlLinks:
         rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
         return [_link(row) for row in rows]
 
-    async def begin_run(self, tenant: int, kind: str, subject: str, now: int) -> Run:
-        """Note that a run begins."""
-        return await self._database.write(tenant, lambda conn: runs.begin(conn, tenant, kind, subject, now))
+    async def with_accounts(
+        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int
+    ) -> Sequence[tuple[tuple[int, int], Link]]:
+        """Links to be worked on that have an account, each with where it stands, from beyond a place on."""
+        rows = await self._database.read(
+            lambda conn: conn.all(WITH_ACCOUNTS, (tenant, target, rank, *after, limit))
+        )
+        return [((link.due, link.key), link) for link in map(_link, rows)]
+
+    async def held(self, tenant: int, target: int, resource_type: str, most: int) -> int:
+        """How many accounts of that type are ours and not switched off; counted up to so many."""
+        parameters = (tenant, target, resource_type, most)
+        ((number,),) = await self._database.read(lambda conn: conn.all(deliveries.HELD, parameters))
+        return int(number)
+
+    async def departed(self, tenant: int, target: int, resource_type: str, since: int) -> int:
+        """How many accounts of that type were disabled or deleted since then."""
+        parameters = (tenant, target, resource_type, since)
+        ((number,),) = await self._database.read(lambda conn: conn.all(deliveries.DEPARTED, parameters))
+        return int(number)
+
+    async def approve(self, tenant: int, target: int, now: int) -> None:
+        """Departures up to now count no more."""
+        sql = "UPDATE target SET approved = ? WHERE tenant = ? AND number = ?"
+        await self._database.write(tenant, lambda conn: conn.run(sql, (now, tenant, target)))
+
+    async def stop(self, tenant: int, target: int, reason: str | None) -> None:
+        """Do nothing at the target until somebody says so, and say why; None lets work go on."""
+        sql = "UPDATE target SET stopped = ? WHERE tenant = ? AND number = ?"
+        await self._database.write(tenant, lambda conn: conn.run(sql, (reason, tenant, target)))
+
+    async def reset(self, tenant: int, target: int) -> None:
+        """Look at all resources anew, whatever the target is believed to hold."""
+        await self._database.write(tenant, lambda conn: link_marks.reset(conn, tenant, target), long=True)
+
+    async def delivered(
+        self, tenant: int, run: int, after: Delivered | None, limit: int
+    ) -> Sequence[Delivered]:
+        """What a run did, in order."""
+        return await self._database.read(lambda conn: deliveries.of_run(conn, tenant, run, after, limit))
+
+    async def deliveries_of(self, tenant: int, id: str, limit: int) -> Sequence[Delivered]:
+        """What was done for a resource at all targets, newest first."""
+        return await self._database.read(lambda conn: deliveries.of_resource(conn, tenant, id, limit))
+
+    async def forget_deliveries(self, tenant: int, target: int, older_than: int) -> bool:
+        """Forget some of what was done before then; whether there may be more."""
+        return await self._database.write(
+            tenant, lambda conn: deliveries.forget_old(conn, tenant, target, older_than), long=True
+        )
+
+    async def accounts(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Link]:
+        """Links that have an account, in order of their keys, from above one on."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk > ?"
+            " AND remote_id IS NOT NULL ORDER BY pk LIMIT ?"
+        )
+        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, after, limit)))
+        return [_link(row) for row in rows]
+
+    async def begin_run(
+        self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None
+    ) -> Run:
+        """Note that a run begins; the first one of a command begins a batch."""
+        return await self._database.write(
+            tenant, lambda conn: runs.begin(conn, tenant, kind, subject, now, batch)
+        )
+
+    async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
+        """The latest runs, newest first."""
+        return await self._database.read(lambda conn: runs.latest(conn, tenant, limit))
+
+    async def batch(self, tenant: int, number: int) -> Sequence[Run]:
+        """The runs of the batch with that number, in order."""
+        return await self._database.read(lambda conn: runs.of_batch(conn, tenant, number))
 
     async def end_run(
         self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None

@@ -5,19 +5,28 @@ from collections.abc import Mapping
 import orjson
 
 from rollbook.storage.links import Run
-from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.connection import Connection, Row
 
 KEPT = 10_000
 """Runs that are remembered per tenant: years of hourly runs over one target."""
 
 
-def begin(conn: Connection, tenant: int, kind: str, subject: str, now: int) -> Run:
+_COLUMNS = "number, kind, subject, started, ended, counts, error, batch, from_change, to_change"
+LATEST = f"SELECT {_COLUMNS} FROM run WHERE tenant = ? ORDER BY number DESC LIMIT ?"
+OF_BATCH = f"SELECT {_COLUMNS} FROM run WHERE tenant = ? AND batch = ? ORDER BY number"
+LAST_CHANGE = "SELECT coalesce(max(sequence), 0) FROM change WHERE tenant = ?"
+
+
+def begin(conn: Connection, tenant: int, kind: str, subject: str, now: int, batch: int | None = None) -> Run:
     """Note that a run begins."""
     row = conn.one("SELECT coalesce(max(number), 0) + 1 FROM run WHERE tenant = ?", (tenant,))
-    run = Run(row[0] if row else 1, kind, subject, now)
+    number = row[0] if row else 1
+    ((change,),) = conn.all(LAST_CHANGE, (tenant,))
+    run = Run(number, kind, subject, now, batch=batch or number, from_change=change)
     conn.run(
-        "INSERT INTO run (tenant, number, kind, subject, started, counts) VALUES (?, ?, ?, ?, ?, '{}')",
-        (tenant, run.number, kind, subject, now),
+        "INSERT INTO run (tenant, number, kind, subject, started, counts, batch, from_change)"
+        " VALUES (?, ?, ?, ?, ?, '{}', ?, ?)",
+        (tenant, run.number, kind, subject, now, run.batch, change),
     )
     conn.run("DELETE FROM run WHERE tenant = ? AND number <= ?", (tenant, run.number - KEPT))
     return run
@@ -27,27 +36,34 @@ def end(
     conn: Connection, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
 ) -> None:
     """Note how a run ended."""
+    ((change,),) = conn.all(LAST_CHANGE, (tenant,))
+    figures = orjson.dumps({str(name): count for name, count in counts.items()}).decode()
     conn.run(
-        "UPDATE run SET ended = ?, counts = ?, error = ? WHERE tenant = ? AND number = ?",
-        (
-            now,
-            orjson.dumps({str(name): count for name, count in counts.items()}).decode(),
-            error,
-            tenant,
-            run.number,
-        ),
+        "UPDATE run SET ended = ?, counts = ?, error = ?, to_change = ? WHERE tenant = ? AND number = ?",
+        (now, figures, error, change, tenant, run.number),
     )
 
 
 def last(conn: Connection, tenant: int, kind: str, subject: str) -> Run | None:
     """The latest run of a kind over a source or target."""
     row = conn.one(
-        "SELECT number, kind, subject, started, ended, counts, error FROM run"
-        " WHERE tenant = ? AND kind = ? AND subject = ? ORDER BY number DESC LIMIT 1",
+        f"SELECT {_COLUMNS} FROM run WHERE tenant = ? AND kind = ? AND subject = ? ORDER BY number DESC LIMIT 1",
         (tenant, kind, subject),
     )
-    if row is None:
-        return None
+    return None if row is None else _run(row)
+
+
+def latest(conn: Connection, tenant: int, limit: int) -> list[Run]:
+    """The latest runs, newest first."""
+    return [_run(row) for row in conn.all(LATEST, (tenant, limit))]
+
+
+def of_batch(conn: Connection, tenant: int, number: int) -> list[Run]:
+    """The runs of a batch, in order."""
+    return [_run(row) for row in conn.all(OF_BATCH, (tenant, number))]
+
+
+def _run(row: Row) -> Run:
     values = list(row)
     values[5] = orjson.loads(row[5])
     return Run(*values)

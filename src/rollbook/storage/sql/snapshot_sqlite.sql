@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0007
+-- Revision: 0008
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -111,7 +111,7 @@ CREATE TABLE target (
         position INTEGER NOT NULL,
         walked INTEGER,
         paused_until INTEGER NOT NULL,
-        error TEXT,
+        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT,
         PRIMARY KEY (tenant, number),
         UNIQUE (tenant, name)
     ) STRICT, WITHOUT ROWID;
@@ -174,7 +174,7 @@ CREATE TABLE run (
         started INTEGER NOT NULL,
         ended INTEGER,
         counts TEXT NOT NULL,
-        error TEXT,
+        error TEXT, batch INTEGER, from_change INTEGER, to_change INTEGER,
         PRIMARY KEY (tenant, number)
     ) STRICT, WITHOUT ROWID;
 
@@ -233,4 +233,26 @@ CREATE INDEX change_by_id ON change (tenant, id, sequence);
 
 CREATE INDEX change_by_end ON change (tenant, type, sequence, id) WHERE operation = 'delete';
 
-INSERT INTO alembic_version (version_num) VALUES ('0007');
+CREATE TABLE delivery (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        pk INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
+        run INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        action TEXT NOT NULL,
+        detail BLOB NOT NULL,
+        PRIMARY KEY (tenant, target, at, pk, fence)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_by_id ON delivery (tenant, id, at);
+
+CREATE INDEX delivery_by_run ON delivery (tenant, run, target, at);
+
+CREATE INDEX delivery_departed ON delivery (tenant, target, type, at) WHERE action IN ('disable', 'delete');
+
+CREATE INDEX run_by_batch ON run (tenant, batch);
+
+INSERT INTO alembic_version (version_num) VALUES ('0008');

@@ -27,12 +27,16 @@ class Table(NamedTuple):
     key: tuple[str, ...]
 
 
+_COMMA = re.compile(r",(?![^(]*\))")
+"""One between columns, not one in parentheses. Columns that were added later stand in one line."""
+
+
 @cache
 def tables() -> tuple[Table, ...]:
     """Our tables, as the snapshot of the migrations has them; both databases have the same."""
     found = []
     for name, body in _TABLE.findall(migrate.snapshot()):
-        lines = [line.strip().rstrip(",") for line in body.splitlines() if line.strip()]
+        lines = [line.strip() for line in _COMMA.split(body) if line.strip()]
         columns = [line.split()[0] for line in lines if line[0].islower()]
         keys = [part for line in lines for part in _KEY.findall(line)] or [
             line.split()[0] for line in lines if line.endswith("PRIMARY KEY")

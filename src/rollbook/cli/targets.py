@@ -1,0 +1,116 @@
+"""`rollbook pause`, `resume`, `retry`, `reset` and `report`: one target at a time."""
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
+
+if TYPE_CHECKING:
+    from rollbook.cli.provision_work import Desk
+
+OneOrMore = Annotated[list[str], typer.Argument(help="Targets.", metavar="TARGET…")]
+One = Annotated[str, typer.Argument(help="The target.", metavar="TARGET")]
+
+
+def pause(
+    targets: OneOrMore,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at the status.")] = "",
+) -> None:
+    """Send nothing more to targets until resume; runs that are under way notice within a second."""
+    told = f"paused by hand{': ' if reason else ''}{reason}"
+
+    async def work(desk: "Desk") -> int:
+        for number in await desk.numbers(targets):
+            await desk.links.stop(desk.engine.tenant, number, told)
+        print(f"{', '.join(targets)}: paused; go on with: rollbook resume {' '.join(targets)}")
+        return 0
+
+    run_work(work, config, database, schemas)
+
+
+def resume(
+    targets: OneOrMore,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+) -> None:
+    """Let work on targets go on; also where a target has asked for a pause of its own."""
+
+    async def work(desk: "Desk") -> int:
+        for number in await desk.numbers(targets):
+            await desk.links.stop(desk.engine.tenant, number, None)
+            await desk.links.pause(desk.engine.tenant, number, 0, None)
+        print(f"{', '.join(targets)}: work goes on with the next apply")
+        return 0
+
+    run_work(work, config, database, schemas)
+
+
+def retry(
+    targets: OneOrMore,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    as_json: Json = False,
+) -> None:
+    """Try again what was given up or waits, now; sources are not read."""
+    from rollbook.cli import provision_output as output
+
+    async def work(desk: "Desk") -> int:
+        with output.progress() as watch:
+            done = await desk.apply(targets, watch, read_sources=False, retry=True)
+        output.show_apply(done, as_json=as_json)
+        return 1 if done.failed else 0
+
+    run_work(work, config, database, schemas)
+
+
+def reset(
+    targets: OneOrMore,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+) -> None:
+    """Believe nothing of what targets hold: the next apply asks for every account. Nothing is sent now."""
+
+    async def work(desk: "Desk") -> int:
+        for number in await desk.numbers(targets):
+            await desk.links.reset(desk.engine.tenant, number)
+        print(f"{', '.join(targets)}: the next apply compares everybody; see it first with: rollbook plan")
+        return 0
+
+    run_work(work, config, database, schemas)
+
+
+def report(
+    target: One,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    values: Annotated[
+        bool, typer.Option("--values", help="With the values, which are personal data.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """List which attributes of whom a target holds through Rollbook. Asks the hub, not the target."""
+    from rollbook.cli import target_report as made
+
+    async def work(desk: "Desk") -> int:
+        (wanted,) = desk.targets([target])
+        rows = made.rows(desk, wanted, values=values)
+        if as_json:
+            await made.print_json_lines(rows)
+        elif as_csv:
+            await made.print_csv(rows, wanted, csv.writer(sys.stdout), desk)
+        else:
+            await made.print_text(rows, wanted, desk)
+        return 0
+
+    run_work(work, config, database, schemas)

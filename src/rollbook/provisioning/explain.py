@@ -1,0 +1,132 @@
+"""Why somebody is at a target, or is not, and why every attribute there is what it is."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.filters import And, Filter, render
+from rollbook.protocol.match import matches
+from rollbook.protocol.quirks import RFC, Leniency
+from rollbook.protocol.resolve import resolve
+from rollbook.protocol.schema import AttributePath
+from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.provisioning import model
+from rollbook.provisioning.differences import Difference
+from rollbook.provisioning.mapping import describe, record_inputs, resource_inputs, tidy
+from rollbook.provisioning.masking import shown
+from rollbook.provisioning.model import Assignment, MappingError
+from rollbook.provisioning.wanted import Kind, kinds_of, left_because
+from rollbook.provisioning.work import Engine, document_of
+from rollbook.storage.links import Delivered, Link
+
+_TOLD = 5
+"""Deliveries that are told of each target."""
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule on one object: the attribute it fills, the rule as the file has it, and what came of it."""
+
+    attribute: str
+    rule: str
+    value: JsonValue
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class ScopeTerm:
+    """One condition of a scope, and whether it holds."""
+
+    text: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """One person at one target. `left` says why an account has no right to be there, None if it has."""
+
+    target: str
+    left: str | None
+    scope: tuple[ScopeTerm, ...]
+    rules: tuple[RuleResult, ...]
+    link: Link | None = None
+    deliveries: tuple[Delivered, ...] = ()
+    stopped: str | None = None
+    paused_until: int | None = None
+
+
+def rule_results(
+    assignments: Sequence[Assignment], inputs: JsonObject, sensitive: Collection[str]
+) -> tuple[RuleResult, ...]:
+    """What each rule makes of the inputs."""
+    return tuple(_result(one, inputs, sensitive) for one in assignments)
+
+
+def record_rules(
+    source: model.Source, record: JsonObject, today: datetime, sensitive: Collection[str]
+) -> tuple[RuleResult, ...]:
+    """What the rules of a source make of a record."""
+    every = (*source.users.assignments, *source.references)
+    return rule_results(every, record_inputs(record, today), sensitive)
+
+
+def resource_rules(
+    kind: Kind, document: JsonObject, today: datetime, sensitive: Collection[str]
+) -> tuple[RuleResult, ...]:
+    """What the rules of a target make of a hub resource."""
+    inputs = resource_inputs(kind.names, kind.subject, document, today)
+    return rule_results(kind.mapping.assignments, inputs, sensitive)
+
+
+def scope_terms(kind: Kind, document: JsonObject) -> tuple[ScopeTerm, ...]:
+    """The conditions of a scope one by one; none if everybody is in it."""
+    if not kind.scope_text:
+        return ()
+    strict = Leniency(RFC)
+    tree = parse_filter(kind.names.expand_filter(kind.scope_text).text, strict)
+    terms: Sequence[Filter] = tree.terms if isinstance(tree, And) else (tree,)
+    return tuple(
+        ScopeTerm(
+            kind.names.abbreviate(render(term)), matches(resolve(term, kind.resource_type, strict), document)
+        )
+        for term in terms
+    )
+
+
+async def explain_at(
+    engine: Engine, target: model.Target, type_name: str, id: str, history: Sequence[Delivered]
+) -> TargetView | None:
+    """How a resource stands at a target; None if its type does not go there."""
+    kind = kinds_of(target, engine.catalog).get(type_name)
+    if kind is None:
+        return None
+    document = await document_of(engine, kind, id)
+    progress = await engine.links.target(engine.tenant, target.name)
+    number = progress.number if progress else 0
+    paused = progress.paused_until if progress and progress.paused_until > engine.now() else None
+    return TargetView(
+        target.name,
+        left_because(kind, document),
+        () if document is None else scope_terms(kind, document),
+        () if document is None else resource_rules(kind, document, engine.today, target.sensitive),
+        await engine.links.link(engine.tenant, number, id) if progress else None,
+        tuple(one for one in history if progress and one.target == number)[:_TOLD],
+        progress.stopped if progress else None,
+        paused,
+    )
+
+
+def _result(one: Assignment, inputs: JsonObject, sensitive: Collection[str]) -> RuleResult:
+    name = one.path._replace(urn=None).text if one.element is None else _numbered(one.path, one.element)
+    try:
+        value = tidy(one.rule.evaluate(inputs))
+    except MappingError as error:
+        return RuleResult(name, describe(one.rule), None, error.reason)
+    masked = shown(Difference(one.path, None, value), value, sensitive)
+    return RuleResult(name, describe(one.rule), masked)
+
+
+def _numbered(path: AttributePath, element: int) -> str:
+    sub = f".{path.sub.name}" if path.sub else ""
+    return f"{path.attribute.name}[{element + 1}]{sub}"

@@ -1,0 +1,70 @@
+"""What may end a run at a target before its calls do: a pause, the brake, a first run that goes wrong."""
+
+from collections.abc import Iterable, Mapping
+
+from rollbook.provisioning import model
+from rollbook.provisioning.brake import Approval, Brake, Departures
+from rollbook.provisioning.wanted import Kind
+from rollbook.provisioning.work import Engine
+from rollbook.storage.links import Link, Progress, State
+
+CANARY = 5
+"""Those that a first run tries before all others."""
+
+_LOOK_MILLISECONDS = 500
+"""How soon a run notices that somebody paused the target."""
+
+
+class Guard:
+    """Asked by a run again and again whether it may go on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        target: model.Target,
+        kinds: Mapping[str, Kind],
+        progress: Progress,
+        approvals: Iterable[Approval],
+        removes: frozenset[str] = frozenset(),
+    ) -> None:
+        self._engine = engine
+        self._target = target
+        self._progress = progress
+        self._approvals = tuple(approvals)
+        self._brake = Brake(engine, target, kinds, removes)
+        self._leaving: Mapping[str, Departures] = self._brake.nobody()
+        self._approved = False
+        self._looked = engine.now()
+
+    async def brake(self, only: str | None = None) -> Departures | None:
+        """Look at who would go now, or at one; the departures that are too many, None if the run may go on."""
+        self._leaving = await self._brake.look(self._progress, only)
+        refused = await self._brake.judge(self._progress, self._leaving, self._approvals)
+        self._approved |= refused is None and any(
+            Approval(leaving.number, leaving.plan) in self._approvals for leaving in self._leaving.values()
+        )
+        return refused
+
+    def may_leave(self, link: Link) -> bool:
+        """Whether the brake has seen that this account goes."""
+        return self._target.brake is None or any(link.key in one.keys for one in self._leaving.values())
+
+    async def paused(self) -> str | None:
+        """Why nothing may be done any more, None if it may; asks the database now and then only."""
+        if self._engine.now() - self._looked < _LOOK_MILLISECONDS:
+            return None
+        self._looked = self._engine.now()
+        progress = await self._engine.links.target(self._engine.tenant, self._target.name)
+        return progress.stopped if progress else None
+
+    async def canary(self) -> int:
+        """How many to try before all others; none if the target is known already."""
+        figures = await self._engine.links.figures(
+            self._engine.tenant, self._progress.number, self._engine.now()
+        )
+        return 0 if figures.states.get(State.DONE) or figures.states.get(State.LEFT) else CANARY
+
+    async def end(self) -> None:
+        """What was approved of counts no more from now on."""
+        if self._approved:
+            await self._engine.links.approve(self._engine.tenant, self._progress.number, self._engine.now())
