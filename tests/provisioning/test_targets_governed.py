@@ -1,6 +1,7 @@
 """Calls in turns, and none while a target is to be left alone."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.provisioning.world import CATALOG, target
@@ -23,6 +24,15 @@ def far(service: ScriptedTarget) -> ScimTarget:
     return ScimTarget(ScimClient("http://127.0.0.1:1/v2", "t", transport=AsgiTransport(service)))
 
 
+def told(answer: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    """The question whether calls may go out, with that answer."""
+
+    async def ask() -> bool:
+        return answer()
+
+    return ask
+
+
 async def test_what_queued_up_before_a_pause_stays() -> None:
     """When the first of many calls finds the target busy, those that wait for their turn are not sent."""
     service = ScriptedTarget()
@@ -33,7 +43,7 @@ async def test_what_queued_up_before_a_pause_stays() -> None:
             open_now[0] = False
 
     service.before = close
-    governed = Governed(far(service), 1, lambda: open_now[0], lambda _: None)
+    governed = Governed(far(service), 1, told(lambda: open_now[0]), lambda _: None)
     results = await asyncio.gather(*(governed.read(KIND, str(n)) for n in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [type(None), *[LeftAlone] * 4]
     assert len([request for request in service.requests if request.path.startswith("/Users/")]) == 1
@@ -56,7 +66,7 @@ async def test_c_1_06_only_so_many_at_once(parallel: int) -> None:
             return 1
 
     inner = Counting(ScimClient("http://127.0.0.1:1/v2", "t", transport=AsgiTransport(service)))
-    governed = Governed(inner, parallel, lambda: True, lambda _: None)
+    governed = Governed(inner, parallel, told(lambda: True), lambda _: None)
     await asyncio.gather(*(governed.members_per_call() for _ in range(10)))
     assert max(most) == parallel
     assert governed.writes == 0
@@ -68,7 +78,7 @@ async def test_errors_are_told_before_the_next_call() -> None:
     service = ScriptedTarget()
     service.faults.append(Fault("GET", "/Users/", times=9))
     errors: list[Exception] = []
-    governed = Governed(far(service), 1, lambda: not errors, errors.append)
+    governed = Governed(far(service), 1, told(lambda: not errors), errors.append)
     results = await asyncio.gather(*(governed.read(KIND, str(n)) for n in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [TargetUnavailable, *[LeftAlone] * 4]
     assert len(errors) == 1

@@ -76,7 +76,7 @@ def plan(
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
         printer = output.plan_printer(as_json=as_json, sensitive=desk.config.sensitive)
-        kept = saved_plan.Recorder(printer)
+        kept = saved_plan.Recorder(desk.config.sensitive, printer)
         found = await desk.plan(targets or [], kept, read_sources=read_sources)
         printer.end(found)
         if output_file is not None and not found.failed:

@@ -29,12 +29,12 @@ _Lines = dict[str, list[JsonObject]]
 class Recorder:
     """Gathers a plan while another one prints it."""
 
-    def __init__(self, also: "PlanWatch | None" = None) -> None:
+    def __init__(self, sensitive: frozenset[str], also: "PlanWatch | None" = None) -> None:
+        self._sensitive = sensitive
         self._also = also
         self._sources: _Lines = {}
         self._targets: _Lines = {}
         self._lines: list[JsonObject] = []
-        self._sensitive: frozenset[str] = frozenset()
 
     def source(self, source: "model.Source") -> None:
         """Begin a source."""
@@ -49,7 +49,11 @@ class Recorder:
                 "who": change.key,
                 "action": change.action.value,
                 "changes": [
-                    {"attribute": one.attribute, "old": shown(one, one.old), "new": shown(one, one.new)}
+                    {
+                        "attribute": one.attribute,
+                        "old": shown(one, one.old, self._sensitive),
+                        "new": shown(one, one.new, self._sensitive),
+                    }
                     for one in change.differences
                 ],
                 "joins": list(change.joins),
@@ -114,7 +118,7 @@ class SavedPlan:
         Raises:
             SettingsError: it would not be the same any more; says where.
         """
-        again = Recorder()
+        again = Recorder(desk.config.sensitive)
         planned = await desk.plan(self.targets, again, read_sources=self.reads_sources)
         now = again.plan(planned, list(self.targets), self.reads_sources)
         moved = [

@@ -4,7 +4,8 @@ It looks at what is due and has an account, and asks the hub only, so that a run
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -33,9 +34,11 @@ class Departures:
     """Whose accounts a run would disable or delete, and why it may not, None if it may."""
 
     target: str
-    leave: Leave
     keys: set[int] = field(default_factory=set, repr=False)
     """The keys of their links."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """How many of each resource type."""
+    verbs: set[str] = field(default_factory=set)
     refusal: str | None = None
     _digest: int = field(default=0, repr=False)
 
@@ -44,12 +47,14 @@ class Departures:
         """How many there are."""
         return len(self.keys)
 
-    def add(self, link: Link) -> None:
+    def add(self, link: Link, leave: Leave) -> None:
         """Count one; the order does not matter."""
         if link.key in self.keys:
             return
         self.keys.add(link.key)
-        text = f"{self.target}\0{self.leave}\0{link.resource_type}\0{link.id}".encode()
+        self.counts[link.resource_type] += 1
+        self.verbs.add(leave.value)
+        text = f"{self.target}\0{leave}\0{link.resource_type}\0{link.id}".encode()
         self._digest ^= int.from_bytes(hashlib.blake2b(text, digest_size=16).digest())
 
     @property
@@ -82,38 +87,40 @@ class Brake:
     removes: frozenset[str] = frozenset()
     """The hub ids of those whose accounts go for good if they have left."""
 
-    async def look(self, progress: Progress, only: str | None = None) -> Mapping[str, Departures]:
-        """Who would go, of what is due now, by resource type; or whether that one would."""
-        found = self.nobody()
+    async def look(self, progress: Progress, only: str | None = None) -> Departures:
+        """Who would go, of what is due now; or whether that one would."""
+        found = Departures(self.target.name)
         if self.target.brake is None or (self.target.leave is Leave.KEEP and not self.removes):
             return found
-        for name, kind in self.kinds.items():
+        for kind in self.kinds.values():
             async for link in self._due(progress, kind, only):
                 leave = leave_of(link.id, self.target, self.removes)
                 if departs(link, await self._left(kind, link), leave, kind):
-                    found[name].add(link)
+                    found.add(link, leave)
         return found
 
-    def nobody(self) -> dict[str, Departures]:
-        """No departures yet, for each resource type."""
-        return {name: Departures(self.target.name, self.target.leave) for name in self.kinds}
-
     async def judge(
-        self, progress: Progress | None, found: Mapping[str, Departures], approvals: Iterable[Approval] = ()
+        self, progress: Progress | None, found: Departures, approvals: Collection[Approval] = ()
     ) -> Departures | None:
-        """The departures that are too many, with the reason; None if the run may go on."""
-        agreed = {(approval.number, approval.plan) for approval in approvals}
+        """The departures with the reason if they are too many, None if the run may go on."""
         limit = self.target.brake
-        for name, leaving in found.items():
-            if progress is None or limit is None or not leaving.number:
-                continue
-            reason = await self._too_many(progress, limit, name, leaving.number)
-            if reason is not None and (leaving.number, leaving.plan) not in agreed:
-                leaving.refusal = reason
-                return leaving
-        return None
+        if progress is None or limit is None or Approval(found.number, found.plan) in approvals:
+            return None
+        reasons = [
+            reason
+            for name, number in found.counts.items()
+            if (reason := await self._too_many(progress, limit, name, number)) is not None
+        ]
+        if not reasons:
+            return None
+        found.refusal = (
+            f"it would {' or '.join(sorted(found.verbs))} {' and '.join(reasons)}; more than {limit.share:.0%} in"
+            f" {limit.days} days need somebody's word, and nothing was sent"
+        )
+        return found
 
     async def _too_many(self, progress: Progress, limit: BrakeLimit, name: str, leaving: int) -> str | None:
+        """How many go, in words, if so many are too many."""
         engine = self.engine
         since = max(engine.now() - limit.days * DAY, progress.approved)
         gone = await engine.links.departed(engine.tenant, progress.number, name, since)
@@ -123,13 +130,9 @@ class Brake:
         everyone = held <= leaving and leaving > 1
         if not everyone and (total < limit.least or total <= limit.share * (held + gone)):
             return None
-        verb = "delete" if self.target.leave is Leave.DELETE else "disable"
         share = f"all {leaving}" if everyone else f"{leaving} of {'more than ' * (held >= enough)}{held}"
         before = f", after {gone} in the last {limit.days} days" if gone else ""
-        return (
-            f"it would {verb} {share} {name} accounts{before}; more than {limit.share:.0%} in {limit.days} days need"
-            " somebody's word, and nothing was sent"
-        )
+        return f"{share} {name} accounts{before}"
 
     async def _left(self, kind: Kind, link: Link) -> str | None:
         return left_because(kind, await document_of(self.engine, kind, link.id))

@@ -32,7 +32,7 @@ class Guard:
         self._progress = progress
         self._approvals = tuple(approvals)
         self._brake = Brake(engine, target, kinds, removes)
-        self._leaving: Mapping[str, Departures] = self._brake.nobody()
+        self._leaving = Departures(target.name)
         self._approved = False
         self._looked = engine.now()
 
@@ -40,14 +40,12 @@ class Guard:
         """Look at who would go now, or at one; the departures that are too many, None if the run may go on."""
         self._leaving = await self._brake.look(self._progress, only)
         refused = await self._brake.judge(self._progress, self._leaving, self._approvals)
-        self._approved |= refused is None and any(
-            Approval(leaving.number, leaving.plan) in self._approvals for leaving in self._leaving.values()
-        )
+        self._approved |= Approval(self._leaving.number, self._leaving.plan) in self._approvals
         return refused
 
     def may_leave(self, link: Link) -> bool:
         """Whether the brake has seen that this account goes."""
-        return self._target.brake is None or any(link.key in one.keys for one in self._leaving.values())
+        return self._target.brake is None or link.key in self._leaving.keys
 
     async def paused(self) -> str | None:
         """Why nothing may be done any more, None if it may; asks the database now and then only."""

@@ -101,7 +101,7 @@ class Line:
         self._order = order
         kinds = kinds_of(target, engine.catalog)
         self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes)
-        governed = Governed(far, target.concurrency, self._may_call, self._call_failed)
+        governed = Governed(far, target.concurrency, self._is_open, self._call_failed)
         place = Place(progress.number, order.run, order.removes)
         self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard.may_leave)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
@@ -249,7 +249,6 @@ class Line:
 
     async def _one(self, link: Link) -> None:
         try:
-            await self._notice_pause()
             item = await self._delivery.deliver(link)
         except Overtaken:
             return
@@ -266,12 +265,12 @@ class Line:
         else:
             self._succeeded(item)
 
-    async def _notice_pause(self) -> None:
+    async def _is_open(self) -> bool:
+        """Whether the next call may go out."""
         reason = await self._guard.paused()
         if reason is not None and self._report.stopped is None:
             self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"
-        if self._report.stopped is not None:
-            raise LeftAlone
+        return self._may_call()
 
     def _succeeded(self, item: Item) -> None:
         self._in_a_row = 0

@@ -70,7 +70,7 @@ class Previewer:
         self._kinds = kinds_of(target, engine.catalog)
         self._progress: Progress | None = None
         self._brake = Brake(engine, target, self._kinds, removes)
-        self._leaving = self._brake.nobody()
+        self._leaving = Departures(target.name)
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._created: dict[str, str] = {}
         """Hub id → stand-in for the account, of everybody who would get one."""
@@ -179,7 +179,7 @@ class Previewer:
         wish = await read_wish(self._engine, kind, link.id)
         leave = leave_of(link.id, self._target, self._removes)
         if departs(link, wish.left, leave, kind):
-            self._leaving[link.resource_type].add(link)
+            self._leaving.add(link, leave)
         want = want_of(kind, wish, await self._accounts(kind, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()

@@ -4,7 +4,7 @@ A delivery and a preview share everything here; what they differ in is whether t
 """
 
 from collections.abc import Awaitable, Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
@@ -19,7 +19,7 @@ from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update
 from rollbook.provisioning.targets.base import Target
-from rollbook.provisioning.wanted import Kind, Wish, digest_of, hub_document, resolved, wish_for
+from rollbook.provisioning.wanted import DELETED, Kind, Wish, digest_of, hub_document, resolved, wish_for
 from rollbook.storage.base import Store
 from rollbook.storage.links import Link, LinkStore
 
@@ -75,7 +75,11 @@ async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
     Raises:
         MappingError: a rule failed on it.
     """
-    return wish_for(kind, await document_of(engine, kind, id), engine.today)
+    wish = wish_for(kind, await document_of(engine, kind, id), engine.today)
+    if wish.left != DELETED:
+        return wish
+    last = await engine.links.deliveries_of(engine.tenant, id, 1)
+    return replace(wish, label=next((one.detail.get("label") for one in last), None))
 
 
 async def document_of(engine: Engine, kind: Kind, id: str) -> JsonObject | None:

@@ -1,7 +1,7 @@
 """A target that is called by a few at a time, and by nobody while it is to be left alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from rollbook.client import ScimResource
@@ -24,7 +24,11 @@ class Governed:
     """
 
     def __init__(
-        self, far: Target, parallel: int, open: Callable[[], bool], failed: Callable[[Exception], None]
+        self,
+        far: Target,
+        parallel: int,
+        open: Callable[[], Awaitable[bool]],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._far = far
         self._turns = asyncio.Semaphore(parallel)
@@ -34,7 +38,7 @@ class Governed:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Target]:
         async with self._turns:
-            if not self._open():
+            if not await self._open():
                 raise LeftAlone
             try:
                 yield self._far
