@@ -179,13 +179,17 @@ def functions() -> str:
     return table(("function", "what it gives"), ((f"`{name}`", text) for name, text in DESCRIPTIONS.items()))
 
 
+_UNTOLD = (None, (), {}, shape.BrakeShape())
+"""Defaults that say nothing in a table."""
+
+
 def keys(model: type[BaseModel]) -> str:
     """The keys of one part of rollbook.yaml."""
     rows = (
         (
             f"`{field.alias or name}`",
             "yes" if field.is_required() else "",
-            "" if field.is_required() or field.default in (None, (), {}) else f"`{field.default}`",
+            "" if field.is_required() or field.default in _UNTOLD else f"`{field.default}`",
             field.description or "",
         )
         for name, field in model.model_fields.items()
@@ -276,6 +280,7 @@ myst_substitutions = {
     "source_keys": keys(shape.SourceShape),
     "source_group_keys": keys(shape.SourceGroupShape),
     "target_keys": keys(shape.TargetShape),
+    "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),
     "rule_keys": keys(shape.RuleShape),
     "error_classes": error_classes(),
