@@ -344,7 +344,7 @@ OTHER_CASES = [
     Case("^sources: {}\n", "RB104", "the file needs version", "write: version: 1"),
     Case("version: 1\nsources:\n  ^h r: {type: csv, path: a, key: b, users: {userName: {from: c}}}\n", "RB105", "h r cannot be a name"),
     Case("version: 1\nsources:\n  ^hr:\n", "RB105", "source hr must be a mapping"),
-    Case(SOURCE.replace("csv", "^cvs"), "RB105", "type of source hr is not one of the choices", "write 'csv'"),
+    Case(SOURCE.replace("csv", "^cvs"), "RB105", "type of source hr is not one of the choices", "write csv, jsonl, sql, scim, ldap"),
     Case(SOURCE + "    missing: ^no\n", "RB105", "missing of source hr", "'disable', 'delete' or 'keep'"),
     Case(SOURCE + "    shrink_limit: ^2\n", "RB105", "shrink_limit of source hr is out of range"),
     Case(SOURCE + "    delimiter: ^';;'\n", "RB105", "delimiter of source hr is too long"),

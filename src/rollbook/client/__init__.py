@@ -9,7 +9,7 @@ Loads the protocol package, orjson and pyqwest, nothing else.
 from rollbook.client.authentication import Authentication, Basic, Bearer
 from rollbook.client.client import ScimClient
 from rollbook.client.discovery import Capabilities
-from rollbook.client.paging import Walk
+from rollbook.client.paging import CursorWalk, Walk
 from rollbook.client.results import ListPage, ScimResource
 from rollbook.client.transport import (
     Call,
@@ -27,6 +27,7 @@ __all__ = [
     "Bearer",
     "Call",
     "Capabilities",
+    "CursorWalk",
     "HttpRequest",
     "HttpResponse",
     "Limits",

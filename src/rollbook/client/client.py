@@ -5,14 +5,14 @@ Raises the error classes the server answers with; never repeats a call by itself
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from rollbook.client.answers import body_of, member
 from rollbook.client.authentication import Authentication, Bearer
 from rollbook.client.discovery import Capabilities, discover
 from rollbook.client.ladder import Ladder
-from rollbook.client.paging import Walk
+from rollbook.client.paging import CursorWalk, Walk
 from rollbook.client.results import ListPage, ScimResource, read_location, read_page, read_resource
 from rollbook.client.transport import DEFAULT_LIMITS, HttpResponse, Limits, PyqwestTransport, Transport
 from rollbook.protocol import urns
@@ -126,12 +126,17 @@ class ScimClient:
         filter: Filter | str | None = None,
         *,
         start_index: int = 1,
+        cursor: str | None = None,
         count: int = 100,
         attributes: Sequence[str] = (),
         excluded_attributes: Sequence[str] = (),
     ) -> ListPage:
-        """One page of matches (RFC 7644 §3.4.2); by POST if the service finds the query too personal (C-1-07)."""
-        query = {"startIndex": str(start_index), "count": str(count)}
+        """One page of matches (RFC 7644 §3.4.2); by POST if the service finds the query too personal (C-1-07).
+
+        With a `cursor`, empty for the first page, the page it leads to (RFC 9865 §2).
+        """
+        place: JsonObject = {"startIndex": start_index} if cursor is None else {"cursor": cursor}
+        query = {name: str(value) for name, value in (place | {"count": count}).items()}
         text = filter if isinstance(filter, str | None) else render(filter)
         if text is not None:
             query["filter"] = text
@@ -139,7 +144,7 @@ class ScimClient:
         try:
             answer = await self._ladder.call("GET", endpoint, query=query)
         except Sensitive:
-            message = _search_request(text, start_index, count, attributes, excluded_attributes)
+            message = _search_request(text, place | {"count": count}, attributes, excluded_attributes)
             answer = await self._ladder.call("POST", f"{endpoint}/.search", body=message)
         return read_page(body_of(answer), self._ladder.base_url, start_index)
 
@@ -149,22 +154,23 @@ class ScimClient:
         filter: Filter | str | None = None,
         *,
         page_size: int = 100,
+        cursor: bool = False,
         attributes: Sequence[str] = (),
         excluded_attributes: Sequence[str] = (),
-    ) -> Walk:
-        """All matches, page by page; ask the walk afterwards whether it was complete (C-7-01 to C-7-03)."""
+    ) -> Walk | CursorWalk:
+        """All matches, page by page; ask the walk afterwards whether it was complete (C-7-01 to C-7-03, C-7-05).
 
-        async def fetch(start_index: int) -> ListPage:
-            return await self.search(
-                endpoint,
-                filter,
-                start_index=start_index,
-                count=page_size,
-                attributes=attributes,
-                excluded_attributes=excluded_attributes,
-            )
+        By `cursor` nothing shifts meanwhile, and no page costs more than another; `Capabilities.cursor` tells whether a service has them.
+        """
+        more: dict[str, Any] = {"attributes": attributes, "excluded_attributes": excluded_attributes}
 
-        return Walk(fetch)
+        async def by_index(start_index: int) -> ListPage:
+            return await self.search(endpoint, filter, start_index=start_index, count=page_size, **more)
+
+        async def by_cursor(place: str) -> ListPage:
+            return await self.search(endpoint, filter, cursor=place, count=page_size, **more)
+
+        return CursorWalk(by_cursor, by_index) if cursor else Walk(by_index)
 
     async def find(
         self,
@@ -220,9 +226,9 @@ def _projection(attributes: Sequence[str], excluded: Sequence[str]) -> dict[str,
 
 
 def _search_request(
-    text: str | None, start_index: int, count: int, attributes: Sequence[str], excluded: Sequence[str]
+    text: str | None, place: JsonObject, attributes: Sequence[str], excluded: Sequence[str]
 ) -> JsonObject:
-    message: JsonObject = {"schemas": [urns.SEARCH_REQUEST], "startIndex": start_index, "count": count}
+    message: JsonObject = {"schemas": [urns.SEARCH_REQUEST], **place}
     if text is not None:
         message["filter"] = text
     if attributes:

@@ -25,6 +25,8 @@ class Capabilities:
     bulk: bool = False
     sort: bool = False
     etag: bool = False
+    cursor: bool = False
+    """Pages by cursor (RFC 9865)."""
     endpoints: Mapping[str, str] = field(default_factory=lambda: dict(_USUAL_ENDPOINTS))
     attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ async def discover(read: Read) -> Capabilities:
         bulk=_supported(config, "bulk", usual=usual.bulk),
         sort=_supported(config, "sort", usual=usual.sort),
         etag=_supported(config, "etag", usual=usual.etag),
+        cursor=_has_cursors(config),
         endpoints={**_USUAL_ENDPOINTS, **_endpoints(types)},
         attributes=_attributes(schemas),
         problems=tuple(problems),
@@ -84,6 +87,11 @@ def _supported(config: JsonObject, feature: str, *, usual: bool) -> bool:
     section = member(config, feature)
     told = member(section, "supported") if isinstance(section, dict) else None
     return told if isinstance(told, bool) else usual
+
+
+def _has_cursors(config: JsonObject) -> bool:
+    section = member(config, "pagination")
+    return isinstance(section, dict) and member(section, "cursor") is True
 
 
 def _limit(config: JsonObject, feature: str, name: str) -> int | None:

@@ -11,6 +11,9 @@ _MOST_PAGES = 100_000
 Fetch = Callable[[int], Awaitable[ListPage]]
 """The page that begins at a given startIndex."""
 
+FetchByCursor = Callable[[str], Awaitable[ListPage]]
+"""The page that a cursor leads to, the first one for an empty text."""
+
 
 class Walk:
     """All results of a search, page by page, as an asynchronous iterator that is used once.
@@ -19,14 +22,15 @@ class Walk:
     dry before totalResults, says nothing about what it did not show (FE-09).
     """
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, start: int = 1) -> None:
         self._fetch = fetch
+        self._start = start
         self.complete = False
 
     async def __aiter__(self) -> AsyncIterator[ScimResource]:
         """Every resource once; those that moved to a later page meanwhile are not shown again (C-7-03)."""
         recent = _Recent()
-        start = 1
+        start = self._start
         for _ in range(_MOST_PAGES):
             page = await self._fetch(start)
             fresh = [resource for resource in page.resources if recent.is_new(resource.id)]
@@ -39,6 +43,42 @@ class Walk:
                 return
             if not fresh:  # an empty page, or one that repeats the last: no end in sight (C-7-02)
                 return
+
+
+class CursorWalk:
+    """The same by cursor (RFC 9865). Where the service turns out to know no cursors, it goes on by index."""
+
+    def __init__(self, by_cursor: FetchByCursor, by_index: Fetch) -> None:
+        self._by_cursor = by_cursor
+        self._by_index = by_index
+        self.complete = False
+
+    async def __aiter__(self) -> AsyncIterator[ScimResource]:
+        """Every resource once."""
+        recent = _Recent()
+        cursor, seen = "", 0
+        for _ in range(_MOST_PAGES):
+            page = await self._by_cursor(cursor)
+            fresh = [resource for resource in page.resources if recent.is_new(resource.id)]
+            for resource in fresh:
+                yield resource
+            seen += len(page.resources)
+            following = page.next_cursor
+            if following is None or following == cursor:
+                break
+            cursor = following
+        else:
+            return
+        if following is not None:  # it stands still (C-7-02)
+            return
+        if cursor or seen >= page.total:
+            self.complete = True
+            return
+        rest = Walk(self._by_index, seen + 1)
+        async for resource in rest:
+            if recent.is_new(resource.id):
+                yield resource
+        self.complete = rest.complete
 
 
 class _Recent:

@@ -21,11 +21,15 @@ class ScimResource:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of results. `start_index` is where it begins, `total` what the service counts in all."""
+    """One page of results. `start_index` is where it begins, `total` what the service counts in all.
+
+    `next_cursor` leads to the next page of a walk by cursor, None at its end.
+    """
 
     total: int
     start_index: int
     resources: tuple[ScimResource, ...]
+    next_cursor: str | None = None
 
 
 def read_resource(document: JsonValue, base_url: str) -> ScimResource:
@@ -79,10 +83,12 @@ def read_page(document: JsonValue, base_url: str, asked_from: int) -> ListPage:
         raise TargetRefused("Resources is not an array")
     found = tuple(read_resource(item, base_url) for item in items or ())
     start = _whole(member(document, "startIndex"))
+    cursor = member(document, "nextCursor")
     return ListPage(
         asked_from - 1 + len(found) if total is None else max(total, 0),
         start if start is not None and start > 0 else asked_from,
         found,
+        cursor if isinstance(cursor, str) and cursor else None,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import AttributePath
@@ -61,6 +61,7 @@ class Source:
     name: str
     type: str
     path: str
+    """The file, or for people where it is."""
     key: str
     users: ObjectMapping
     groups: tuple[GroupRule, ...] = ()
@@ -74,6 +75,8 @@ class Source:
     """Every column that must be there: the key, and what rules read without coping with its absence."""
     encoding: str | None = None
     delimiter: str = ","
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What only sources of its type have; secrets are among it."""
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,10 @@ class UserRules:
         document = apply_mapping(self.source.users, inputs)
         references = [(one.path, _text(one.rule.evaluate(inputs))) for one in self.source.references]
         groups = [
-            _text(rule.display_name.evaluate(inputs))
+            _text(rule.display_name.evaluate(record_inputs({**row.record, rule.column: value}, today)))
             for rule in self.source.groups
-            if row.record[rule.column].strip()
+            for value in row.record[rule.column].splitlines()
+            if value.strip()
         ]
         return Person(
             row.key,

@@ -25,6 +25,8 @@ _TAG = "tag:yaml.org,2002:"
 _KINDS = frozenset({"null", "bool", "int", "float", "str", "timestamp", "map", "seq"})
 """What a value may be; dates stay text. Whatever else a tag asks for is not made."""
 _SECRET_KEYS = frozenset({"token", "secret", "password"})
+_URL_SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@")
+"""A password in a URL, whatever the key is called."""
 _SECRET_LINE = re.compile(r"\b(?:token|secret|password)[\"']?\s*:\s*(.+)", re.IGNORECASE)
 SECRET_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z|file:(.+)\Z", re.DOTALL)
 """How a secret is named: `${VARIABLE}` or `file:/path`."""
@@ -151,7 +153,9 @@ class _Reader:
                 first = self._document.key((*place, name)).line
                 self._document.report("RB102", f"{name} stands twice", _mark(key), f"first in line {first}")
                 continue
-            if name.lower() in _SECRET_KEYS and isinstance(value, ScalarNode):
+            if isinstance(value, ScalarNode) and (
+                name.lower() in _SECRET_KEYS or _URL_SECRET.search(value.value)
+            ):
                 self._hide(value)
             found[name] = self._child(key, value, (*place, name))
         return found

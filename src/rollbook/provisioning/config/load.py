@@ -85,8 +85,9 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
         shrink_limit=shape.shrink_limit,
         references=rules.references,
         columns=rules.columns,
-        encoding=shape.encoding,
-        delimiter=shape.delimiter,
+        encoding=getattr(shape, "encoding", None),
+        delimiter=getattr(shape, "delimiter", ","),
+        options=rules.options,
     )
 
 

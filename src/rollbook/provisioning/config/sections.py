@@ -20,6 +20,7 @@ from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import Wanted, is_reference
+from rollbook.provisioning.config.options import OptionReader
 from rollbook.provisioning.config.rules import RuleReader, Use
 from rollbook.provisioning.config.secret import read_secret
 from rollbook.provisioning.expressions import Subject
@@ -37,6 +38,7 @@ class SourceRules:
     columns: tuple[str, ...]
     path: str
     uses: tuple[Use, ...] = field(repr=False)
+    options: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class SectionReader:
         if user is None or group is None:
             raise ValueError("a catalog always has User and Group")
         self._user, self._group = Names(user), Names(group)
+        self._options = OptionReader(document, folder, environment)
 
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
@@ -90,8 +93,11 @@ class SectionReader:
         if isinstance(raw.get("encoding"), str):
             self._check_encoding((*place, "encoding"), raw["encoding"])
         columns = tuple(dict.fromkeys(use.column for use in reader.uses if not use.optional))
-        path = str(self._folder / str(raw.get("path")))
-        return SourceRules(model.ObjectMapping(plain), references, groups, columns, path, tuple(reader.uses))
+        options = self._options.read(place, raw)
+        where = str(self._folder / str(raw.get("path"))) if "path" in raw else options.get("shown", "")
+        return SourceRules(
+            model.ObjectMapping(plain), references, groups, columns, where, tuple(reader.uses), options
+        )
 
     def _source_groups(self, place: Place, raw: JsonValue, reader: RuleReader) -> tuple[model.GroupRule, ...]:
         found: list[model.GroupRule] = []

@@ -21,6 +21,7 @@ from pydantic import (
 from rollbook.protocol.values import JsonObject
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+BASE_URL = r"^https?://[^\s@?#]+$"
 LeavePolicy = Literal["disable", "delete", "keep"]
 
 
@@ -71,7 +72,7 @@ AttributeRule = Annotated[
 ]
 """A rule, or a list with one rule, or one set of parts, for each value of a multi-valued attribute."""
 Rules = dict[str, AttributeRule]
-UNION_TAGS = frozenset({"rule", "values", "parts", "limits", "off"})
+UNION_TAGS = frozenset({"rule", "values", "parts", "limits", "off", "csv", "jsonl", "sql", "scim", "ldap"})
 """Names pydantic puts into the place of an error that are not in the file."""
 
 
@@ -85,13 +86,10 @@ class SourceGroupShape(Shape):
 
 
 class SourceShape(Shape):
-    """A place people come from."""
+    """What all sources have in common."""
 
-    type: Literal["csv"] = Field(description="The kind of source.")
-    path: str = Field(min_length=1, description="The file, relative to this one.")
+    type: str
     key: str = Field(min_length=1, description="The column that identifies a person for ever.")
-    encoding: str | None = Field(None, description="The file's encoding; UTF-8 by default, never guessed.")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="What separates columns.")
     users: Rules = Field(min_length=1, description="User attribute → rule on the record.")
     groups: tuple[SourceGroupShape, ...] = Field((), strict=False, description="Groups made of columns.")
     missing: LeavePolicy = Field("disable", description="What happens to someone whose record is gone.")
@@ -101,6 +99,74 @@ class SourceShape(Shape):
         le=1,
         description="The share of known records that may be gone (always fewer than five may) before the run stops.",
     )
+
+
+class CsvShape(SourceShape):
+    """A CSV file with a header line."""
+
+    type: Literal["csv"] = Field(description="csv")
+    path: str = Field(min_length=1, description="The file, relative to this one.")
+    encoding: str | None = Field(None, description="The file's encoding; UTF-8 by default, never guessed.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="What separates columns.")
+
+
+class JsonLinesShape(SourceShape):
+    """A file with a JSON object in each line."""
+
+    type: Literal["jsonl"] = Field(description="jsonl")
+    path: str = Field(min_length=1, description="The file, relative to this one.")
+
+
+class SqlShape(SourceShape):
+    """A query of a database; it is only read."""
+
+    type: Literal["sql"] = Field(description="sql")
+    url: str = Field(
+        min_length=1, description="An SQLAlchemy URL, or ${VARIABLE} or file:/path of one with a password."
+    )
+    query: str = Field(min_length=1, description="One SELECT; its columns are those of the source.")
+
+
+class ScimShape(SourceShape):
+    """The users of another SCIM server."""
+
+    type: Literal["scim"] = Field(description="scim")
+    url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
+    token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
+    filter: str | None = Field(None, description="A SCIM filter, sent as it is; all users without one.")
+
+
+class LdapShape(SourceShape):
+    """An LDAP directory."""
+
+    type: Literal["ldap"] = Field(description="ldap")
+    url: str = Field(
+        pattern=r"^ldaps?://[^\s@?#/]*/?$", description="ldaps://host, or ldap:// with start_tls."
+    )
+    base: str = Field(min_length=1, description="Where people are: ou=people,dc=example,dc=com.")
+    filter: str = Field("(objectClass=inetOrgPerson)", min_length=3, description="An LDAP filter.")
+    bind_dn: str = Field("", description="Who asks; anonymous without it.")
+    password: str | None = Field(None, min_length=1, description="${VARIABLE} or file:/path.")
+    attributes: tuple[str, ...] = Field(
+        (), strict=False, description="What is read beside the columns that rules name."
+    )
+    start_tls: bool = Field(False, description="Whether to begin TLS on an ldap:// connection.")
+    ca_file: str | None = Field(None, description="Authorities to trust, as PEM, relative to this file.")
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds until the server is given up.")
+
+
+AnySource = Annotated[
+    CsvShape | JsonLinesShape | SqlShape | ScimShape | LdapShape, Field(discriminator="type")
+]
+
+SOURCES: dict[str, type[SourceShape]] = {
+    "csv": CsvShape,
+    "jsonl": JsonLinesShape,
+    "sql": SqlShape,
+    "scim": ScimShape,
+    "ldap": LdapShape,
+}
+"""Every kind of source by its type."""
 
 
 class TargetGroupsShape(Shape):
@@ -132,7 +198,7 @@ class TargetShape(Shape):
     """A SCIM service that is kept in step."""
 
     type: Literal["scim"] = Field(description="The kind of target.")
-    url: str = Field(pattern=r"^https?://[^\s@?#]+$", description="The base URL, without credentials.")
+    url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
     token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
     scope: str | None = Field(None, description="A SCIM filter on users; everyone without one.")
     leave: LeavePolicy = Field("disable", description="What happens to the account of someone who leaves.")
@@ -150,7 +216,7 @@ class ConfigShape(Shape):
     """The whole of rollbook.yaml."""
 
     version: Literal[1] = Field(description="The version of this format.")
-    sources: dict[Name, SourceShape] = Field({}, description="Name → where people come from.")
+    sources: dict[Name, AnySource] = Field({}, description="Name → where people come from.")
     targets: dict[Name, TargetShape] = Field({}, description="Name → where accounts are kept in step.")
     sensitive: tuple[str, ...] = Field(
         (), strict=False, description="Attributes whose values are masked in plans, logs and reports."
@@ -174,13 +240,13 @@ def json_schema() -> JsonObject:
 _RULE_KEYS = ("from", "value", "expr")
 
 
-def allowed_keys(place: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that may stand in the mapping at a place of the file."""
+def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tuple[str, ...]:
+    """The keys that may stand in the mapping at a place of the file; `type_name` is the type of the source it is in."""
     match place:
         case ():
             model: type[Shape] = ConfigShape
         case ("sources", _):
-            model = SourceShape
+            model = SOURCES.get(str(type_name), CsvShape)
         case ("targets", _):
             model = TargetShape
         case ("sources", _, "groups", _):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rollbook.provisioning.config.document import Document, Place
-from rollbook.provisioning.config.shape import UNION_TAGS, ConfigShape, allowed_keys
+from rollbook.provisioning.config.shape import SOURCES, UNION_TAGS, ConfigShape, allowed_keys
 from rollbook.provisioning.names import suggest
 
 
@@ -46,10 +46,31 @@ def _place(document: Document, loc: tuple[str | int, ...]) -> Place:
 
 
 def _unknown(document: Document, place: Place, _: Mapping[str, Any]) -> None:
-    known = allowed_keys(place[:-1])
+    known = allowed_keys(place[:-1], _type_at(document, place[:2]))
     near = suggest(str(place[-1]), known)
     notes = (f"did you mean: {near}",) if near else (f"there are: {', '.join(known)}",)
     document.report("RB103", f"there is no key {place[-1]} here", document.key(place), "", *notes)
+
+
+def _type_at(document: Document, place: Place) -> object:
+    """The type that a source or target says it has."""
+    found: Any = document.data
+    for step in place:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found.get("type") if isinstance(found, dict) else None
+
+
+def _no_kind(document: Document, place: Place, found: Mapping[str, Any]) -> None:
+    if (*place, "type") not in document.spots:
+        _missing(document, (*place, "type"), found)
+        return
+    choices = ", ".join(SOURCES)
+    near = suggest(str(_type_at(document, place)), list(SOURCES))
+    mark = document.value((*place, "type"))
+    notes = (f"did you mean: {near}",) if near else ()
+    document.report(
+        "RB105", f"type of {_name(place)} is not one of the choices", mark, f"write {choices}", *notes
+    )
 
 
 def _missing(document: Document, place: Place, _: Mapping[str, Any]) -> None:
@@ -83,12 +104,14 @@ _TELL: Mapping[str, Callable[[Document, Place, Mapping[str, Any]], None]] = {
     "missing": _missing,
     "string_pattern_mismatch": _bad_name,
     "value_error": _not_one,
+    "union_tag_not_found": _no_kind,
+    "union_tag_invalid": _no_kind,
 }
 """Findings with a form of their own."""
 
 _HINTS: Mapping[str | int, str] = {
     "version": "write: version: 1",
-    "type": "a source is of type csv, a target of type scim",
+    "type": "a source is of type csv, jsonl, sql, scim or ldap, a target of type scim",
     "key": "key: the column that identifies a person for ever, such as employee_id",
     "token": "token: ${NAME_OF_A_VARIABLE} or file:/run/secrets/name",
     "users": "users: {userName: {from: …}}",
@@ -110,7 +133,7 @@ def _words(found: Mapping[str, Any]) -> tuple[str, str]:
             return "must be true or false", "without quotes"
         case "int_type" | "float_type":
             return "must be a number", "without quotes"
-        case "dict_type" | "model_type":
+        case "dict_type" | "model_type" | "model_attributes_type":
             return "must be a mapping", "write keys and values below it"
         case "list_type" | "tuple_type":
             return "must be a list", "write each value after a hyphen, or in [ ]"

@@ -1,0 +1,65 @@
+"""What only sources of one type have: where they are, who asks, and the secrets for that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rollbook.provisioning.config.document import SECRET_REFERENCE, Document, Place
+from rollbook.provisioning.config.secret import read_secret
+from rollbook.provisioning.sources.sql import shown_url
+
+_PLAIN: Mapping[str, tuple[str, ...]] = {
+    "sql": ("query",),
+    "scim": ("url", "filter"),
+    "ldap": ("url", "base", "filter", "bind_dn", "attributes", "start_tls", "timeout"),
+}
+"""The keys that are taken as they stand, by type."""
+
+
+class OptionReader:
+    """Reads them, and reports what is wrong with secrets."""
+
+    def __init__(self, document: Document, folder: Path, environment: Mapping[str, str]) -> None:
+        self._document = document
+        self._folder = folder
+        self._environment = environment
+
+    def read(self, place: Place, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a source; `shown` is where it is, for people."""
+        kind = str(raw.get("type"))
+        found: dict[str, Any] = {name: raw[name] for name in _PLAIN.get(kind, ()) if name in raw}
+        match kind:
+            case "sql":
+                found["url"] = self._url(place, raw.get("url"))
+                found["shown"] = shown_url(found["url"])
+            case "scim":
+                found["token"] = self._secret(place, "token", raw)
+                found["shown"] = str(raw.get("url"))
+            case "ldap":
+                found["password"] = self._secret(place, "password", raw) or ""
+                found["shown"] = f"{raw.get('url')}/{raw.get('base')}"
+                if isinstance(raw.get("ca_file"), str):
+                    found["ca_file"] = str(self._folder / raw["ca_file"])
+        return found
+
+    def _secret(self, place: Place, name: str, raw: Mapping[str, Any]) -> str | None:
+        text = raw.get(name)
+        if not isinstance(text, str) or not text:
+            return None
+        return read_secret(self._document, (*place, name), text, self._folder, self._environment)
+
+    def _url(self, place: Place, text: Any) -> str:
+        """A database URL: itself if there is no password in it, else where it is kept."""
+        if not isinstance(text, str):
+            return ""
+        if not SECRET_REFERENCE.match(text) and not _has_password(text):
+            return text
+        return read_secret(self._document, (*place, "url"), text, self._folder, self._environment) or ""
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return True

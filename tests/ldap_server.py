@@ -1,0 +1,107 @@
+"""A real LDAP server for tests: Debian's slapd on a free port with a directory of its own, gone at the end."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HOW = "needs an LDAP server and its library: apt install slapd libldap-dev libsasl2-dev, then make setup"
+ADMIN = "cn=admin,dc=example,dc=com"
+BASE = "ou=people,dc=example,dc=com"
+
+_CONFIG = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+pidfile {folder}/slapd.pid
+database mdb
+maxsize 104857600
+suffix "dc=example,dc=com"
+rootdn "{admin}"
+rootpw secret
+directory {folder}/data
+index objectClass eq
+sizelimit size.soft=500 size.hard=soft size.pr=unlimited size.prtotal=unlimited
+"""
+
+
+@dataclass(frozen=True)
+class Slapd:
+    """A running server."""
+
+    url: str
+
+    def fill(self, people: Sequence[dict[str, str]]) -> None:
+        """Make exactly these people: `id` is the uid, `name` the cn, `mail` the mail."""
+        import ldap
+        import ldap.modlist
+
+        connection = ldap.initialize(self.url)
+        connection.simple_bind_s(ADMIN, "secret")
+        for dn, _ in connection.search_s("dc=example,dc=com", ldap.SCOPE_SUBTREE, "(uid=*)", ["1.1"]):
+            connection.delete_s(dn)
+        for one in people:
+            entry = {
+                "objectClass": [b"inetOrgPerson"],
+                "uid": [one["id"].encode()],
+                "cn": [one["name"].encode()],
+                "sn": [b"x"],
+            }
+            if "mail" in one:
+                entry["mail"] = [mail.encode() for mail in one["mail"].split("\n")]
+            connection.add_s(f"uid={one['id']},{BASE}", ldap.modlist.addModlist(entry))
+        connection.unbind_s()
+
+
+@contextmanager
+def slapd(folder: Path) -> Iterator[Slapd]:
+    """A server with an empty directory of people; skips by name where there is none."""
+    pytest.importorskip("ldap", reason=HOW)
+    program = shutil.which("slapd") or "/usr/sbin/slapd"
+    if not os.access(program, os.X_OK):
+        pytest.skip(HOW)
+    (folder / "data").mkdir()
+    (folder / "slapd.conf").write_text(_CONFIG.format(folder=folder, admin=ADMIN), "utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"ldap://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [program, "-f", str(folder / "slapd.conf"), "-h", url, "-d", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(url)
+        yield Slapd(url)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(url: str) -> None:
+    import ldap
+    import ldap.modlist
+
+    for _ in range(200):
+        try:
+            connection = ldap.initialize(url)
+            connection.simple_bind_s(ADMIN, "secret")
+            break
+        except ldap.SERVER_DOWN:
+            time.sleep(0.05)
+    top = {"objectClass": [b"dcObject", b"organization"], "dc": [b"example"], "o": [b"Example"]}
+    connection.add_s("dc=example,dc=com", ldap.modlist.addModlist(top))
+    connection.add_s(
+        BASE, ldap.modlist.addModlist({"objectClass": [b"organizationalUnit"], "ou": [b"people"]})
+    )
+    connection.unbind_s()
