@@ -179,7 +179,7 @@ def functions() -> str:
     return table(("function", "what it gives"), ((f"`{name}`", text) for name, text in DESCRIPTIONS.items()))
 
 
-_UNTOLD = (None, (), {}, shape.BrakeShape())
+_UNTOLD = (None, (), {}, shape.BrakeShape(), shape.AlertsShape())
 """Defaults that say nothing in a table."""
 
 
@@ -280,6 +280,10 @@ myst_substitutions = {
     "source_keys": keys(shape.SourceShape),
     "source_group_keys": keys(shape.SourceGroupShape),
     "target_keys": keys(shape.TargetShape),
+    "schedule_keys": keys(shape.ScheduleShape),
+    "quiet_keys": keys(shape.QuietShape),
+    "alert_keys": keys(shape.AlertsShape),
+    "mail_keys": keys(shape.MailShape),
     "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),
     "rule_keys": keys(shape.RuleShape),

@@ -287,3 +287,28 @@ def test_pause_resume_retry_reset(office: Office) -> None:
     assert office.run("apply").exit_code == 1
     assert office.run("retry", "app").exit_code == 0
     assert office.target.named("Users", "ida@x")["title"] == "Lecturer"
+
+
+def test_audit_finds_what_somebody_changed_there(office: Office) -> None:
+    """A changed attribute, a lost account and a lost member are found without a write, and mended by --fix."""
+    office.run("apply")
+    assert office.run("audit").exit_code == 0
+    users, groups = office.target.resources["Users"], office.target.resources["Groups"]
+    office.target.named("Users", "ada@x")["title"] = "Queen"
+    lost = office.target.named("Users", "grace@x")["id"]
+    del users[lost]
+    office.target.named("Groups", "team-navy")["members"] = []
+    office.target.named("Groups", "team-math")["members"].pop()
+    writes = len(office.target.writes)
+    found = office.run("audit", "app")
+    assert found.exit_code == 2, found.output
+    assert '"Queen" → "Analyst"' in found.stdout
+    assert "3 accounts and 2 groups compared" in found.stdout
+    assert len(office.target.writes) == writes
+    assert office.json("audit")["pending"] is True
+    mended = office.run("audit", "--fix")
+    assert mended.exit_code == 0, mended.output
+    assert office.target.named("Users", "ada@x")["title"] == "Analyst"
+    assert office.target.named("Users", "grace@x")["title"] == "Admiral"
+    assert [len(group["members"]) for group in groups.values()] == [2, 1]
+    assert office.run("audit").exit_code == 0

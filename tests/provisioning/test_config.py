@@ -556,7 +556,7 @@ def test_the_json_schema_describes_the_shape() -> None:
     schema = json_schema()
     text = json.dumps(schema)
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"version", "sources", "targets", "sensitive", "keep_days"}
+    assert set(schema["properties"]) == {"version", "sources", "targets", "sensitive", "keep_days", "alerts"}
     assert set(schema["$defs"]["RuleShape"]["properties"]) == {"from", "value", "expr"}
     assert '"enum": ["disable", "delete", "keep"]' in text
     assert all("description" in part for part in schema["$defs"]["TargetShape"]["properties"].values())

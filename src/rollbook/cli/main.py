@@ -21,6 +21,7 @@ from rollbook.cli import (
     serve,
     targets,
     tokens,
+    work,
 )
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ app.command()(provision.pull)
 app.command()(provision.plan)
 app.command()(provision.apply)
 app.command()(provision.run)
+app.command()(work.work)
 app.command()(provision.status)
 app.command()(people.explain)
 app.command("try")(people.try_)
@@ -69,6 +71,7 @@ app.add_typer(people.map_app, name="map")
 app.command()(runs.runs)
 app.command()(runs.undo)
 app.command()(targets.report)
+app.command()(targets.audit)
 app.command()(targets.pause)
 app.command()(targets.resume)
 app.command()(targets.retry)

@@ -135,7 +135,8 @@ def _show_target(out: Console, view: TargetView) -> None:
     if view.stopped:
         line_on(out, f"  paused   {printable(view.stopped)}", "red")
     elif view.paused_until:
-        line_on(out, f"  paused   until {moment(view.paused_until)}, as the target asks")
+        because = f": {printable(view.paused_because)}" if view.paused_because else ""
+        line_on(out, f"  paused   until {moment(view.paused_until)}{because}")
     _show_rules(out, view.rules)
     for one in view.deliveries:
         line_on(out, f"  {moment(one.at)}  run {one.run}  {_delivered_words(one)}", "dim")

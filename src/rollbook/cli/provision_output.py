@@ -188,6 +188,22 @@ def plan_line(previews: Sequence[Preview]) -> str:
     )
 
 
+def show_audit(found: Planned) -> None:
+    """How much was compared, and how much of it differs."""
+    console = console_of()
+    for preview in found.targets:
+        if preview.stopped:
+            line_on(console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
+            continue
+        differ = sum(count for action, count in preview.counts.items() if action not in _AS_THEY_SHOULD)
+        users, groups = (preview.compared.get(name, 0) for name in ("User", "Group"))
+        text = f"{preview.target}: {users} accounts and {groups} groups compared, {differ} differ"
+        line_on(console, text, "bold yellow" if differ else "bold")
+
+
+_AS_THEY_SHOULD = frozenset({Action.NOTHING, Action.KEEP})
+
+
 def show_pull(reports: Sequence[SourceReport], *, as_json: bool) -> None:
     """What pulls did."""
     if as_json:

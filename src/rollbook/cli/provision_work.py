@@ -253,6 +253,12 @@ class Desk:
         archive = Archive(store, DEFAULT_TENANT)
         return Undo(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), archive)
 
+    async def audit(self, names: Iterable[str], watch: PlanWatch) -> Planned:
+        """Every account of targets against what it should be, whatever they are believed to hold."""
+        planned = Planned()
+        await self._preview(self._store, self.targets(names), planned, watch, believes=False)
+        return planned
+
     async def preview_undo(self, plan: UndoPlan, watch: PlanWatch) -> Planned:
         """What the targets would see of an undo; the hub's part is carried out on a copy."""
         planned = Planned()
@@ -315,17 +321,29 @@ class Desk:
         number = run.number if run is not None else None
         return SourceReport(source.name, report, error, (now() - started) / 1000, number)
 
+    async def pull_when_due(self, source: model.Source, since: int) -> str | None:
+        """Pull a source, unless somebody has since then; why it failed, None if it did not."""
+        links, started = self.links, now()
+        run = await links.begin_run_once(DEFAULT_TENANT, "pull", source.name, started, since)
+        if run is None:
+            return None
+        report: PullReport | None = None
+        error: str | None = None
+        try:
+            hub = self._hub()
+            report = await pull(source, source_of(source), hub, accept=frozenset())
+        except SourceError as failure:
+            error = failure.detail
+        await links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+        return error
+
+    def _hub(self) -> Hub:
+        records = SqlSourceRecords(self._store.database)
+        return Hub(self._store, records, self._store.catalog, DEFAULT_TENANT, now, new_id)
+
     async def pull_one(self, source: model.Source, key: str) -> SourceReport:
         """Read one record into the hub; no rows if there is none of that key."""
-        hub = Hub(
-            self._store,
-            SqlSourceRecords(self._store.database),
-            self._store.catalog,
-            DEFAULT_TENANT,
-            now,
-            new_id,
-        )
-        started = now()
+        hub, started = self._hub(), now()
         run = await self.links.begin_run(DEFAULT_TENANT, "pull", source.name, started, self.batch)
         self.batch = run.batch
         report: PullReport | None = None
@@ -344,6 +362,8 @@ class Desk:
         planned: Planned,
         watch: PlanWatch,
         removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
+        *,
+        believes: bool = True,
     ) -> None:
         for target in targets:
             watch.target(target)
@@ -353,7 +373,7 @@ class Desk:
                 planned.targets.append(Preview(target.name, stopped=str(error)))
                 continue
             gone = removes.get(target.name, frozenset())
-            previewer = Previewer(self._engine(store), target, far, gone)
+            previewer = Previewer(self._engine(store), target, far, gone, believes=believes)
             try:
                 async for item in previewer.items():
                     watch.item(item)

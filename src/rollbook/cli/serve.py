@@ -1,6 +1,8 @@
 """`rollbook serve`: run the SCIM server."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,8 +49,15 @@ def serve(
         int, typer.Option(help="Serving processes; more than one with PostgreSQL only.", min=1, max=256)
     ] = 1,
     config: Annotated[
-        Path | None, typer.Option(help="A rollbook.yaml to check at start.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="A rollbook.yaml: its targets are kept in step beside serving, by one process.",
+            metavar="FILE",
+        ),
     ] = None,
+    works: Annotated[
+        bool, typer.Option("--work/--no-work", help="Whether it does; without, --config is only checked.")
+    ] = True,
     insecure_http: Annotated[
         bool, typer.Option("--insecure-http", help="Serve other machines without TLS.")
     ] = False,
@@ -90,14 +99,14 @@ def serve(
     if config is not None and not config.is_file():
         raise SettingsError(f"--config {config}: there is no such file")
     if workers == 1:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, works=works))
     else:
         _serve_by_several(settings, workers)
     print("stopped: every request was answered, the store is closed", flush=True)
 
 
-async def _serve(settings: "Settings", *, listens: bool = True) -> None:
-    """Say what is served, and serve it if told to."""
+async def _serve(settings: "Settings", *, listens: bool = True, works: bool = False) -> None:
+    """Say what is served, and serve it if told to; `works`: keep targets in step, too."""
     from rollbook.app import prepare_store, running
 
     _check_port(settings)
@@ -106,10 +115,32 @@ async def _serve(settings: "Settings", *, listens: bool = True) -> None:
     async with running(settings, store) as application:
         _check_config(settings, application)
         token = await _first_token(settings, application)
-        _announce(settings, application, is_new=is_new, token=token)
+        _announce(settings, application, is_new=is_new, token=token, works=works)
         if listens:
-            await _listen(settings, application)
+            async with _working(settings, application, works=works):
+                await _listen(settings, application)
     lock.release()
+
+
+@asynccontextmanager
+async def _working(settings: "Settings", application: "Application", *, works: bool) -> AsyncIterator[None]:
+    """Keep targets in step meanwhile, if there is a configuration."""
+    import asyncio
+
+    from rollbook.cli.work import keep
+
+    if settings.config is None or not works:
+        yield
+        return
+    lock, _ = application.store.database.work_lock()
+    stop = asyncio.Event()
+    working = asyncio.get_running_loop().create_task(keep(application.store, settings.config, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+        lock.release()
 
 
 def _serve_by_several(settings: "Settings", number: int) -> None:
@@ -238,7 +269,9 @@ def _shown(settings: "Settings", application: "Application") -> str:
     return settings.database if settings.database.startswith("sqlite:") else name
 
 
-def _announce(settings: "Settings", application: "Application", *, is_new: bool, token: str | None) -> None:
+def _announce(
+    settings: "Settings", application: "Application", *, is_new: bool, token: str | None, works: bool
+) -> None:
     """Say what was chosen and why."""
     from rollbook import __version__
 
@@ -259,6 +292,8 @@ def _announce(settings: "Settings", application: "Application", *, is_new: bool,
         f"  TLS      off: {exposure}",
         f"  SCIM     {origin.rstrip('/')}/scim/v2",
     ]
+    if settings.config is not None:
+        lines.append(f"  targets  {'kept in step' if works else 'not kept in step here'} ({settings.config})")
     if token is not None:
         lines += [f"  token    {token}", "           shown this once; valid for one year"]
     elif settings.bootstrap_token is not None:

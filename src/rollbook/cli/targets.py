@@ -88,6 +88,43 @@ def reset(
     run_work(work, config, database, schemas)
 
 
+def audit(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Targets; all if none is named.", metavar="TARGET…")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Make right what differs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare every account with what it should be: what somebody changed at the target is found.
+
+    Exit codes: 0 nothing differs or all is mended, 1 something could not be done, 2 something differs.
+    """
+    from rollbook.cli import provision_output as output
+    from rollbook.cli.errors import FAILED, PENDING
+
+    async def work(desk: "Desk") -> int:
+        printer = output.plan_printer(as_json=as_json and not fix, sensitive=desk.config.sensitive)
+        found = await desk.audit(targets or [], printer)
+        if as_json and not fix:
+            printer.end(found)
+        else:
+            output.show_audit(found)
+        if found.failed or not fix or not found.pending:
+            return FAILED if found.failed else PENDING if found.pending else 0
+        names = [preview.target for preview in found.targets if preview.pending]
+        for number in await desk.numbers(names):
+            await desk.links.reset(desk.engine.tenant, number)
+        with output.progress() as watch:
+            done = await desk.apply(names, watch, read_sources=False, retry=False)
+        output.show_apply(done, as_json=as_json)
+        return FAILED if done.failed else 0
+
+    run_work(work, config, database, schemas)
+
+
 def report(
     target: One,
     config: ConfigFile = DEFAULT_CONFIG,

@@ -54,6 +54,7 @@ class TargetView:
     deliveries: tuple[Delivered, ...] = ()
     stopped: str | None = None
     paused_until: int | None = None
+    paused_because: str | None = None
 
 
 def rule_results(
@@ -114,6 +115,7 @@ async def explain_at(
         tuple(one for one in history if progress and one.target == number)[:_TOLD],
         progress.stopped if progress else None,
         paused,
+        progress.error if progress and paused else None,
     )
 
 

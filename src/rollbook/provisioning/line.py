@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import Forbidden, StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval, Departures
 from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
@@ -41,6 +42,19 @@ LATER_MILLISECONDS = 1000
 Watch = Callable[[Item], None]
 
 
+class Stop(StrEnum):
+    """What ended a run early."""
+
+    BRAKE = "brake"
+    CANARY = "canary"
+    REFUSED = "refused"
+    """Our credentials, or our right to do what we do, were refused."""
+    OUT_OF_ORDER = "out of order"
+    """Several calls in a row had no answer that makes sense."""
+    AWAY = "away"
+    """The target asks to be left alone, or somebody has paused it."""
+
+
 @dataclass
 class Report:
     """What a run did at one target. `stopped` says why it ended early, None if it did not.
@@ -52,6 +66,8 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[Item] = field(default_factory=list)
     stopped: str | None = None
+    stop: Stop | None = None
+    """The same in one word."""
     hint: str | None = None
     seconds: float = 0.0
     writes: int = 0
@@ -143,7 +159,8 @@ class Line:
     async def _is_braked(self, only: str | None = None) -> bool:
         refused = await self._guard.brake(only)
         if refused is not None:
-            self._report.stopped, self._report.departures = f"the brake: {refused.refusal}", refused
+            self._report.stopped, self._report.stop = f"the brake: {refused.refusal}", Stop.BRAKE
+            self._report.departures = refused
             self._report.hint = (
                 f"look at them: rollbook plan {self._target.name}; if it is right: {refused.how_to_approve}"
             )
@@ -157,6 +174,7 @@ class Line:
         given_up = [item for item in self._failures.values() if item.action is Action.PARK]
         if given_up and not any(self._report.counts.values()):
             self._report.stopped = f"none of the first {len(given_up)} went through, so nobody else was tried"
+            self._report.stop = Stop.CANARY
             self._report.hint = given_up[0].hint
         return True
 
@@ -270,6 +288,7 @@ class Line:
         reason = await self._guard.paused()
         if reason is not None and self._report.stopped is None:
             self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"
+            self._report.stop = Stop.AWAY
         return self._may_call()
 
     def _succeeded(self, item: Item) -> None:
@@ -288,6 +307,8 @@ class Line:
         self._paused_until = max(self._paused_until, verdict.pause or 0)
         if self._report.stopped is None and (verdict.stop or self._in_a_row >= FAILURES_IN_A_ROW):
             self._report.stopped, self._report.hint = verdict.reason, hint(error)
+            refused = verdict.stop or isinstance(error, Forbidden)
+            self._report.stop = Stop.REFUSED if refused else Stop.OUT_OF_ORDER
 
     async def _failed(self, link: Link, error: Exception) -> None:
         label, leaving = await self._delivery.about(link)
@@ -324,7 +345,7 @@ class Line:
             return True
         until = datetime.fromtimestamp(self._paused_until / 1000, UTC)
         self._report.stopped = f"the target asks to be left alone until {until:%Y-%m-%d %H:%M:%S} UTC"
-        self._report.hint = "run apply again after that"
+        self._report.hint, self._report.stop = "run apply again after that", Stop.AWAY
         return False
 
     async def _wait_for_due(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.provisioning.schedule import Quiet, Schedule
 
 
 class Leave(StrEnum):
@@ -77,6 +78,8 @@ class Source:
     delimiter: str = ","
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What only sources of its type have; secrets are among it."""
+    schedule: Schedule | None = None
+    """When a worker pulls it; never by itself without one."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,18 @@ class Target:
     """Attributes whose values are masked wherever people look, in small letters."""
     scope_text: str | None = None
     """The scope as the file has it."""
+    quiet: Quiet | None = None
+    """Hours in which a worker sends nothing."""
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """Where people are told what needs them; the webhook's URL is a secret."""
+
+    webhook: str | None = field(default=None, repr=False)
+    mail_to: tuple[str, ...] = ()
+    mail_from: str = "rollbook@localhost"
+    mail_server: str = "localhost"
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,7 @@ class Config:
     """Attributes whose values are masked wherever people look, in small letters."""
     keep_days: int = 90
     """How long deliveries are kept."""
+    alerts: Alerts = Alerts()
 
 
 class MappingError(Exception):

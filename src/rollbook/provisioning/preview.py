@@ -42,6 +42,8 @@ class Preview:
     counts: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     hint: str | None = None
+    compared: Counter[str] = field(default_factory=Counter)
+    """How many resources of each type were looked at."""
     departures: Departures | None = None
     """Those that the brake would not let go, with the reason."""
 
@@ -59,9 +61,19 @@ class Previewer:
     """A preview of one target, to be walked through once."""
 
     def __init__(
-        self, engine: Engine, target: model.Target, far: Target, removes: frozenset[str] = frozenset()
+        self,
+        engine: Engine,
+        target: model.Target,
+        far: Target,
+        removes: frozenset[str] = frozenset(),
+        *,
+        believes: bool = True,
     ) -> None:
-        """`removes` has the hub ids of those whose accounts go for good if they have left."""
+        """`removes` has the hub ids of those whose accounts go for good if they have left.
+
+        Without `believes` every account is read, whatever the target is believed to hold (an audit).
+        """
+        self._believes = believes
         self.preview = Preview(target.name)
         self._engine = engine
         self._target = target
@@ -84,7 +96,7 @@ class Previewer:
             StoreUnavailable: our own database cannot be read.
         """
         self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
-        everything = await self._looks_at_everything()
+        everything = not self._believes or await self._looks_at_everything()
         seen: set[str] = set()
         woken: dict[str, set[str]] = {name: set() for name in self._kinds}
         for kind in sorted(self._kinds.values(), key=lambda kind: kind.rank):
@@ -143,7 +155,8 @@ class Previewer:
     def _count(self, item: Item) -> bool:
         """Count an item; whether people want to see it."""
         self.preview.counts[item.action] += 1
-        return item.action is not Action.NOTHING
+        self.preview.compared[item.resource_type] += 1
+        return item.changes or item.action is not Action.NOTHING
 
     async def _one(self, kind: Kind, id: str, link: Link | None) -> Item | None:
         name = kind.resource_type.name
@@ -183,7 +196,7 @@ class Previewer:
         want = want_of(kind, wish, await self._accounts(kind, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
-        if link.confirmed != want.digest or link.remote_id is None:
+        if not self._believes or link.confirmed != want.digest or link.remote_id is None:
             work, account = await self._present(work)
             step = plan(situation_of(work, None if account is None else account.body))
         if isinstance(step, Create):
@@ -255,7 +268,7 @@ class Previewer:
     async def _known_members(self, work: Work, step: Step) -> set[str]:
         if isinstance(step, Create) or work.link.remote_id is None:
             return set()
-        if work.link.members_read and self._progress is not None:
+        if self._believes and work.link.members_read and self._progress is not None:
             number = self._progress.number
             return set(await self._engine.links.known_members(self._engine.tenant, number, work.link))
         return set(await self._far.read_members(work.kind, work.link.remote_id))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
-from rollbook.provisioning.line import Line, Order, Report, Watch
+from rollbook.provisioning.line import Line, Order, Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.work import Engine
@@ -132,6 +132,47 @@ class Worker:
             await line.work()
             await line.sum_up()
         finally:
+            await far.close()
+
+
+class Session:
+    """Work on one target again and again: connections stay open, and what the target can do is asked once."""
+
+    def __init__(self, engine: Engine, target: model.Target, connect: Connect, watch: Watch) -> None:
+        self._engine = engine
+        self._target = target
+        self._connect = connect
+        self._watch = watch
+        self._far: Target | None = None
+
+    async def work(self, run: int) -> Report:
+        """Do what is due now, and wait for nothing; it counts as part of that run.
+
+        Raises:
+            StoreUnavailable: our own database cannot be used.
+        """
+        engine, target, report = self._engine, self._target, Report(self._target.name, run=run)
+        try:
+            if self._far is None:
+                self._far = self._connect(target)
+            digest = reach_digest(target, engine.catalog, engine.today)
+            progress = await engine.links.open_target(engine.tenant, target.name, digest)
+            order = Order(run, 0.0, self._watch)
+            line = Line(engine, target, self._far, progress, report, order)
+            await line.work()
+            await line.sum_up()
+        except ValueError as error:
+            report.stopped, report.stop = str(error), Stop.REFUSED
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from None
+        if report.stop in {Stop.REFUSED, Stop.OUT_OF_ORDER}:
+            await self.close()  # the next time everything is asked anew
+        return report
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        far, self._far = self._far, None
+        if far is not None:
             await far.close()
 
 

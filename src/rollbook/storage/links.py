@@ -340,6 +340,9 @@ class LinkStore(Protocol):
     ) -> Run:
         """Note that a run begins; the first one of a command begins a batch."""
 
+    async def begin_run_once(self, tenant: int, kind: str, subject: str, now: int, since: int) -> Run | None:
+        """Note that a run begins, unless one of that kind and subject has begun since then: None."""
+
     async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
         """The latest runs, newest first."""
 

@@ -49,7 +49,7 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded
         return Loaded(document, None, {})
     shape = check_structure(document)
     reader = SectionReader(document, path.parent, catalog, environment)
-    sources, targets = reader.sources(), reader.targets()
+    sources, targets, alerts = reader.sources(), reader.targets(), reader.alerts()
     if shape is None or document.problems:
         return Loaded(document, None, sources)
     hidden = frozenset(name.lower() for name in shape.sensitive)
@@ -59,6 +59,7 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded
         {name: _target(name, shape.targets[name], rules, hidden) for name, rules in targets.items()},
         hidden,
         shape.keep_days,
+        alerts,
     )
     return Loaded(document, config, sources)
 
@@ -88,6 +89,7 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
         encoding=getattr(shape, "encoding", None),
         delimiter=getattr(shape, "delimiter", ","),
         options=rules.options,
+        schedule=rules.schedule,
     )
 
 
@@ -107,6 +109,7 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
         sensitive=sensitive,
         scope_text=shape.scope,
+        quiet=rules.quiet,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rollbook.provisioning import model
 from rollbook.provisioning.config.document import SECRET_REFERENCE, Document, Place
 from rollbook.provisioning.config.secret import read_secret
 from rollbook.provisioning.sources.sql import shown_url
@@ -42,6 +43,18 @@ class OptionReader:
                 if isinstance(raw.get("ca_file"), str):
                     found["ca_file"] = str(self._folder / raw["ca_file"])
         return found
+
+    def alerts(self, place: Place, raw: Mapping[str, Any]) -> model.Alerts:
+        """Who is told what needs somebody; the shape has been checked elsewhere."""
+        mail = raw.get("mail")
+        mail = mail if isinstance(mail, dict) else {}
+        to = mail.get("to")
+        return model.Alerts(
+            self._secret(place, "webhook", raw),
+            tuple(map(str, to)) if isinstance(to, list) else (),
+            str(mail.get("sender", "rollbook@localhost")),
+            str(mail.get("server", "localhost")),
+        )
 
     def _secret(self, place: Place, name: str, raw: Mapping[str, Any]) -> str | None:
         text = raw.get(name)

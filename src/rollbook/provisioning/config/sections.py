@@ -23,9 +23,11 @@ from rollbook.provisioning.config.fit import Wanted, is_reference
 from rollbook.provisioning.config.options import OptionReader
 from rollbook.provisioning.config.rules import RuleReader, Use
 from rollbook.provisioning.config.secret import read_secret
+from rollbook.provisioning.config.times import TimeReader
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import CopyAttribute, CopyColumn
 from rollbook.provisioning.names import Names
+from rollbook.provisioning.schedule import Quiet, Schedule
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class SourceRules:
     path: str
     uses: tuple[Use, ...] = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class TargetRules:
     scope: ResolvedFilter | None
     users: model.ObjectMapping
     groups: model.TargetGroups | None
+    quiet: Quiet | None = None
 
 
 class SectionReader:
@@ -65,6 +69,7 @@ class SectionReader:
             raise ValueError("a catalog always has User and Group")
         self._user, self._group = Names(user), Names(group)
         self._options = OptionReader(document, folder, environment)
+        self._times = TimeReader(document)
 
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
@@ -73,6 +78,14 @@ class SectionReader:
     def targets(self) -> dict[str, TargetRules]:
         """The rules of every target."""
         return {name: self._target(("targets", name), raw) for name, raw in self._section("targets")}
+
+    def alerts(self) -> model.Alerts:
+        """Who is told what needs somebody."""
+        data = self._document.data
+        raw = data.get("alerts") if isinstance(data, dict) else None
+        if not isinstance(raw, dict):
+            return model.Alerts()
+        return self._options.alerts(("alerts",), raw)
 
     def _section(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         data = self._document.data
@@ -96,7 +109,14 @@ class SectionReader:
         options = self._options.read(place, raw)
         where = str(self._folder / str(raw.get("path"))) if "path" in raw else options.get("shown", "")
         return SourceRules(
-            model.ObjectMapping(plain), references, groups, columns, where, tuple(reader.uses), options
+            model.ObjectMapping(plain),
+            references,
+            groups,
+            columns,
+            where,
+            tuple(reader.uses),
+            options,
+            self._times.schedule((*place, "schedule"), raw.get("schedule")),
         )
 
     def _source_groups(self, place: Place, raw: JsonValue, reader: RuleReader) -> tuple[model.GroupRule, ...]:
@@ -143,7 +163,8 @@ class SectionReader:
             secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
         scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
         groups = self._target_groups((*place, "groups"), raw.get("groups"))
-        return TargetRules(secret or "", scope, users, groups)
+        quiet = self._times.quiet((*place, "quiet"), raw.get("quiet"))
+        return TargetRules(secret or "", scope, users, groups, quiet)
 
     def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
         if not isinstance(raw, dict):

@@ -85,6 +85,39 @@ class SourceGroupShape(Shape):
     )
 
 
+class ScheduleShape(Shape):
+    """When something is done by a worker: one of every and cron."""
+
+    every: str | None = Field(None, description="30s, 15m, 6h, 1d.")
+    cron: str | None = Field(None, description="minute hour day month weekday: 30 6 * * 1-5.")
+    zone: str = Field("UTC", description="The time zone of cron, such as Europe/Berlin.")
+
+
+class QuietShape(Shape):
+    """Hours in which nothing is sent."""
+
+    from_: str = Field(alias="from", description="A time of day: '22:00'.")
+    to: str = Field(description="A time of day, the next one if it is earlier: '06:00'.")
+    zone: str = Field("UTC", description="Their time zone.")
+
+
+class MailShape(Shape):
+    """Alerts by mail."""
+
+    to: tuple[str, ...] = Field(min_length=1, strict=False, description="Who gets them.")
+    sender: str = Field("rollbook@localhost", description="From whom they are.")
+    server: str = Field("localhost", description="The mail server: host, or host:port.")
+
+
+class AlertsShape(Shape):
+    """Who is told what needs somebody."""
+
+    webhook: Annotated[
+        str | None, Field(description="${VARIABLE} or file:/path of a URL that takes JSON.")
+    ] = None
+    mail: Annotated[MailShape | None, Field(description="Mail: to, sender, server.")] = None
+
+
 class SourceShape(Shape):
     """What all sources have in common."""
 
@@ -93,6 +126,9 @@ class SourceShape(Shape):
     users: Rules = Field(min_length=1, description="User attribute → rule on the record.")
     groups: tuple[SourceGroupShape, ...] = Field((), strict=False, description="Groups made of columns.")
     missing: LeavePolicy = Field("disable", description="What happens to someone whose record is gone.")
+    schedule: ScheduleShape | None = Field(
+        None, description="When a worker reads it: every or cron; by hand only without one."
+    )
     shrink_limit: float = Field(
         0.2,
         ge=0,
@@ -206,6 +242,9 @@ class TargetShape(Shape):
     groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
     concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
+    quiet: QuietShape | None = Field(
+        None, description="Hours in which a worker sends nothing: from, to, zone."
+    )
     brake: Annotated[
         Annotated[BrakeShape, Tag("limits")] | Annotated[Literal["off"], Tag("off")],
         Discriminator(_brake_kind),
@@ -221,6 +260,7 @@ class ConfigShape(Shape):
     sensitive: tuple[str, ...] = Field(
         (), strict=False, description="Attributes whose values are masked in plans, logs and reports."
     )
+    alerts: AlertsShape = Field(AlertsShape(), description="Who is told what needs somebody: webhook, mail.")
     keep_days: int = Field(
         90, ge=1, le=3660, description="How long what was done for each person at each target is kept."
     )
@@ -238,23 +278,28 @@ def json_schema() -> JsonObject:
 
 
 _RULE_KEYS = ("from", "value", "expr")
+_SECTION = 2
+"""Steps to a source or target by name."""
+_MODELS: dict[tuple[str | int, ...], type[Shape]] = {
+    (): ConfigShape,
+    ("alerts",): AlertsShape,
+    ("alerts", "*"): MailShape,
+    ("sources", "*", "schedule"): ScheduleShape,
+    ("targets", "*"): TargetShape,
+    ("targets", "*", "groups"): TargetGroupsShape,
+    ("targets", "*", "brake"): BrakeShape,
+    ("targets", "*", "quiet"): QuietShape,
+}
+"""What may stand at a place; * is any name."""
 
 
 def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tuple[str, ...]:
     """The keys that may stand in the mapping at a place of the file; `type_name` is the type of the source it is in."""
-    match place:
-        case ():
-            model: type[Shape] = ConfigShape
-        case ("sources", _):
-            model = SOURCES.get(str(type_name), CsvShape)
-        case ("targets", _):
-            model = TargetShape
-        case ("sources", _, "groups", _):
-            model = SourceGroupShape
-        case ("targets", _, "groups"):
-            model = TargetGroupsShape
-        case ("targets", _, "brake"):
-            model = BrakeShape
-        case _:
-            return _RULE_KEYS
+    model = _MODELS.get(tuple("*" if index == 1 else step for index, step in enumerate(place)))
+    if place[:1] == ("sources",) and len(place) == _SECTION:
+        model = SOURCES.get(str(type_name), CsvShape)
+    if len(place) == _SECTION + 2 and place[0] == "sources" and place[2] == "groups":
+        model = SourceGroupShape
+    if model is None:
+        return _RULE_KEYS
     return tuple(field.alias or name for name, field in model.model_fields.items())

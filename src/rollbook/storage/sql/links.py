@@ -407,6 +407,17 @@ class SqlLinks:
             tenant, lambda conn: runs.begin(conn, tenant, kind, subject, now, batch)
         )
 
+    async def begin_run_once(self, tenant: int, kind: str, subject: str, now: int, since: int) -> Run | None:
+        """Note that a run begins, unless one of that kind and subject has begun since then: None."""
+
+        def work(conn: Connection) -> Run | None:
+            last = runs.last(conn, tenant, kind, subject)
+            if last is not None and last.started >= since:
+                return None
+            return runs.begin(conn, tenant, kind, subject, now)
+
+        return await self._database.write(tenant, work)
+
     async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
         """The latest runs, newest first."""
         return await self._database.read(lambda conn: runs.latest(conn, tenant, limit))

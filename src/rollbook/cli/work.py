@@ -1,0 +1,142 @@
+"""`rollbook work`: keep targets in step until told to stop; `rollbook serve --config` carries the same."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Schemas
+
+if TYPE_CHECKING:
+    from rollbook.cli.provision_work import Desk
+    from rollbook.provisioning.alerts import Alert, Send
+    from rollbook.provisioning.keeper import Keeper
+    from rollbook.provisioning.model import Alerts
+    from rollbook.storage.sql.store import SqlStore
+
+
+def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas: Schemas = None) -> None:
+    """Keep all targets in step until told to stop: changes go out at once, sources are read by their schedules.
+
+    With PostgreSQL any number of these may run, on any machines. SIGHUP reads the configuration again; one with mistakes is refused as
+    a whole, and work goes on by the former one. SIGTERM and SIGINT finish what is under way.
+    """
+    from rollbook.cli.logs import configure_logs
+    from rollbook.cli.provision_work import opened_desk
+    from rollbook.settings import SettingsError
+
+    if not config.is_file():
+        raise SettingsError(f"{config}: there is no such file; name another one with --config")
+    configure_logs()
+
+    async def main() -> None:
+        async with opened_desk(config, database, schemas, os.environ) as desk:
+            lock, _ = desk.store.database.work_lock()
+            stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for sign in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(sign, stop.set)
+            told = ", ".join(desk.config.targets) or "none"
+            print(f"keeping in step: {told}; sources: {sources_in_words(desk)}", flush=True)
+            try:
+                await keep(desk.store, config, stop)
+            finally:
+                lock.release()
+        print("stopped: what was under way is finished", flush=True)
+
+    asyncio.run(main())
+
+
+def sources_in_words(desk: "Desk") -> str:
+    """Which sources are read by whom."""
+    told = [
+        name if source.schedule else f"{name} (by hand: rollbook pull {name})"
+        for name, source in desk.config.sources.items()
+    ]
+    return ", ".join(told) or "none"
+
+
+async def keep(store: "SqlStore", config: Path, stop: asyncio.Event) -> None:
+    """Work by the configuration until told to stop; SIGHUP reads it again."""
+    again = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError, ValueError, AttributeError):
+        loop.add_signal_handler(signal.SIGHUP, again.set)
+    desk = _desk(store, config)
+    while not stop.is_set():
+        keeper = _keeper(desk)
+        working = loop.create_task(keeper.run())
+        desk = await _until(stop, again, working, desk, config)
+        keeper.stop()
+        await working
+
+
+async def _until(
+    stop: asyncio.Event, again: asyncio.Event, working: "asyncio.Task[None]", desk: "Desk", config: Path
+) -> "Desk":
+    """Wait for the end, or for a configuration without mistakes."""
+    import structlog
+
+    from rollbook.provisioning.config import ConfigError
+
+    while True:
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, again)]
+        await asyncio.wait([*waits, working], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if stop.is_set() or working.done():
+            return desk
+        again.clear()
+        try:
+            fresh = _desk(desk.store, config)
+        except (ConfigError, OSError) as error:
+            text = error.render() if isinstance(error, ConfigError) else str(error)
+            structlog.get_logger().error("configuration refused", file=str(config), mistakes=text)
+            continue
+        structlog.get_logger().info("configuration read again", file=str(config))
+        return fresh
+
+
+def _desk(store: "SqlStore", config: Path) -> "Desk":
+    from rollbook.cli.provision_work import Desk
+    from rollbook.provisioning.config import load_config
+
+    return Desk(load_config(config, store.catalog, os.environ), store)
+
+
+def _keeper(desk: "Desk") -> "Keeper":
+    from rollbook.app import now
+    from rollbook.provisioning.alerts import Alerter
+    from rollbook.provisioning.keeper import Keeper
+    from rollbook.provisioning.targets.scim import connect
+
+    alerter = Alerter(_ways(desk.config.alerts), now, _logged())
+    return Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter)
+
+
+def _ways(alerts: "Alerts") -> "list[Send]":
+    from rollbook.provisioning.alerts import mail, webhook
+
+    ways = [webhook(alerts.webhook)] if alerts.webhook else []
+    if alerts.mail_to:
+        ways.append(mail(alerts.mail_server, alerts.mail_from, alerts.mail_to))
+    return ways
+
+
+def _logged() -> "Callable[[Alert, str | None], None]":
+    import structlog
+
+    logger = structlog.get_logger()
+
+    def log(alert: "Alert", error: str | None) -> None:
+        if error is None:
+            logger.warning(
+                "alert", subject=alert.subject, kind=alert.kind.value, text=alert.text, hint=alert.hint
+            )
+        else:
+            logger.error("alert not sent", subject=alert.subject, kind=alert.kind.value, error=error)
+
+    return log

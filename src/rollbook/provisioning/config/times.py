@@ -1,0 +1,48 @@
+"""Schedules and quiet hours of the file."""
+
+from typing import Any
+
+from rollbook.provisioning.config.document import Document, Place
+from rollbook.provisioning.schedule import Quiet, Schedule, Unreadable, milliseconds, quiet_hours
+
+
+class TimeReader:
+    """Reads them, and reports what is never due."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def schedule(self, place: Place, raw: Any) -> Schedule | None:
+        """When something is done, None if it is not said."""
+        if not isinstance(raw, dict):
+            return None
+        every, cron = raw.get("every"), raw.get("cron")
+        if (every is None) == (cron is None):
+            self._document.report("RB105", "a schedule is one of every and cron", self._document.value(place))
+            return None
+        try:
+            found = Schedule(
+                milliseconds(str(every)) if every is not None else None,
+                str(cron) if cron is not None else None,
+                str(raw.get("zone", "UTC")),
+            )
+            found.check()
+        except Unreadable as error:
+            key = "zone" if "time zone" in str(error) else "cron" if cron is not None else "every"
+            self._document.report("RB105", str(error), self._document.value((*place, key)))
+            return None
+        return found
+
+    def quiet(self, place: Place, raw: Any) -> Quiet | None:
+        """Hours in which nothing is sent, None for none."""
+        if (
+            not isinstance(raw, dict)
+            or not isinstance(raw.get("from"), str)
+            or not isinstance(raw.get("to"), str)
+        ):
+            return None
+        try:
+            return quiet_hours(raw["from"], raw["to"], str(raw.get("zone", "UTC")))
+        except Unreadable as error:
+            self._document.report("RB105", str(error), self._document.value(place))
+            return None

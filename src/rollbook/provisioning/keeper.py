@@ -1,0 +1,220 @@
+"""Keeps targets in step for as long as it runs: `rollbook work`, and `rollbook serve` beside its requests.
+
+Each target has a loop of its own, so that one that is down or slow delays no other (I-20). Sources are pulled when their
+schedule says so, by whichever worker comes first.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from rollbook.protocol.errors import StoreUnavailable
+from rollbook.provisioning import model
+from rollbook.provisioning.alerts import Alert, Alerter, Kind
+from rollbook.provisioning.items import Action
+from rollbook.provisioning.line import Report, Stop, Watch
+from rollbook.provisioning.reach import reach_digest
+from rollbook.provisioning.wanted import kinds_of
+from rollbook.provisioning.work import Engine
+from rollbook.provisioning.worker import Connect, Session
+from rollbook.storage.links import Progress, Run
+
+POLL_SECONDS = 0.25
+"""How often a loop looks whether there is anything to do: a change is at its target within a second."""
+
+STORE_SECONDS = 5.0
+"""How long to wait when our own database cannot be used."""
+
+BRAKED_MILLISECONDS = 30_000
+"""How long before a target is looked at again whose run was stopped."""
+
+QUARANTINE_MILLISECONDS = (300_000, 900_000, 3_600_000, 21_600_000)
+"""How long a target is left alone that refuses our credentials, by how often it has."""
+
+OUT_OF_ORDER_MILLISECONDS = (60_000, 120_000, 300_000, 900_000, 1_800_000)
+"""The same for one that does not answer, or not in SCIM."""
+
+IDLE_MILLISECONDS, LONGEST_MILLISECONDS = 60_000, 900_000
+"""Work belongs to one run until there was none for so long, or the run lasts that long."""
+
+Pull = Callable[[model.Source, int], Awaitable[str | None]]
+"""Pulls a source, unless another worker has done so since a moment; why it failed, None if it did not."""
+
+
+@dataclass
+class _Sitting:
+    """Work on a target that counts as one run."""
+
+    run: Run
+    begun: int
+    last: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Keeper:
+    """Loops over all sources and targets of a configuration."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: model.Config,
+        connect: Connect,
+        pull: Pull,
+        alerter: Alerter,
+        watch: Watch = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._connect = connect
+        self._pull = pull
+        self._alerter = alerter
+        self._watch = watch
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask every loop to end; what is under way is finished first."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until asked to stop."""
+        async with asyncio.TaskGroup() as group:
+            for target in self._config.targets.values():
+                group.create_task(self._keep(target))
+            for source in self._config.sources.values():
+                if source.schedule is not None:
+                    group.create_task(self._pull_when_due(source))
+            await self._stopping.wait()
+
+    async def _keep(self, target: model.Target) -> None:
+        """The loop of one target. Whatever happens in it, it goes on."""
+        session = Session(self._engine, target, self._connect, self._watch)
+        sitting: _Sitting | None = None
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    sitting, failures = await self._turn(target, session, sitting, failures)
+                except StoreUnavailable:
+                    await self._wait(STORE_SECONDS)
+                await self._wait(POLL_SECONDS)
+        finally:
+            await session.close()
+
+    async def _turn(
+        self, target: model.Target, session: Session, sitting: _Sitting | None, failures: int
+    ) -> tuple[_Sitting | None, int]:
+        """Do what is due; the sitting it belongs to, and how often the target has failed in a row."""
+        now = self._engine.now()
+        if sitting is not None and _is_over(sitting, now):
+            sitting = None
+        progress = await self._engine.links.target(self._engine.tenant, target.name)
+        if not await self._is_due(target, progress):
+            return sitting, failures
+        if sitting is None:
+            run = await self._engine.links.begin_run(self._engine.tenant, "apply", target.name, now)
+            sitting = _Sitting(run, now, now)
+        report = await session.work(sitting.run.number)
+        sitting.last = self._engine.now()
+        sitting.counts.update({name: count for name, count in report.counts.items() if name in _DONE})
+        await self._engine.links.end_run(
+            self._engine.tenant, sitting.run, sitting.last, sitting.counts, report.stopped
+        )
+        return sitting, await self._draw_consequences(target, report, failures)
+
+    async def _is_due(self, target: model.Target, progress: Progress | None) -> bool:
+        engine, now = self._engine, self._engine.now()
+        quiet = target.quiet.until(now) if target.quiet else None
+        if quiet is not None:
+            return False
+        if progress is None:
+            return True
+        if progress.stopped is not None or progress.paused_until > now:
+            return False
+        if progress.digest != reach_digest(target, engine.catalog, engine.today):
+            return True
+        if progress.walked is not None or await engine.store.last_change(engine.tenant) > progress.position:
+            return True
+        ranks = {name: kind.rank for name, kind in kinds_of(target, engine.catalog).items()}
+        due = await engine.links.next_due(engine.tenant, progress.number, ranks)
+        return due is not None and due <= now
+
+    async def _draw_consequences(self, target: model.Target, report: Report, failures: int) -> int:
+        """Leave a target alone that has to be, and tell people; how often it has failed in a row by now."""
+        name, why = target.name, report.stopped or ""
+        match report.stop:
+            case Stop.REFUSED:
+                await self._leave_alone(name, QUARANTINE_MILLISECONDS, failures, f"quarantined: {why}")
+                await self._alerter.tell(Alert(Kind.QUARANTINE, name, why, report.hint))
+                return failures + 1
+            case Stop.OUT_OF_ORDER:
+                await self._leave_alone(name, OUT_OF_ORDER_MILLISECONDS, failures, why)
+                if failures + 1 >= _TOLD_AFTER:
+                    await self._alerter.tell(Alert(Kind.OUT_OF_ORDER, name, why, report.hint))
+                return failures + 1
+            case Stop.BRAKE:
+                await self._alerter.tell(Alert(Kind.BRAKE, name, why, report.hint))
+                await self._wait(BRAKED_MILLISECONDS / 1000)
+            case Stop.CANARY:
+                await self._alerter.tell(Alert(Kind.CANARY, name, why, report.hint))
+                await self._wait(BRAKED_MILLISECONDS / 1000)
+            case None if any(report.counts[action] for action in _WELL):
+                await self._alerter.over(name, "work goes on")
+                return 0
+            case _:
+                pass
+        parked = report.counts[Action.PARK]
+        if parked:
+            hint = f"look at them: rollbook status {name}"
+            await self._alerter.tell(
+                Alert(Kind.PARKED, name, f"{parked} could not be brought up to date", hint)
+            )
+        return failures
+
+    async def _leave_alone(self, name: str, steps: tuple[int, ...], failures: int, why: str) -> None:
+        progress = await self._engine.links.target(self._engine.tenant, name)
+        if progress is not None:
+            until = self._engine.now() + steps[min(failures, len(steps) - 1)]
+            until = max(until, progress.paused_until)
+            await self._engine.links.pause(self._engine.tenant, progress.number, until, why)
+
+    async def _pull_when_due(self, source: model.Source) -> None:
+        schedule, failures = source.schedule, 0
+        while schedule is not None and not self._stopping.is_set():
+            try:
+                last = await self._engine.links.last_run(self._engine.tenant, "pull", source.name)
+                due = schedule.after(last.started if last else None, self._engine.now())
+                wait = (due - self._engine.now()) / 1000
+                if wait > 0:
+                    await self._wait(min(wait, _LONGEST_WAIT))
+                    continue
+                failed = await self._pull(source, due)
+                failures = 0 if failed is None else failures + 1
+                if failed is None:
+                    await self._alerter.over(source.name, "it is read again")
+                elif failures > 1:  # a file that is just being written is whole the next time
+                    await self._alerter.tell(Alert(Kind.SOURCE, source.name, failed))
+            except StoreUnavailable:
+                await self._wait(STORE_SECONDS)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, or until asked to stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+_LONGEST_WAIT = 30.0
+"""Seconds; then the clock is looked at again, which somebody may have moved."""
+
+_TOLD_AFTER = 3
+"""Failures in a row after which people are told: a restart of the target needs nobody."""
+
+_WELL = (Action.CREATE, Action.CHANGE, Action.COMPLETE, Action.DISABLE, Action.DELETE, Action.NOTHING)
+_DONE = frozenset({*_WELL, Action.KEEP, "members added", "members removed"})
+
+
+def _is_over(sitting: _Sitting, now: int) -> bool:
+    return now - sitting.last > IDLE_MILLISECONDS or now - sitting.begun > LONGEST_MILLISECONDS
