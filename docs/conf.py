@@ -24,6 +24,7 @@ from rollbook.operations.context import Limits
 from rollbook.operations.tenant_settings import SETTINGS
 from rollbook.protocol import errors
 from rollbook.protocol.quirks import CLIENTS, PROFILES, TABLE
+from rollbook.provisioning import profile
 from rollbook.provisioning.config import shape
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
@@ -284,6 +285,8 @@ myst_substitutions = {
     "quiet_keys": keys(shape.QuietShape),
     "alert_keys": keys(shape.AlertsShape),
     "mail_keys": keys(shape.MailShape),
+    "rate_keys": keys(shape.RateShape),
+    "profile_count": str(len(profile.names())),
     "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),
     "rule_keys": keys(shape.RuleShape),

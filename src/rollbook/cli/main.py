@@ -14,6 +14,7 @@ from rollbook.cli import (
     history,
     imports,
     people,
+    profiles,
     provision,
     quirks,
     runs,
@@ -70,6 +71,7 @@ app.command("try")(people.try_)
 app.add_typer(people.map_app, name="map")
 app.command()(runs.runs)
 app.command()(runs.undo)
+app.command()(profiles.profiles)
 app.command()(targets.report)
 app.command()(targets.audit)
 app.command()(targets.pause)

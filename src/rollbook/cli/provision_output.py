@@ -99,6 +99,9 @@ class TextPlan:
                 refused = preview.departures
                 line_on(self._console, f"{preview.target}: the brake: {refused.refusal}", "bold red")
                 line_on(self._console, f"  if it is right: {refused.how_to_approve}")
+            if preview.seconds is not None and preview.seconds >= _WORTH_TELLING:
+                text = f"{preview.target}: about {in_words(preview.seconds)} by its rate limit"
+                line_on(self._console, text)
         line_on(self._console, "")
         line_on(self._console, plan_line(planned.targets), "bold")
 
@@ -158,12 +161,26 @@ class JsonPlan:
                 "stopped": preview.stopped,
                 "hint": preview.hint,
                 "brake": brake_json(preview.departures),
+                "seconds": preview.seconds,
                 "counts": dict(preview.counts),
                 "items": self._targets.get(preview.target, []),
             }
             for preview in planned.targets
         ]
         print_json({"pending": planned.pending, "sources": sources, "targets": targets})
+
+
+_WORTH_TELLING = 10.0
+"""Seconds."""
+
+
+def in_words(seconds: float) -> str:
+    """A length of time for people: the two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {left} min"
+    return f"{minutes} min" if minutes >= 10 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def plan_printer(*, as_json: bool, sensitive: frozenset[str] = frozenset()) -> "TextPlan | JsonPlan":

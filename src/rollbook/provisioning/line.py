@@ -20,6 +20,7 @@ from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.targets.governed import Governed, LeftAlone
+from rollbook.provisioning.targets.rates import Rates
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine
 from rollbook.storage.links import Entry, Link, Outcome, Progress, State
@@ -117,7 +118,8 @@ class Line:
         self._order = order
         kinds = kinds_of(target, engine.catalog)
         self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes)
-        governed = Governed(far, target.concurrency, self._is_open, self._call_failed)
+        rates = Rates(target.rate, engine.now, engine.sleep)
+        governed = Governed(far, target.concurrency, self._is_open, self._call_failed, rates)
         place = Place(progress.number, order.run, order.removes)
         self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard.may_leave)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
+from rollbook.provisioning.profile import NO_PROFILE, Profile, Rate
 from rollbook.provisioning.schedule import Quiet, Schedule
 
 
@@ -127,6 +128,9 @@ class Target:
     """The scope as the file has it."""
     quiet: Quiet | None = None
     """Hours in which a worker sends nothing."""
+    profile: Profile = NO_PROFILE
+    rate: tuple[Rate, ...] = ()
+    """What the profile says, unless the configuration says it."""
 
 
 @dataclass(frozen=True)

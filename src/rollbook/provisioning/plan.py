@@ -82,6 +82,8 @@ class Situation:
     left: str | None
     present: JsonObject | None
     disabled: bool = False
+    updatable: tuple[str, ...] = ()
+    """The only attributes that can be changed once there is an account; all if empty."""
 
 
 def plan(situation: Situation) -> Step:
@@ -95,7 +97,7 @@ def plan(situation: Situation) -> Step:
     managed, wanted = (
         _with_active(situation, wanted, value=True) if situation.disabled else (situation.managed, wanted)
     )
-    differences = compare(managed, wanted, situation.present)
+    differences = _possible(situation, compare(managed, wanted, situation.present))
     return Update(differences) if differences else NoChange()
 
 
@@ -110,8 +112,14 @@ def _leave(situation: Situation, reason: str) -> Step:
     # Somebody out of scope or deleted: nothing but the switch may be sent (I-12).
     mapped = situation.managed if situation.wanted is not None else ()
     managed, wanted = _with_active(replace(situation, managed=mapped), situation.wanted or {}, value=False)
-    differences = compare(managed, wanted, situation.present or {})
+    differences = _possible(situation, compare(managed, wanted, situation.present or {}))
     return Disable(differences, reason) if differences else NoChange()
+
+
+def _possible(situation: Situation, differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Those that the target lets anybody change."""
+    allowed = situation.updatable
+    return tuple(one for one in differences if not allowed or one.path.attribute.name in allowed)
 
 
 def _with_active(

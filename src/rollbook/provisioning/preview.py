@@ -15,6 +15,7 @@ from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
 from rollbook.provisioning.reach import groups_count, reach_digest
 from rollbook.provisioning.retry import explain, hint
 from rollbook.provisioning.targets.base import Target
+from rollbook.provisioning.targets.rates import seconds_for
 from rollbook.provisioning.wanted import Kind, Wish, kinds_of, record_label
 from rollbook.provisioning.work import (
     Engine,
@@ -31,6 +32,7 @@ from rollbook.provisioning.work import (
 from rollbook.storage.links import Link, Progress, State
 
 _PAGE = 200
+_WRITES = (Action.CREATE, Action.CHANGE, Action.COMPLETE, Action.DISABLE, Action.DELETE)
 _PARKED_TOLD = 200
 
 
@@ -44,6 +46,8 @@ class Preview:
     hint: str | None = None
     compared: Counter[str] = field(default_factory=Counter)
     """How many resources of each type were looked at."""
+    seconds: float | None = None
+    """About how long it will take by the target's rate limits, None if it has none."""
     departures: Departures | None = None
     """Those that the brake would not let go, with the reason."""
 
@@ -113,6 +117,9 @@ class Previewer:
                     yield item
         async for item in self._parked(seen):
             yield item
+        self.preview.seconds = seconds_for(
+            self._target.rate, sum(self.preview.counts[one] for one in _WRITES)
+        )
         self.preview.departures = await self._brake.judge(self._progress, self._leaving)
 
     async def _looks_at_everything(self) -> bool:

@@ -43,6 +43,10 @@ class Kind:
     mapping: ObjectMapping
     members: bool = False
     scope_text: str | None = None
+    lookup: tuple[str, ...] | None = None
+    """The attributes that find an account, where the target's profile says so."""
+    updatable: tuple[str, ...] = ()
+    """The only ones that can be changed, all if empty."""
 
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
@@ -63,7 +67,8 @@ class Kind:
     def joins(self) -> tuple[AttributePath, ...]:
         """The attributes an existing account is found by; only mapped ones, since they go into a URL (I-12)."""
         mapped = {item.path for item in self.managed}
-        paths = map(self.resource_type.find, _JOINED_BY.get(self.resource_type.name, ("externalId",)))
+        usual = _JOINED_BY.get(self.resource_type.name, ("externalId",))
+        paths = map(self.resource_type.find, usual if self.lookup is None else self.lookup)
         return tuple(path for path in paths if path is not None and path in mapped)
 
 
@@ -85,14 +90,29 @@ def kinds_of(target: Target, catalog: Catalog) -> dict[str, Kind]:
     """The resource types that go to a target, by name: users before groups (C-6-10)."""
     found: dict[str, Kind] = {}
     user, group = catalog.resource_type("User"), catalog.resource_type("Group")
+    profile = target.profile
     if user is not None:
         found[user.name] = Kind(
-            user, Subject.USER, 0, target.scope, target.users, scope_text=target.scope_text
+            user,
+            Subject.USER,
+            0,
+            target.scope,
+            target.users,
+            scope_text=target.scope_text,
+            lookup=profile.lookup.get(user.name),
+            updatable=profile.updatable,
         )
     if group is not None and target.groups is not None:
         groups = target.groups
         found[group.name] = Kind(
-            group, Subject.GROUP, 1, groups.scope, groups.mapping, groups.members, groups.scope_text
+            group,
+            Subject.GROUP,
+            1,
+            groups.scope,
+            groups.mapping,
+            groups.members,
+            groups.scope_text,
+            profile.lookup.get(group.name),
         )
     return found
 

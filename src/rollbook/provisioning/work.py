@@ -110,6 +110,7 @@ def situation_of(work: Work, present: JsonObject | None) -> Situation:
         left=work.want.wish.left,
         present=present,
         disabled=work.link.disabled,
+        updatable=work.kind.updatable,
     )
 
 

@@ -104,18 +104,21 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         users=rules.users,
         groups=rules.groups,
         digest=_digest(shape, rules),
-        concurrency=shape.concurrency,
+        concurrency=min(shape.concurrency, rules.profile.concurrency or shape.concurrency),
         timeout=shape.timeout,
         brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
         sensitive=sensitive,
         scope_text=shape.scope,
         quiet=rules.quiet,
+        profile=rules.profile,
+        rate=rules.rate,
     )
 
 
 def _digest(shape: TargetShape, rules: TargetRules) -> str:
     """A hash over all that decides what is sent, however the file is laid out."""
     parts: list[JsonValue] = [_DIGEST_FORMAT, shape.url.rstrip("/"), shape.leave, shape.scope]
+    parts += [shape.profile] if shape.profile else []
     parts.append(_described(rules.users))
     if shape.groups is not None and rules.groups is not None:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]

@@ -22,6 +22,8 @@ CODES: Mapping[str, str] = {
     "RB113": "a secret that cannot be found",
     "RB114": "a column that the source does not have",
     "RB115": "a source that cannot be read",
+    "RB116": "a profile that is not known",
+    "RB117": "a mapping that the target's kind would refuse",
 }
 """Every code and what it stands for."""
 

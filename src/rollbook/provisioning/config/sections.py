@@ -21,12 +21,14 @@ from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import Wanted, is_reference
 from rollbook.provisioning.config.options import OptionReader
+from rollbook.provisioning.config.profiles import ProfileReader
 from rollbook.provisioning.config.rules import RuleReader, Use
 from rollbook.provisioning.config.secret import read_secret
 from rollbook.provisioning.config.times import TimeReader
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import CopyAttribute, CopyColumn
 from rollbook.provisioning.names import Names
+from rollbook.provisioning.profile import NO_PROFILE, Profile, Rate
 from rollbook.provisioning.schedule import Quiet, Schedule
 
 
@@ -53,6 +55,8 @@ class TargetRules:
     users: model.ObjectMapping
     groups: model.TargetGroups | None
     quiet: Quiet | None = None
+    profile: Profile = NO_PROFILE
+    rate: tuple[Rate, ...] = ()
 
 
 class SectionReader:
@@ -70,6 +74,7 @@ class SectionReader:
         self._user, self._group = Names(user), Names(group)
         self._options = OptionReader(document, folder, environment)
         self._times = TimeReader(document)
+        self._profiles = ProfileReader(document)
 
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
@@ -164,7 +169,10 @@ class SectionReader:
         scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
         groups = self._target_groups((*place, "groups"), raw.get("groups"))
         quiet = self._times.quiet((*place, "quiet"), raw.get("quiet"))
-        return TargetRules(secret or "", scope, users, groups, quiet)
+        profile = self._profiles.profile(place, raw)
+        self._profiles.check(place, raw, profile, users)
+        rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
+        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate)
 
     def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
         if not isinstance(raw, dict):

@@ -230,6 +230,18 @@ def _brake_kind(value: Any) -> str:
     return "limits" if isinstance(value, dict | BrakeShape) else "off"
 
 
+class RateShape(Shape):
+    """How many requests a target takes."""
+
+    requests: int = Field(ge=1, description="So many requests")
+    per: str = Field("1s", description="in so long: 1s, 1m, 1h.")
+    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(
+        (), strict=False, description="Of these methods; all without them."
+    )
+    resource: Literal["User", "Group"] | None = Field(None, description="To this type; to all without it.")
+    burst: int = Field(0, ge=0, description="At once after a rest; a tenth without it.")
+
+
 class TargetShape(Shape):
     """A SCIM service that is kept in step."""
 
@@ -240,6 +252,12 @@ class TargetShape(Shape):
     leave: LeavePolicy = Field("disable", description="What happens to the account of someone who leaves.")
     users: Rules = Field(min_length=1, description="What goes out; nothing else ever does.")
     groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
+    profile: str | None = Field(
+        None, description="What kind of target it is, if it is a well-known one: rollbook profiles."
+    )
+    rate: tuple[RateShape, ...] = Field(
+        (), strict=False, description="Rate limits; those of the profile without them."
+    )
     concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
     quiet: QuietShape | None = Field(

@@ -26,6 +26,7 @@ from rollbook.provisioning.differences import (
     replacement,
 )
 from rollbook.provisioning.outgoing import Gate
+from rollbook.provisioning.profile import NO_PROFILE, Profile
 from rollbook.provisioning.wanted import Kind
 
 _MEMBERS_PER_PUT = 100_000
@@ -43,17 +44,19 @@ def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -
     transport: Transport = PyqwestTransport(limits)
     if watch is not None:
         transport = WatchedTransport(transport, watch)
-    return ScimTarget(ScimClient(target.url, target.token, transport=transport))
+    return ScimTarget(ScimClient(target.url, target.token, transport=transport), target.profile)
 
 
 class ScimTarget:
     """One SCIM service. What it cannot do although it said so is remembered (C-2-05)."""
 
-    def __init__(self, client: ScimClient) -> None:
+    def __init__(self, client: ScimClient, profile: Profile = NO_PROFILE) -> None:
         self._client = client
+        self._profile = profile
         self._capabilities: Capabilities | None = None
         self._asking = asyncio.Lock()
-        self._patches = True
+        self._patches: dict[bool, bool] = {False: True, True: True}
+        """Whether there is PATCH, by whether the type has members."""
         self.writes = 0
         """How many calls were made that could change something."""
 
@@ -66,7 +69,9 @@ class ScimTarget:
             return None
 
     async def read_members(self, kind: Kind, remote_id: str) -> Sequence[str]:
-        """The remote ids of a group's members."""
+        """The remote ids of a group's members; none where the target never shows them."""
+        if not self._profile.members_readable:
+            return ()
         found = await self._client.get(await self._endpoint(kind), remote_id)
         values = member(found.body, kind.resource_type.memberships or "members")
         listed = values if isinstance(values, list) else []
@@ -97,14 +102,17 @@ class ScimTarget:
     async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
         """Take the differences away by PATCH; if the target has no PATCH, or no such path, by PUT (C-6-01)."""
         endpoint = await self._endpoint(kind)
-        if self._patches:
+        has_members = kind.resource_type.memberships is not None
+        if self._patches[has_members]:
             changes = operations(differences)
             _gate(kind).check_operations(changes)
             self.writes += 1
             try:
                 await self._client.patch(endpoint, present.id, changes)
             except _NO_PATCH:
-                self._patches = False
+                if not self._profile.put:
+                    raise
+                self._patches[has_members] = False
             except _OTHER_FORM:
                 if kind.resource_type.memberships:
                     raise  # a PUT would have to carry every member
@@ -124,19 +132,23 @@ class ScimTarget:
     async def members_per_call(self) -> int:
         """How many member changes to give at once."""
         await self._endpoint(None)
-        return MEMBERS_PER_CALL if self._patches else _MEMBERS_PER_PUT
+        if not self._patches[True]:
+            return _MEMBERS_PER_PUT
+        return self._profile.max_members or MEMBERS_PER_CALL
 
     async def change_members(
         self, kind: Kind, remote_id: str, add: Sequence[str], remove: Sequence[str]
     ) -> None:
         """Change a group's members by PATCH in value-path form, or as a whole where there is no PATCH."""
         endpoint = await self._endpoint(kind)
-        if self._patches:
+        if self._patches[True]:
             self.writes += 1
             try:
                 await self._client.patch(endpoint, remote_id, member_operations(add, remove))
             except _NO_PATCH:
-                self._patches = False
+                if not self._profile.put:
+                    raise
+                self._patches[True] = False
             else:
                 return
         whole = await self._client.get(endpoint, remote_id)
@@ -166,7 +178,11 @@ class ScimTarget:
             async with self._asking:
                 if self._capabilities is None:
                     self._capabilities = await self._client.discover()
-                    self._patches = self._capabilities.patch
+                    told, profile = self._capabilities.patch, self._profile
+                    self._patches = {
+                        False: told if profile.patch is None else profile.patch,
+                        True: told if profile.group_patch is None else profile.group_patch,
+                    }
         if kind is None:
             return ""
         return self._capabilities.endpoints.get(kind.resource_type.name, kind.resource_type.endpoint)
