@@ -287,6 +287,7 @@ myst_substitutions = {
     "mail_keys": keys(shape.MailShape),
     "rate_keys": keys(shape.RateShape),
     "profile_count": str(len(profile.names())),
+    "leave_keys": keys(shape.LeaveShape),
     "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),
     "rule_keys": keys(shape.RuleShape),

@@ -19,7 +19,7 @@ from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.config.shape import json_schema
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import apply_mapping, mapped_paths, record_inputs, resource_inputs
-from rollbook.provisioning.model import Config, Leave
+from rollbook.provisioning.model import Config, Leave, LeavePolicy
 from rollbook.provisioning.names import Names
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -108,7 +108,11 @@ def test_the_example_is_read(tmp_path: Path) -> None:
     )  # fmt: skip
     assert [one.path.text for one in hr.references] == [f"{ENTERPRISE}:manager.value"]
     target = config.targets["source-control"]
-    assert (target.url, target.token, target.leave) == ("http://127.0.0.1:9003/v2", "s3cret", Leave.DISABLE)
+    assert (target.url, target.token, target.leave) == (
+        "http://127.0.0.1:9003/v2",
+        "s3cret",
+        LeavePolicy.same(Leave.DISABLE),
+    )
     assert (target.concurrency, target.timeout) == (8, 30.0)
     assert target.groups is not None
     assert target.groups.members
@@ -182,7 +186,7 @@ def test_everything_may_be_said(tmp_path: Path) -> None:
     config = load(tmp_path, text)
     hr, target = config.sources["hr"], config.targets["t"]
     assert (hr.encoding, hr.delimiter, hr.missing, hr.shrink_limit) == ("cp1252", ";", Leave.DELETE, 0.5)
-    assert (target.leave, target.concurrency, target.timeout) == (Leave.KEEP, 2, 2.5)
+    assert (target.leave, target.concurrency, target.timeout) == (LeavePolicy.same(Leave.KEEP), 2, 2.5)
 
 
 def test_an_empty_configuration_is_one() -> None:

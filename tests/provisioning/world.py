@@ -19,7 +19,7 @@ from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report
 from rollbook.provisioning.mapping import Constant, CopyAttribute
-from rollbook.provisioning.model import Assignment, Leave, ObjectMapping, Rule, TargetGroups
+from rollbook.provisioning.model import Assignment, Leave, LeavePolicy, ObjectMapping, Rule, TargetGroups
 from rollbook.provisioning.preview import Preview, Previewer
 from rollbook.provisioning.targets.scim import ScimTarget
 from rollbook.provisioning.work import Engine
@@ -77,7 +77,7 @@ def target(
     *,
     users: Mapping[str, str | Rule] = USERS,
     scope: str | None = None,
-    leave: Leave = Leave.DISABLE,
+    leave: Leave | LeavePolicy = Leave.DISABLE,
     groups: str | None = "displayName pr",
     digest: str = "1",
     concurrency: int = 4,
@@ -95,7 +95,7 @@ def target(
         url="http://127.0.0.1:1/v2",
         token="secret",
         scope=None if scope is None else resolve(parse_filter(scope, Leniency()), USER, Leniency()),
-        leave=leave,
+        leave=LeavePolicy.same(leave) if isinstance(leave, Leave) else leave,
         users=mapping(USER, Subject.USER, users),
         groups=wanted_groups,
         digest=digest,

@@ -414,14 +414,14 @@ async def test_pending_is_what_work_would_look_at(hub: Hub) -> None:
     await hub.store.delete(TENANT, USER, "gone", Author("test", NOW))
     await hub.add("new")
     progress = await hub.links.target(TENANT, "app")
-    found = await hub.links.pending(TENANT, progress, "User", 0, 100, all=False)
+    found = await hub.links.pending(TENANT, progress, "User", 0, 100, all=False, now=0)
     assert [own for _, own, _ in found] == ["changed", "gone", "new"]
     assert [link is not None for _, _, link in found] == [True, True, False]
-    page = await hub.links.pending(TENANT, progress, "User", found[0][0], 1, all=False)
+    page = await hub.links.pending(TENANT, progress, "User", found[0][0], 1, all=False, now=0)
     assert [own for _, own, _ in page] == ["gone"]
-    everything = await hub.links.pending(TENANT, progress, "User", 0, 100, all=True)
+    everything = await hub.links.pending(TENANT, progress, "User", 0, 100, all=True, now=0)
     assert [own for _, own, _ in everything] == ["done", "changed", "gone", "new"]
-    unknown = await hub.links.pending(TENANT, None, "User", 0, 100, all=True)
+    unknown = await hub.links.pending(TENANT, None, "User", 0, 100, all=True, now=0)
     assert [own for _, own, _ in unknown] == ["done", "changed", "new"]
 
 

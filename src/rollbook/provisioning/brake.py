@@ -74,7 +74,8 @@ def departs(link: Link, left: str | None, leave: Leave, kind: Kind) -> bool:
         return False
     if leave is Leave.DISABLE:
         return not link.disabled and kind.resource_type.schema.attribute("active") is not None
-    return leave is Leave.DELETE
+    # Whose grace period is over was counted when it began.
+    return leave is Leave.DELETE and not (link.disabled and link.left_at is not None)
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,14 @@ class Brake:
     async def look(self, progress: Progress, only: str | None = None) -> Departures:
         """Who would go, of what is due now; or whether that one would."""
         found = Departures(self.target.name)
-        if self.target.brake is None or (self.target.leave is Leave.KEEP and not self.removes):
+        if self.target.brake is None or (self.target.leave.every == {Leave.KEEP} and not self.removes):
             return found
         for kind in self.kinds.values():
             async for link in self._due(progress, kind, only):
-                leave = leave_of(link.id, self.target, self.removes)
-                if departs(link, await self._left(kind, link), leave, kind):
+                left = await self._left(kind, link)
+                leave = leave_of(link, left, self.target, kind, self.engine.now())
+                leave = Leave.DELETE if link.id in self.removes else leave
+                if departs(link, left, leave, kind):
                     found.add(link, leave)
         return found
 

@@ -20,12 +20,13 @@ from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
-from rollbook.provisioning.wanted import Wish, hub_document, kinds_of, label_of, wish_for
+from rollbook.provisioning.wanted import Kind, Wish, hub_document, kinds_of, label_of, wish_for
 from rollbook.provisioning.work import (
     Engine,
     Work,
     describe,
     find_account,
+    grace_ends,
     is_off,
     leave_of,
     may_inherit,
@@ -87,7 +88,7 @@ class Delivery:
         """
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
-        leave = leave_of(link.id, self._target, self._removes)
+        leave = self._leave(link, kind, wish.left)
         want = want_of(kind, wish, await self._accounts(link, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
@@ -230,15 +231,22 @@ class Delivery:
         )
         return replace(work, link=replace(work.link, members_read=True))
 
+    def _leave(self, link: Link, kind: Kind, left: str | None) -> Leave:
+        if link.id in self._removes:
+            return Leave.DELETE
+        return leave_of(link, left, self._target, kind, self._engine.now())
+
     async def _finish(self, work: Work, item: Item) -> None:
-        left = work.want.wish.left is not None
+        left, now = work.want.wish.left is not None, self._engine.now()
+        ends = grace_ends(work.link, work.want.wish.left, self._target, now)
         outcome = Outcome(
             state=move(work.link.state, Event.LEAVE if left else Event.FINISH),
-            due=self._engine.now(),
+            due=now if ends is None else ends,
+            left_at=None if ends is None else ends - self._target.leave.grace,
             confirmed=work.want.digest,
             disabled=left and work.want.leave is Leave.DISABLE,
             references=work.want.references,
-            entry=entry_of(self._run, item, self._engine.now()),
+            entry=entry_of(self._run, item, now),
         )
         self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))
 

@@ -45,7 +45,8 @@ class Guard:
 
     def may_leave(self, link: Link) -> bool:
         """Whether the brake has seen that this account goes."""
-        return self._target.brake is None or link.key in self._leaving.keys
+        was_counted = link.disabled and link.left_at is not None
+        return self._target.brake is None or was_counted or link.key in self._leaving.keys
 
     async def paused(self) -> str | None:
         """Why nothing may be done any more, None if it may; asks the database now and then only."""

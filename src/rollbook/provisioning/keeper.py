@@ -135,6 +135,8 @@ class Keeper:
             return True
         if progress.walked is not None or await engine.store.last_change(engine.tenant) > progress.position:
             return True
+        if await engine.links.is_grace_over(engine.tenant, progress.number, now):
+            return True
         ranks = {name: kind.rank for name, kind in kinds_of(target, engine.catalog).items()}
         due = await engine.links.next_due(engine.tenant, progress.number, ranks)
         return due is not None and due <= now
@@ -142,6 +144,10 @@ class Keeper:
     async def _draw_consequences(self, target: model.Target, report: Report, failures: int) -> int:
         """Leave a target alone that has to be, and tell people; how often it has failed in a row by now."""
         name, why = target.name, report.stopped or ""
+        parked = report.counts[Action.PARK]
+        if parked:
+            text, hint = f"{parked} could not be brought up to date", f"look at them: rollbook status {name}"
+            await self._alerter.tell(Alert(Kind.PARKED, name, text, hint))
         match report.stop:
             case Stop.REFUSED:
                 await self._leave_alone(name, QUARANTINE_MILLISECONDS, failures, f"quarantined: {why}")
@@ -159,16 +165,11 @@ class Keeper:
                 await self._alerter.tell(Alert(Kind.CANARY, name, why, report.hint))
                 await self._wait(BRAKED_MILLISECONDS / 1000)
             case None if any(report.counts[action] for action in _WELL):
-                await self._alerter.over(name, "work goes on")
+                if not parked:
+                    await self._alerter.over(name, "work goes on")
                 return 0
             case _:
                 pass
-        parked = report.counts[Action.PARK]
-        if parked:
-            hint = f"look at them: rollbook status {name}"
-            await self._alerter.tell(
-                Alert(Kind.PARKED, name, f"{parked} could not be brought up to date", hint)
-            )
         return failures
 
     async def _leave_alone(self, name: str, steps: tuple[int, ...], failures: int, why: str) -> None:

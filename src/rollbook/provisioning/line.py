@@ -205,6 +205,7 @@ class Line:
             pass
         while await links.walk(tenant, self._number, self._ranks, now, MARKED_AT_ONCE):
             pass
+        await links.end_grace(tenant, self._number, now)
 
     async def _work_off(self, rank: int, most: int | None = None) -> bool:
         """Work while anything of that rank is due, or on so many; whether there was anything."""

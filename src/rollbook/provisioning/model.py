@@ -20,6 +20,29 @@ class Leave(StrEnum):
     KEEP = "keep"
 
 
+@dataclass(frozen=True)
+class LeavePolicy:
+    """What happens to accounts by why their people have no right to them: left the company, left the scope, suspended.
+
+    With a grace period (milliseconds) an account that is to be deleted is only switched off until it is over.
+    """
+
+    leaver: Leave
+    out_of_scope: Leave
+    suspended: Leave
+    grace: int = 0
+
+    @classmethod
+    def same(cls, leave: Leave) -> "LeavePolicy":
+        """The same for everybody, at once."""
+        return cls(leave, leave, leave)
+
+    @property
+    def every(self) -> frozenset[Leave]:
+        """All that may happen."""
+        return frozenset({self.leaver, self.out_of_scope, self.suspended})
+
+
 class Rule(Protocol):
     """One way to compute a value: a copy, a constant or an expression."""
 
@@ -113,7 +136,7 @@ class Target:
     url: str
     token: str = field(repr=False)
     scope: ResolvedFilter | None
-    leave: Leave
+    leave: LeavePolicy
     users: ObjectMapping
     groups: TargetGroups | None
     digest: str

@@ -135,7 +135,13 @@ class Previewer:
         after = 0
         while self.preview.stopped is None:
             page = await self._engine.links.pending(
-                self._engine.tenant, self._progress, kind.resource_type.name, after, _PAGE, all=all
+                self._engine.tenant,
+                self._progress,
+                kind.resource_type.name,
+                after,
+                _PAGE,
+                all=all,
+                now=self._engine.now(),
             )
             if not page:
                 return
@@ -197,7 +203,8 @@ class Previewer:
 
     async def _decide(self, kind: Kind, link: Link) -> Item:
         wish = await read_wish(self._engine, kind, link.id)
-        leave = leave_of(link.id, self._target, self._removes)
+        leave = leave_of(link, wish.left, self._target, kind, self._engine.now())
+        leave = Leave.DELETE if link.id in self._removes else leave
         if departs(link, wish.left, leave, kind):
             self._leaving.add(link, leave)
         want = want_of(kind, wish, await self._accounts(kind, wish), leave)
@@ -218,7 +225,7 @@ class Previewer:
         found: dict[str, str] = {}
         for other_id in wish.references:
             account = present.get(other_id) or self._created.get(other_id)
-            if account is None or self._target.leave is Leave.DELETE:
+            if account is None or Leave.DELETE in self._target.leave.every:
                 account = await self._account_to_be(kind, other_id, account)
             if account is not None:
                 found[other_id] = account

@@ -3,7 +3,7 @@
 A delivery and a preview share everything here; what they differ in is whether they write.
 """
 
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,7 +19,16 @@ from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update
 from rollbook.provisioning.targets.base import Target
-from rollbook.provisioning.wanted import DELETED, Kind, Wish, digest_of, hub_document, resolved, wish_for
+from rollbook.provisioning.wanted import (
+    DELETED,
+    OUT_OF_SCOPE,
+    Kind,
+    Wish,
+    digest_of,
+    hub_document,
+    resolved,
+    wish_for,
+)
 from rollbook.storage.base import Store
 from rollbook.storage.links import Link, LinkStore
 
@@ -95,9 +104,25 @@ def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -
     return Want(wish, document, digest_of(wish, document, leave), references, leave)
 
 
-def leave_of(id: str, target: model.Target, removes: Container[str]) -> Leave:
-    """What happens to somebody's account when they leave: those of `removes` go for good."""
-    return Leave.DELETE if id in removes else target.leave
+def leave_of(link: Link, left: str | None, target: model.Target, kind: Kind, now: int) -> Leave:
+    """What happens to an account now whose person has left for that reason."""
+    leave = _ultimately(left, target)
+    if grace_ends(link, left, target, now) is None:
+        return leave
+    return Leave.DISABLE if kind.resource_type.schema.attribute("active") is not None else Leave.KEEP
+
+
+def grace_ends(link: Link, left: str | None, target: model.Target, now: int) -> int | None:
+    """When an account that is spared until then is to be deleted, None if there is none, or that is over."""
+    if left is None or not target.leave.grace or _ultimately(left, target) is not Leave.DELETE:
+        return None
+    ends = (now if link.left_at is None else link.left_at) + target.leave.grace
+    return ends if ends > now else None
+
+
+def _ultimately(left: str | None, target: model.Target) -> Leave:
+    policy = target.leave
+    return {DELETED: policy.leaver, OUT_OF_SCOPE: policy.out_of_scope}.get(left or "", policy.suspended)
 
 
 def situation_of(work: Work, present: JsonObject | None) -> Situation:

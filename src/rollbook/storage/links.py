@@ -52,6 +52,8 @@ class Link:
     disabled: bool = False
     members_read: bool = False
     error: str | None = None
+    left_at: int | None = None
+    """Since when its account is only switched off, and to be deleted later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Outcome:
     error: str | None = None
     references: Mapping[str, str | None] = field(default_factory=dict)
     entry: Entry | None = None
+    left_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,12 @@ class LinkStore(Protocol):
 
     async def mark(self, tenant: int, target: int, ranks: Ranks, id: str, now: int) -> None:
         """Mark one resource, due at once, and believe nothing of what the target holds of it."""
+
+    async def end_grace(self, tenant: int, target: int, now: int) -> int:
+        """Mark those whose accounts are to be deleted by now; how many."""
+
+    async def is_grace_over(self, tenant: int, target: int, now: int) -> bool:
+        """Whether there are any."""
 
     async def unpark(self, tenant: int, target: int, now: int) -> int:
         """Mark everything that is parked; how many."""
@@ -283,10 +292,12 @@ class LinkStore(Protocol):
         limit: int,
         *,
         all: bool,
+        now: int,
     ) -> Sequence[tuple[int, str, Link | None]]:
         """What work would look at, without marking it: (key, id, link) with keys above `after`, in order.
 
-        `all` takes every resource of the type and every link, otherwise those marked or changed since.
+        `all` takes every resource of the type and every link, otherwise those marked or changed since, and those whose grace period
+        is over `now`.
         """
 
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:

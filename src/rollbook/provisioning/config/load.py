@@ -100,7 +100,7 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         url=shape.url.rstrip("/"),
         token=rules.token,
         scope=rules.scope,
-        leave=model.Leave(shape.leave),
+        leave=rules.leave,
         users=rules.users,
         groups=rules.groups,
         digest=_digest(shape, rules),
@@ -117,12 +117,16 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
 
 def _digest(shape: TargetShape, rules: TargetRules) -> str:
     """A hash over all that decides what is sent, however the file is laid out."""
-    parts: list[JsonValue] = [_DIGEST_FORMAT, shape.url.rstrip("/"), shape.leave, shape.scope]
+    parts: list[JsonValue] = [_DIGEST_FORMAT, shape.url.rstrip("/"), _leave(shape), shape.scope]
     parts += [shape.profile] if shape.profile else []
     parts.append(_described(rules.users))
     if shape.groups is not None and rules.groups is not None:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _leave(shape: TargetShape) -> JsonValue:
+    return shape.leave if isinstance(shape.leave, str) else shape.leave.model_dump()
 
 
 def _described(mapping: model.ObjectMapping) -> list[JsonValue]:

@@ -57,6 +57,7 @@ class TargetRules:
     quiet: Quiet | None = None
     profile: Profile = NO_PROFILE
     rate: tuple[Rate, ...] = ()
+    leave: model.LeavePolicy = model.LeavePolicy.same(model.Leave.DISABLE)  # noqa: RUF009 - it is frozen
 
 
 class SectionReader:
@@ -172,7 +173,8 @@ class SectionReader:
         profile = self._profiles.profile(place, raw)
         self._profiles.check(place, raw, profile, users)
         rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
-        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate)
+        leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
+        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave)
 
     def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
         if not isinstance(raw, dict):

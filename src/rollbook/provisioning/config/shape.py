@@ -72,7 +72,9 @@ AttributeRule = Annotated[
 ]
 """A rule, or a list with one rule, or one set of parts, for each value of a multi-valued attribute."""
 Rules = dict[str, AttributeRule]
-UNION_TAGS = frozenset({"rule", "values", "parts", "limits", "off", "csv", "jsonl", "sql", "scim", "ldap"})
+UNION_TAGS = frozenset(
+    {"rule", "values", "parts", "limits", "off", "same", "by_reason", "csv", "jsonl", "sql", "scim", "ldap"}
+)
 """Names pydantic puts into the place of an error that are not in the file."""
 
 
@@ -226,6 +228,21 @@ class BrakeShape(Shape):
     days: Annotated[int, Field(ge=0, le=366, description="within so many days; or all of them.")] = 7
 
 
+class LeaveShape(Shape):
+    """What happens to accounts by why their people have no right to them."""
+
+    leaver: LeavePolicy = Field("disable", description="Who is deleted in the hub.")
+    out_of_scope: LeavePolicy = Field("disable", description="Who is not in scope any more.")
+    suspended: LeavePolicy = Field("disable", description="Who is inactive.")
+    grace: str | None = Field(
+        None, description="How long an account that is to be deleted is only switched off: 30d."
+    )
+
+
+def _leave_kind(value: Any) -> str:
+    return "by_reason" if isinstance(value, dict | LeaveShape) else "same"
+
+
 def _brake_kind(value: Any) -> str:
     return "limits" if isinstance(value, dict | BrakeShape) else "off"
 
@@ -249,7 +266,12 @@ class TargetShape(Shape):
     url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
     token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
     scope: str | None = Field(None, description="A SCIM filter on users; everyone without one.")
-    leave: LeavePolicy = Field("disable", description="What happens to the account of someone who leaves.")
+    leave: Annotated[
+        Annotated[LeavePolicy, Tag("same")] | Annotated[LeaveShape, Tag("by_reason")],
+        Discriminator(_leave_kind),
+    ] = Field(
+        "disable", description="What happens to the account of someone who leaves; by reason, if need be."
+    )
     users: Rules = Field(min_length=1, description="What goes out; nothing else ever does.")
     groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
     profile: str | None = Field(
@@ -306,6 +328,7 @@ _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
     ("targets", "*"): TargetShape,
     ("targets", "*", "groups"): TargetGroupsShape,
     ("targets", "*", "brake"): BrakeShape,
+    ("targets", "*", "leave"): LeaveShape,
     ("targets", "*", "quiet"): QuietShape,
 }
 """What may stand at a place; * is any name."""

@@ -1,9 +1,14 @@
-"""Schedules and quiet hours of the file."""
+"""Schedules, quiet hours and grace periods of the file."""
 
 from typing import Any
 
+from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.schedule import Quiet, Schedule, Unreadable, milliseconds, quiet_hours
+
+
+def _leave(text: Any) -> model.Leave:
+    return model.Leave(text) if text in set(model.Leave) else model.Leave.DISABLE
 
 
 class TimeReader:
@@ -32,6 +37,21 @@ class TimeReader:
             self._document.report("RB105", str(error), self._document.value((*place, key)))
             return None
         return found
+
+    def leave(self, place: Place, raw: Any) -> model.LeavePolicy:
+        """What happens to accounts of those who leave; the shape says what is wrong with names."""
+        if not isinstance(raw, dict):
+            return model.LeavePolicy.same(_leave(raw))
+        grace = 0
+        if isinstance(raw.get("grace"), str):
+            try:
+                grace = milliseconds(raw["grace"])
+            except Unreadable as error:
+                self._document.report("RB105", str(error), self._document.value((*place, "grace")))
+        leaver, out, suspended = (
+            _leave(raw.get(name, "disable")) for name in ("leaver", "out_of_scope", "suspended")
+        )
+        return model.LeavePolicy(leaver, out, suspended, grace)
 
     def quiet(self, place: Place, raw: Any) -> Quiet | None:
         """Hours in which nothing is sent, None for none."""

@@ -33,6 +33,7 @@ CHANGES = """
     SELECT sequence, type, id, operation, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
 """
+GRACE_OVER = "tenant = ? AND target = ? AND state = 'left' AND left_at IS NOT NULL AND due <= ?"
 RANGE_END = f"""
     SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE {TENANT} = ? AND pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some_of_them
 """
@@ -125,6 +126,12 @@ def walk(conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, lim
         (high if count == limit else None, tenant, target),
     )
     return bool(count == limit)
+
+
+def end_grace(conn: Connection, tenant: int, target: int, now: int) -> int:
+    """Mark those whose accounts are to be deleted by now."""
+    own = f"pk IN (SELECT pk FROM link WHERE {GRACE_OVER})"
+    return conn.run(f"{_MARK_EXISTING} AND {own}", (now, tenant, target, tenant, target, now))
 
 
 def unpark(conn: Connection, tenant: int, target: int, now: int) -> int:

@@ -79,7 +79,7 @@ def drop(
     _keep_references(conn, tenant, target, link, set())
     marked = conn.run(
         "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
-        " sought = NULL, disabled = 0, members_read = 0, error = NULL"
+        " sought = NULL, disabled = 0, members_read = 0, error = NULL, left_at = NULL"
         " WHERE tenant = ? AND target = ? AND pk = ? AND marked > ?",
         (now, tenant, target, link.key, link.marked),
     )
@@ -94,7 +94,7 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
         state = State.READY  # an account that the document names came or went while it was being sent
     changed = conn.run(
         "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
-        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?"
+        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?, left_at = ?"
         " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'",
         (
             link.marked,
@@ -105,6 +105,7 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
             outcome.confirmed,
             int(outcome.disabled),
             outcome.error,
+            outcome.left_at,
             tenant,
             target,
             link.key,

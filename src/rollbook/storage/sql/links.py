@@ -18,7 +18,7 @@ from rollbook.storage.sql import deliveries, link_marks, link_members, link_outc
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.link_outcomes import Account, keep_account
 
-_COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error"
+_COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error, left_at"
 
 # A link that is taken over from somebody whose lease has run out: whatever was sent may have arrived.
 _TAKE = """
@@ -67,7 +67,7 @@ _PENDING = """
     AND id IN (SELECT id FROM change WHERE tenant = ? AND sequence > ?)
     UNION
     SELECT pk, id FROM link WHERE tenant = ? AND target = ? AND type = ? AND pk > ?
-    AND (state IN ('ready', 'claimed') OR id IN (SELECT id FROM change WHERE tenant = ? AND sequence > ?))
+    AND (state IN ('ready', 'claimed') OR (state = 'left' AND left_at IS NOT NULL AND due <= ?) OR id IN (SELECT id FROM change WHERE tenant = ? AND sequence > ?))
     ORDER BY 1 LIMIT ?
 """
 
@@ -119,6 +119,19 @@ class SqlLinks:
         await self._database.write(
             tenant, lambda conn: link_marks.mark_anew(conn, tenant, target, id, now, ranks)
         )
+
+    async def end_grace(self, tenant: int, target: int, now: int) -> int:
+        """Mark those whose accounts are to be deleted by now; how many."""
+        if not await self.is_grace_over(tenant, target, now):
+            return 0
+        return await self._database.write(
+            tenant, lambda conn: link_marks.end_grace(conn, tenant, target, now), long=True
+        )
+
+    async def is_grace_over(self, tenant: int, target: int, now: int) -> bool:
+        """Whether there are any."""
+        sql = f"SELECT 1 FROM link WHERE {link_marks.GRACE_OVER} LIMIT 1"
+        return await self._database.read_now(lambda conn: conn.one(sql, (tenant, target, now)) is not None)
 
     async def unpark(self, tenant: int, target: int, now: int) -> int:
         """Mark everything that is parked; how many."""
@@ -286,12 +299,25 @@ class SqlLinks:
         limit: int,
         *,
         all: bool,
+        now: int,
     ) -> Sequence[tuple[int, str, Link | None]]:
         """What work would look at, without marking it: (key, id, link) with keys above `after`, in order."""
         number = progress.number if progress else 0
         position = progress.position if progress else 0
         since = () if all else (tenant, position)
-        parameters = (tenant, resource_type, after, *since, tenant, number, resource_type, after, *since)
+        over = () if all else (now,)
+        parameters = (
+            tenant,
+            resource_type,
+            after,
+            *since,
+            tenant,
+            number,
+            resource_type,
+            after,
+            *over,
+            *since,
+        )
 
         def work(conn: Connection) -> list[tuple[int, str, Link | None]]:
             rows = conn.all(_ALL if all else _PENDING, (*parameters, limit))

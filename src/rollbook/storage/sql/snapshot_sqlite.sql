@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0008
+-- Revision: 0009
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -133,7 +133,7 @@ CREATE TABLE link (
         confirmed BLOB,
         disabled INTEGER NOT NULL,
         members_read INTEGER NOT NULL,
-        error TEXT,
+        error TEXT, left_at INTEGER,
         PRIMARY KEY (tenant, target, pk)
     ) STRICT, WITHOUT ROWID;
 
@@ -255,4 +255,6 @@ CREATE INDEX delivery_departed ON delivery (tenant, target, type, at) WHERE acti
 
 CREATE INDEX run_by_batch ON run (tenant, batch);
 
-INSERT INTO alembic_version (version_num) VALUES ('0008');
+CREATE INDEX link_grace ON link (tenant, target, due) WHERE state = 'left' AND left_at IS NOT NULL;
+
+INSERT INTO alembic_version (version_num) VALUES ('0009');
