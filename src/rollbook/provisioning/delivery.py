@@ -5,6 +5,7 @@ created before having been looked for (client.md 5).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -48,6 +49,10 @@ BringFirst = Callable[[str, Sequence[str]], Awaitable[bool]]
 """Deliver some resources, if they are due, before the one that names them; whether any was."""
 
 
+LEASE: ContextVar[int | None] = ContextVar("lease", default=None)
+"""Until when the link that this task works on is its own. Looked at when a call's turn has come, however long it waited."""
+
+
 class Place(NamedTuple):
     """The number of the target, and of the run that what is done belongs to; and whose accounts go for good."""
 
@@ -86,6 +91,7 @@ class Delivery:
             Overtaken: another worker has the link now.
             Later: the account is being worked on for somebody else, or would go without the brake having seen it.
         """
+        LEASE.set(link.due)
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
         leave = self._leave(link, kind, wish.left)
@@ -131,7 +137,6 @@ class Delivery:
             if conflict is not None and account is None:
                 raise conflict  # it exists, and is not shown: a second POST would not help (client.md 5)
             step = plan(situation_of(work, None if account is None else account.body))
-            self._check_lease(work.link)
             if isinstance(step, Disable | Delete) and not self._may_leave(work.link):
                 raise Later
             try:
@@ -214,11 +219,11 @@ class Delivery:
             )
             if not changes:
                 return work, (added, removed)
-            self._check_lease(work.link)
             self._held(await links.expect_members(tenant, self._number, work.link, changes))
             await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
             lease = self._engine.now() + LEASE_MILLISECONDS
             self._held(await links.keep_members(tenant, self._number, work.link, changes, lease))
+            LEASE.set(lease)
             work = replace(work, link=replace(work.link, due=lease))
             added, removed = added + len(changes.add), removed + len(changes.remove)
 
@@ -241,7 +246,8 @@ class Delivery:
         ends = grace_ends(work.link, work.want.wish.left, self._target, now)
         outcome = Outcome(
             state=move(work.link.state, Event.LEAVE if left else Event.FINISH),
-            due=now if ends is None else ends,
+            due=now,
+            until=ends,
             left_at=None if ends is None else ends - self._target.leave.grace,
             confirmed=work.want.digest,
             disabled=left and work.want.leave is Leave.DISABLE,
@@ -282,11 +288,6 @@ class Delivery:
         self._held(kept)
         link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=disabled, members_read=False)
         return replace(work, link=link, created=False)
-
-    def _check_lease(self, link: Link) -> None:
-        """Before each write: whoever was frozen since the claim must not send something old (FE-14)."""
-        if self._engine.now() > link.due - int(self._target.timeout * 1000):
-            raise Overtaken
 
     def _held(self, kept: bool) -> None:
         if not kept:

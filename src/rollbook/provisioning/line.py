@@ -11,7 +11,7 @@ from enum import StrEnum
 from rollbook.protocol.errors import Forbidden, StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval, Departures
-from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
+from rollbook.provisioning.delivery import LEASE, LEASE_MILLISECONDS, Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
@@ -20,7 +20,7 @@ from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.targets.governed import Governed, LeftAlone
-from rollbook.provisioning.targets.rates import Rates
+from rollbook.provisioning.targets.rates import Rates, seconds_for
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine
 from rollbook.storage.links import Entry, Link, Outcome, Progress, State
@@ -30,6 +30,9 @@ MARKED_AT_ONCE = 1000
 
 CLAIMED_AT_ONCE = 100
 """Links that are claimed together: most need no call, and their outcomes share a transaction."""
+
+CLAIMED_SECONDS = 100.0
+"""How long the calls for them may take by the target's rate limits, a third of a lease."""
 
 FAILURES_IN_A_ROW = 5
 """After so many the target is taken to be out of order, and left alone until the next run (C-8-01)."""
@@ -124,6 +127,7 @@ class Line:
         self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard.may_leave)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
+        self._at_once = _claimed_at_once(target)
         self._paused_until = progress.paused_until
         self._group = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -218,7 +222,7 @@ class Line:
                 rank,
                 now,
                 now + LEASE_MILLISECONDS,
-                most or CLAIMED_AT_ONCE,
+                most or self._at_once,
             )
             if not claimed:
                 break
@@ -287,7 +291,15 @@ class Line:
             self._succeeded(item)
 
     async def _is_open(self) -> bool:
-        """Whether the next call may go out."""
+        """Whether the next call may go out.
+
+        Raises:
+            Overtaken: the lease is over, or so nearly that the call might outlast it: whoever was frozen must not send
+                something old (FE-14).
+        """
+        lease = LEASE.get()
+        if lease is not None and self._engine.now() > lease - int(self._target.timeout * 1000):
+            raise Overtaken
         reason = await self._guard.paused()
         if reason is not None and self._report.stopped is None:
             self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"
@@ -376,3 +388,8 @@ class Line:
             failure=reason,
             hint=advice or None,
         )
+
+
+def _claimed_at_once(target: model.Target) -> int:
+    seconds = seconds_for(target.rate, 1) or 0.0
+    return max(1, min(CLAIMED_AT_ONCE, int(CLAIMED_SECONDS / seconds))) if seconds else CLAIMED_AT_ONCE

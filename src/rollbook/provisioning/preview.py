@@ -259,10 +259,26 @@ class Previewer:
         if not sought:
             return work, None
         account = await find_account(self._far, work.kind, sought)
+        account = None if account is None else await self._after_its_holder(work, account)
         if account is None:
             return work, None
         link = replace(work.link, remote_id=account.id, members_read=False, disabled=is_off(account))
         return replace(work, link=link), account
+
+    async def _after_its_holder(self, work: Work, account: ScimResource) -> ScimResource | None:
+        """The account as it will be once somebody who has it, and goes by the same plan, is gone."""
+        engine = self._engine
+        if self._progress is None:
+            return account
+        name = work.kind.resource_type.name
+        holder = await engine.links.holder(engine.tenant, self._progress.number, name, account.id)
+        if holder is None or holder.id == work.link.id:
+            return account
+        left = (await read_wish(engine, work.kind, holder.id)).left
+        leave = leave_of(holder, left, self._target, work.kind, engine.now())
+        if not departs(holder, left, leave, work.kind):
+            return account
+        return None if leave is Leave.DELETE else replace(account, body={**account.body, "active": False})
 
     async def _moved(self, work: Work, step: Step) -> tuple[int, int]:
         """How many members a group would get and lose."""

@@ -102,6 +102,8 @@ class Outcome:
     references: Mapping[str, str | None] = field(default_factory=dict)
     entry: Entry | None = None
     left_at: int | None = None
+    until: int | None = None
+    """When the grace period of somebody who has left is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,9 @@ class LinkStore(Protocol):
 
     async def link(self, tenant: int, target: int, id: str) -> Link | None:
         """The link of a resource, or None."""
+
+    async def holder(self, tenant: int, target: int, resource_type: str, remote_id: str) -> Link | None:
+        """The link that an account belongs to, or None."""
 
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""

@@ -8,6 +8,9 @@ from rollbook.storage.links import Entry, Link, Outcome, State
 from rollbook.storage.sql import deliveries, link_marks, link_members
 from rollbook.storage.sql.connection import Connection
 
+_HELD = (
+    "SELECT marked FROM link WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'"
+)
 # What was marked meanwhile is not parked: the change may be what it lacked.
 FAIL = """
     UPDATE link SET state = CASE WHEN marked > ? THEN 'ready' ELSE ? END, due = ?, attempts = ?, error = ?,
@@ -89,33 +92,33 @@ def drop(
 
 def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
     """Record what the target holds now; False if another worker has the link."""
-    state = outcome.state
-    if any(_account(conn, tenant, target, own) != sent for own, sent in outcome.references.items()):
-        state = State.READY  # an account that the document names came or went while it was being sent
-    changed = conn.run(
-        "UPDATE link SET state = CASE WHEN marked > ? AND ? <> 'ready' THEN 'ready' ELSE ? END,"
-        " due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?, left_at = ?"
-        " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ? AND state = 'claimed'",
+    own = (tenant, target, link.key, link.fence)
+    held = conn.one(_HELD, own)
+    if held is None:
+        return False
+    # What was marked meanwhile, or names an account that came or went while it was being sent, is looked at again at once.
+    again = held[0] > link.marked or any(
+        _account(conn, tenant, target, other) != sent for other, sent in outcome.references.items()
+    )
+    state = State.READY if again else outcome.state
+    due = outcome.due if again or outcome.until is None else outcome.until
+    conn.run(
+        "UPDATE link SET state = ?, due = ?, attempts = ?, confirmed = ?, disabled = ?, error = ?, left_at = ?"
+        " WHERE tenant = ? AND target = ? AND pk = ? AND fence = ?",
         (
-            link.marked,
             state,
-            state,
-            outcome.due,
+            due,
             outcome.attempts,
             outcome.confirmed,
             int(outcome.disabled),
             outcome.error,
             outcome.left_at,
-            tenant,
-            target,
-            link.key,
-            link.fence,
+            *own,
         ),
     )
-    if changed:
-        deliveries.add(conn, tenant, target, link, outcome.entry)
-        _keep_references(conn, tenant, target, link, outcome.references.keys())
-    return changed > 0
+    deliveries.add(conn, tenant, target, link, outcome.entry)
+    _keep_references(conn, tenant, target, link, outcome.references.keys())
+    return True
 
 
 def fail(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:

@@ -232,6 +232,13 @@ class SqlLinks:
         row = await self._database.read_now(lambda conn: conn.one(sql, (tenant, target, id)))
         return _link(row) if row else None
 
+    async def holder(self, tenant: int, target: int, resource_type: str, remote_id: str) -> Link | None:
+        """The link that an account belongs to, or None."""
+        sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND type = ? AND remote_id = ?"
+        parameters = (tenant, target, resource_type, remote_id)
+        row = await self._database.read_now(lambda conn: conn.one(sql, parameters))
+        return _link(row) if row else None
+
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""
         sql = "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND id = ?"

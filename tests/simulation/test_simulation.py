@@ -1,0 +1,19 @@
+"""Fifty lives of the engine, and those that once went wrong (`make nightly` plays ten thousand)."""
+
+import pytest
+from tests.simulation.run import play
+
+FOUND = {
+    6: "a process that dies in the run that an approval was for",
+    120: "somebody hired anew under an old name: the plan did not say that the account goes off and on",
+    278: "the same where the account is deleted: the plan did not say that a new one is made",
+    537: "a change in the middle of a delivery waited until the grace period was over",
+    1351: "a frozen worker woke up in the queue for its call, and sent something old",
+}
+"""Seed → what it found."""
+
+
+@pytest.mark.parametrize("seed", sorted({*range(50), *FOUND}))
+def test_life(seed: int) -> None:
+    """I-11, I-12, I-14 to I-16, I-18, I-20, I-27; again: python -m tests.simulation.run --seed N."""
+    play(seed)
