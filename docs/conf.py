@@ -287,6 +287,7 @@ myst_substitutions = {
     "mail_keys": keys(shape.MailShape),
     "rate_keys": keys(shape.RateShape),
     "profile_count": str(len(profile.names())),
+    "oauth_keys": keys(shape.OAuthShape),
     "leave_keys": keys(shape.LeaveShape),
     "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),

@@ -6,11 +6,14 @@
 Loads the protocol package, orjson and pyqwest, nothing else.
 """
 
+from rollbook.client.addresses import GuardedTransport
 from rollbook.client.authentication import Authentication, Basic, Bearer
 from rollbook.client.client import ScimClient
 from rollbook.client.discovery import Capabilities
+from rollbook.client.oauth import ClientCredentials, Grant
 from rollbook.client.paging import CursorWalk, Walk
 from rollbook.client.results import ListPage, ScimResource
+from rollbook.client.sync import SyncScimClient, SyncWalk
 from rollbook.client.transport import (
     Call,
     HttpRequest,
@@ -27,7 +30,10 @@ __all__ = [
     "Bearer",
     "Call",
     "Capabilities",
+    "ClientCredentials",
     "CursorWalk",
+    "Grant",
+    "GuardedTransport",
     "HttpRequest",
     "HttpResponse",
     "Limits",
@@ -35,6 +41,8 @@ __all__ = [
     "PyqwestTransport",
     "ScimClient",
     "ScimResource",
+    "SyncScimClient",
+    "SyncWalk",
     "Transport",
     "Walk",
     "WatchedTransport",

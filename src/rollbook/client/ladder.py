@@ -64,8 +64,11 @@ class Ladder:
         raise error_of(answer, self._now())
 
     async def close(self) -> None:
-        """Close the transport."""
+        """Close the transport, and what credentials have of their own."""
         await self._transport.close()
+        closing = getattr(self._authentication, "close", None)
+        if closing is not None:
+            await closing()
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         url = self.base_url + path

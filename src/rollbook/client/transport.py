@@ -4,7 +4,7 @@ Knows nothing of SCIM. Whatever keeps an answer from arriving whole becomes `Tar
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -64,13 +64,28 @@ class PyqwestTransport:
     """A transport over pyqwest with connections of its own, to be shared by all calls to one service."""
 
     def __init__(
-        self, limits: Limits = DEFAULT_LIMITS, *, ca: bytes | None = None, idle_connections: int = 8
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        ca: bytes | None = None,
+        certificate: tuple[bytes, bytes] | None = None,
+        proxy: str | None = None,
+        addresses: Mapping[str, Sequence[str]] | None = None,
+        idle_connections: int = 8,
     ) -> None:
-        """`ca` is PEM text of authorities to trust beside those of the system."""
+        """`ca` is PEM text of authorities to trust beside those of the system, `certificate` one of our own and its key.
+
+        `addresses` are connected to by host, in place of what a resolver says. Without a `proxy` the usual variables
+        (HTTPS_PROXY, NO_PROXY) hold.
+        """
         self._limits = limits
         self._transport = pyqwest.HTTPTransport(
             tls_ca_cert=ca,
             tls_include_system_certs=True,  # pyqwest trusts nobody unless told
+            tls_cert=certificate[0] if certificate else None,
+            tls_key=certificate[1] if certificate else None,
+            proxy=proxy,
+            dns_overrides=addresses,
             connect_timeout=limits.connect,
             timeout=limits.total,
             pool_max_idle_per_host=idle_connections,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from rollbook.client import Grant
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
@@ -129,6 +130,19 @@ class BrakeLimit:
 
 
 @dataclass(frozen=True)
+class Access:
+    """How a target is reached beside its URL and a bearer token; secrets are in it."""
+
+    grant: Grant | None = None
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    ca: bytes | None = None
+    certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    private: bool = False
+    """Whether its name may lead to an address of an inner network."""
+
+
+@dataclass(frozen=True)
 class Target:
     """A SCIM service to be kept in step. `token` is a secret: its repr must never reach a log."""
 
@@ -154,6 +168,7 @@ class Target:
     profile: Profile = NO_PROFILE
     rate: tuple[Rate, ...] = ()
     """What the profile says, unless the configuration says it."""
+    access: Access = Access()
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         quiet=rules.quiet,
         profile=rules.profile,
         rate=rules.rate,
+        access=rules.access,
     )
 
 

@@ -12,7 +12,7 @@ from rollbook.provisioning.sources.sql import shown_url
 
 _PLAIN: Mapping[str, tuple[str, ...]] = {
     "sql": ("query",),
-    "scim": ("url", "filter"),
+    "scim": ("url", "filter", "private"),
     "ldap": ("url", "base", "filter", "bind_dn", "attributes", "start_tls", "timeout"),
 }
 """The keys that are taken as they stand, by type."""

@@ -18,6 +18,7 @@ from rollbook.protocol.resolved import ResolvedFilter, paths
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
+from rollbook.provisioning.config.access import AccessReader
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import Wanted, is_reference
 from rollbook.provisioning.config.options import OptionReader
@@ -58,6 +59,7 @@ class TargetRules:
     profile: Profile = NO_PROFILE
     rate: tuple[Rate, ...] = ()
     leave: model.LeavePolicy = model.LeavePolicy.same(model.Leave.DISABLE)  # noqa: RUF009 - it is frozen
+    access: model.Access = model.Access()  # noqa: RUF009 - it is frozen
 
 
 class SectionReader:
@@ -76,6 +78,7 @@ class SectionReader:
         self._options = OptionReader(document, folder, environment)
         self._times = TimeReader(document)
         self._profiles = ProfileReader(document)
+        self._access = AccessReader(document, folder, environment)
 
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
@@ -173,8 +176,9 @@ class SectionReader:
         profile = self._profiles.profile(place, raw)
         self._profiles.check(place, raw, profile, users)
         rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
+        access = self._access.access(place, raw)
         leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
-        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave)
+        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave, access)
 
     def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
         if not isinstance(raw, dict):

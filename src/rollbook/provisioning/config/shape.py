@@ -172,6 +172,7 @@ class ScimShape(SourceShape):
     url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
     token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
     filter: str | None = Field(None, description="A SCIM filter, sent as it is; all users without one.")
+    private: bool = Field(False, description="Whether the host's name may lead to an inner network.")
 
 
 class LdapShape(SourceShape):
@@ -247,6 +248,28 @@ def _brake_kind(value: Any) -> str:
     return "limits" if isinstance(value, dict | BrakeShape) else "off"
 
 
+class OAuthShape(Shape):
+    """OAuth 2 client credentials: with client_secret, or with private_key."""
+
+    token_url: str = Field(pattern=BASE_URL, description="The token endpoint.")
+    client_id: str = Field(min_length=1, description="Who we are there.")
+    client_secret: str | None = Field(None, min_length=1, description="${VARIABLE} or file:/path.")
+    private_key: str | None = Field(
+        None, min_length=1, description="The PEM file of a key of ours, relative to this one."
+    )
+    key_id: str | None = Field(None, description="The key's id there (kid).")
+    algorithm: Literal["RS256", "PS256", "ES256", "EdDSA"] = Field("RS256", description="How it signs.")
+    scope: str | None = Field(None, description="The scope to ask for.")
+    audience: str | None = Field(None, description="The audience to ask for, where the server wants one.")
+
+
+class BasicShape(Shape):
+    """User name and password; only for services that offer nothing better."""
+
+    user: str = Field(min_length=1, description="The user name.")
+    password: str = Field(min_length=1, description="${VARIABLE} or file:/path.")
+
+
 class RateShape(Shape):
     """How many requests a target takes."""
 
@@ -264,7 +287,22 @@ class TargetShape(Shape):
 
     type: Literal["scim"] = Field(description="The kind of target.")
     url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
-    token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
+    token: str | None = Field(
+        None, min_length=1, description="${VARIABLE} or file:/path; never the token itself."
+    )
+    oauth: OAuthShape | None = Field(None, description="OAuth 2 client credentials, in place of a token.")
+    basic: BasicShape | None = Field(None, description="User and password, in place of a token.")
+    certificate: str | None = Field(
+        None, description="The PEM file of a client certificate, relative to this one."
+    )
+    certificate_key: str | None = Field(None, description="The PEM file of its key.")
+    ca_file: str | None = Field(
+        None, description="The PEM file of authorities to trust beside the usual ones."
+    )
+    proxy: str | None = Field(
+        None, description="A proxy: http://host:3128, or ${VARIABLE} if it has a password."
+    )
+    private: bool = Field(False, description="Whether the host's name may lead to an inner network.")
     scope: str | None = Field(None, description="A SCIM filter on users; everyone without one.")
     leave: Annotated[
         Annotated[LeavePolicy, Tag("same")] | Annotated[LeaveShape, Tag("by_reason")],
@@ -329,6 +367,8 @@ _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
     ("targets", "*", "groups"): TargetGroupsShape,
     ("targets", "*", "brake"): BrakeShape,
     ("targets", "*", "leave"): LeaveShape,
+    ("targets", "*", "oauth"): OAuthShape,
+    ("targets", "*", "basic"): BasicShape,
     ("targets", "*", "quiet"): QuietShape,
 }
 """What may stand at a place; * is any name."""

@@ -36,13 +36,17 @@ def _sql(source: model.Source) -> Source:
 
 
 def _scim(source: model.Source) -> Source:
-    from rollbook.client import ScimClient
+    from rollbook.client import GuardedTransport, PyqwestTransport, ScimClient
     from rollbook.provisioning.sources.scim_server import scim_server
 
     url, token = source.options["url"], source.options["token"]
-    return scim_server(
-        lambda: ScimClient(url, token), url, source.options.get("filter"), source.key, source.columns
-    )
+    private = bool(source.options.get("private"))
+
+    def connect() -> ScimClient:
+        guarded = GuardedTransport(lambda addresses: PyqwestTransport(addresses=addresses), private=private)
+        return ScimClient(url, token, transport=guarded)
+
+    return scim_server(connect, url, source.options.get("filter"), source.key, source.columns)
 
 
 def _ldap(source: model.Source) -> Source:

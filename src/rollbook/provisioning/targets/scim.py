@@ -1,11 +1,15 @@
 """A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rollbook.client import (
+    Authentication,
+    Basic,
     Call,
     Capabilities,
+    ClientCredentials,
+    GuardedTransport,
     Limits,
     PyqwestTransport,
     ScimClient,
@@ -40,11 +44,35 @@ def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -
     Raises:
         ValueError: its URL is not one that credentials may be sent to.
     """
-    limits = Limits(total=target.timeout)
-    transport: Transport = PyqwestTransport(limits)
+    transport: Transport = _transport(target)
     if watch is not None:
         transport = WatchedTransport(transport, watch)
-    return ScimTarget(ScimClient(target.url, target.token, transport=transport), target.profile)
+    client = ScimClient(target.url, _authentication(target), transport=transport)
+    return ScimTarget(client, target.profile)
+
+
+def _transport(target: model.Target) -> Transport:
+    limits, access = Limits(total=target.timeout), target.access
+
+    def make(addresses: Mapping[str, Sequence[str]]) -> Transport:
+        return PyqwestTransport(
+            limits,
+            ca=access.ca,
+            certificate=access.certificate,
+            proxy=access.proxy,
+            addresses=addresses,
+            idle_connections=target.concurrency,
+        )
+
+    # Behind a proxy names are the proxy's to resolve.
+    return make({}) if access.proxy else GuardedTransport(make, private=access.private)
+
+
+def _authentication(target: model.Target) -> Authentication | str | None:
+    access = target.access
+    if access.grant is not None:
+        return ClientCredentials(access.grant, _transport(target))
+    return Basic(*access.basic) if access.basic else target.token or None
 
 
 class ScimTarget:
