@@ -367,6 +367,8 @@ def _lines(items: list[Item]) -> list[str]:
         if item.action in {Action.COMPLETE, Action.KEEP}:
             continue
         names = {one.attribute for one in item.differences if "manager" not in one.attribute}
+        if item.action is Action.CHANGE and not names:
+            continue
         found.setdefault(f"{item.resource_type} {item.id}", set()).update({item.action.value, *names})
     return [f"{own}: {sorted(what)}" for own, what in sorted(found.items()) if what - {"change"}]
 

@@ -55,6 +55,16 @@ class Outcome:
     first: Finished
     second: Finished
     wrong: list[tuple[str, str]]
+    brakes: list["Braked"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Braked:
+    """A system at which the brake has stopped the run, why, and what let it go on."""
+
+    target: str
+    reason: str
+    command: str
 
 
 def play(processes: Processes, company: Company, day: int, today: date) -> Outcome:
@@ -69,7 +79,7 @@ def play(processes: Processes, company: Company, day: int, today: date) -> Outco
         company.people.setdefault(key, []).append(row)
     strays = stray_lines(company.export)
 
-    first = _apply(processes, company, strays)
+    first, brakes = _apply_with_a_word(processes, company, strays)
     before, company.found = company.found, _read(company)
     second = _apply(processes, company, strays)
     again = _read(company)
@@ -84,24 +94,51 @@ def play(processes: Processes, company: Company, day: int, today: date) -> Outco
         first=first,
         second=second,
         wrong=[*_judge(company, before, counts), *_judge_second(second, company.found, again)],
+        brakes=brakes,
     )
 
 
-def _apply(processes: Processes, company: Company, strays: list[int]) -> Finished:
-    """Run the real command, as a user would; it must report the stray rows, and nothing else."""
-    command = [
-        *ROLLBOOK,
-        "apply",
-        "--json",
-        "--config",
-        "rollbook.yaml",
-        "--database",
-        database_url(company.directory, HUB),
-    ]
+def _apply_with_a_word(
+    processes: Processes, company: Company, strays: list[int]
+) -> tuple[Finished, list[Braked]]:
+    """The same, where the brake may ask: somebody looks at the plan, and approves of exactly that."""
+    done = rollbook(processes, company, "apply", "--json")
+    brakes = list(braked(done))
+    for one in brakes:
+        agreed = rollbook(processes, company, *one.command.split()[1:], "--no-pull")
+        if agreed.code:
+            raise DemoError(f"{one.command} ended with code {agreed.code}\n{agreed.errors}{agreed.output}")
+    return (_apply(processes, company, strays) if brakes else _checked(done, strays)), brakes
+
+
+def braked(done: Finished) -> Iterator[Braked]:
+    """The systems at which the brake has stopped a run."""
+    try:
+        targets = json.loads(done.output)["targets"]
+    except (ValueError, KeyError):
+        return
+    for target in targets:
+        if target["brake"]:
+            yield Braked(
+                target["target"], target["brake"]["reason"], target["hint"].rpartition("if it is right: ")[2]
+            )
+
+
+def rollbook(processes: Processes, company: Company, *arguments: str) -> Finished:
+    """Run the real command, as a user would."""
+    named = ("--config", "rollbook.yaml", "--database", database_url(company.directory, HUB))
     tokens = {
         f"{name.upper().replace('-', '_')}_TOKEN": service.token for name, service in company.services.items()
     }
-    done = processes.run(command, tokens, company.directory)
+    return processes.run([*ROLLBOOK, *arguments, *named], tokens, company.directory)
+
+
+def _apply(processes: Processes, company: Company, strays: list[int]) -> Finished:
+    """Apply; it must report the stray rows, and nothing else."""
+    return _checked(rollbook(processes, company, "apply", "--json"), strays)
+
+
+def _checked(done: Finished, strays: list[int]) -> Finished:
     if done.code != bool(strays) or _problems(done) != strays:
         raise DemoError(f"rollbook apply ended with code {done.code}\n{done.errors}{done.output}")
     return done

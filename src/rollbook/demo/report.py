@@ -64,6 +64,10 @@ def show_day(console: Console, outcome: Outcome, company: Company) -> None:
         console.print(
             f"rollbook apply said that line {line} has no employee number, and went on with the others."
         )
+    for one in outcome.brakes:
+        console.print(f"[bold yellow]The brake[/] has stopped {one.target}: {escape(one.reason)}.")
+        console.print("HR has confirmed that they have left; so exactly that plan was approved:")
+        console.print(f"  {one.command}", soft_wrap=True)
     for system_name, difference in outcome.wrong:
         console.print(f"[bold red]differs[/] {escape(system_name)}: {escape(difference)}")
     _show_verdict(console, outcome, company)
@@ -104,6 +108,20 @@ def _show_verdict(console: Console, outcome: Outcome, company: Company) -> None:
         if not outcome.wrong
         else f"rollbook apply took {outcome.first.seconds:.1f} s."
     )
+
+
+def begin_evening(console: Console) -> None:
+    """What comes after the four days."""
+    console.print()
+    console.rule("[bold]And what if", align="left")
+
+
+def show_scene(console: Console, told: Sequence[str], wrong: Sequence[str]) -> None:
+    """What was tried, and what came of it."""
+    for line in told:
+        console.print(line, soft_wrap=True)
+    for line in wrong:
+        console.print(f"[bold red]differs[/]: {escape(line)}")
 
 
 def show_end(console: Console, wrong: int, seconds: float) -> None:

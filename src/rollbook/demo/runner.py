@@ -21,6 +21,7 @@ from rich.markup import escape
 
 from rollbook.demo import report
 from rollbook.demo.day import HUB, ROLLBOOK, Company, database_url, play
+from rollbook.demo.evening import SCENES
 from rollbook.demo.expected import SYSTEMS
 from rollbook.demo.processes import DemoError, Processes, free_ports
 from rollbook.demo.scim import Service
@@ -63,6 +64,11 @@ def run(*, keep: bool) -> int:
             outcome = play(processes, company, day, today)
             report.show_day(console, outcome, company)
             wrong += len(outcome.wrong)
+        report.begin_evening(console)
+        for scene in SCENES:
+            came = scene(processes, company)
+            report.show_scene(console, came.told, came.wrong)
+            wrong += len(came.wrong)
         report.show_end(console, wrong, time.monotonic() - started)
         if keep:
             stop = _write_stop(directory, processes)

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from tests.ldap_server import ADMIN, BASE, Slapd, slapd
 from tests.provisioning.sources.conformance import *  # noqa: F403 - the suite
 from tests.provisioning.sources.conformance import Make
 
 from rollbook.provisioning.sources.base import Row, Source, SourceError
 from rollbook.provisioning.sources.ldap_directory import Directory, _records, ldap_directory
 from rollbook.provisioning.sources.spool import SpooledSource
+from rollbook.testing.slapd import ADMIN, BASE, HOW, Slapd, is_there, slapd
+
+pytestmark = pytest.mark.skipif(not is_there(), reason=HOW)
 
 
 @pytest.fixture(scope="module")

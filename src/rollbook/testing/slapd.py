@@ -1,5 +1,6 @@
-"""A real LDAP server for tests: Debian's slapd on a free port with a directory of its own, gone at the end."""
+"""A real LDAP server to test against: Debian's slapd on a free port with a directory of its own, gone at the end."""
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -10,9 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-HOW = "needs an LDAP server and its library: apt install slapd libldap-dev libsasl2-dev, then make setup"
+HOW = "needs an LDAP server and its library: apt install slapd libldap-dev libsasl2-dev, then pip install 'rollbook[ldap]'"
 ADMIN = "cn=admin,dc=example,dc=com"
 BASE = "ou=people,dc=example,dc=com"
 
@@ -62,20 +61,26 @@ class Slapd:
         connection.unbind_s()
 
 
+def is_there() -> bool:
+    """Whether this machine has a server and the library to speak to it."""
+    return importlib.util.find_spec("ldap") is not None and os.access(_program(), os.X_OK)
+
+
+def _program() -> str:
+    return shutil.which("slapd") or "/usr/sbin/slapd"
+
+
 @contextmanager
 def slapd(folder: Path) -> Iterator[Slapd]:
-    """A server with an empty directory of people; skips by name where there is none."""
-    pytest.importorskip("ldap", reason=HOW)
-    program = shutil.which("slapd") or "/usr/sbin/slapd"
-    if not os.access(program, os.X_OK):
-        pytest.skip(HOW)
+    """A server with an empty directory of people; `is_there` tells whether there can be one."""
+    program = _program()
     (folder / "data").mkdir()
     (folder / "slapd.conf").write_text(_CONFIG.format(folder=folder, admin=ADMIN), "utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"ldap://127.0.0.1:{port}"
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - the server of this machine
         [program, "-f", str(folder / "slapd.conf"), "-h", url, "-d", "0"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
