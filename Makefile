@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench costs scale soak nightly docs clean
+.PHONY: setup demo test check spec fix bench costs scale soak crash nightly docs clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,9 @@ costs: setup
 
 scale: setup
 	$(BIN)/python -m bench.scale $(ARGS)
+
+crash: setup
+	$(BIN)/python -m tests.crash.run $(ARGS)
 
 nightly: setup
 	$(BIN)/python -m tests.simulation.run --seeds 10000 $(ARGS)

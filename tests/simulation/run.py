@@ -201,7 +201,7 @@ class Life:
         far.asleep, far.sleeping = asyncio.Event(), asyncio.Event()
         far.sleep_at = len(far.requests) + self.random.randrange(1, 10)
         first = asyncio.create_task(
-            self.worked(Worker(self.world.engine, self.world.connect), self.targets[:1])
+            self.survived(Worker(self.world.engine, self.world.connect), self.targets[:1])
         )
         sleeping = asyncio.create_task(far.sleeping.wait())
         await asyncio.wait({first, sleeping}, return_when=asyncio.FIRST_COMPLETED)
@@ -218,7 +218,10 @@ class Life:
     async def two(self) -> None:
         """Two workers at the same time."""
         workers = [Worker(self.world.engine, self.world.connect) for _ in range(2)]
-        await asyncio.gather(*(self.worked(worker, self.targets) for worker in workers))
+        before = {one.name: (self.gone(one.name), self.held(one.name)) for one in self.targets}
+        await asyncio.gather(*(self.survived(worker, self.targets) for worker in workers))
+        for one in self.targets:
+            self.check_brake(one, *before[one.name])
 
     async def compare(self) -> None:
         """A plan says what a run then does (I-27)."""

@@ -8,6 +8,8 @@ FOUND = {
     120: "somebody hired anew under an old name: the plan did not say that the account goes off and on",
     278: "the same where the account is deleted: the plan did not say that a new one is made",
     537: "a change in the middle of a delivery waited until the grace period was over",
+    1815: "the same between the two calls of a replacement: members",
+    2993: "the same: attributes",
     1351: "a frozen worker woke up in the queue for its call, and sent something old",
 }
 """Seed → what it found."""

@@ -132,9 +132,11 @@ async def _working(settings: "Settings", application: "Application", *, works: b
     if settings.config is None or not works:
         yield
         return
-    lock, _ = application.store.database.work_lock()
+    lock, alone = application.store.database.work_lock()
     stop = asyncio.Event()
-    working = asyncio.get_running_loop().create_task(keep(application.store, settings.config, stop))
+    working = asyncio.get_running_loop().create_task(
+        keep(application.store, settings.config, stop, alone=alone)
+    )
     try:
         yield
     finally:

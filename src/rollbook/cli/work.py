@@ -34,7 +34,7 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
 
     async def main() -> None:
         async with opened_desk(config, database, schemas, os.environ) as desk:
-            lock, _ = desk.store.database.work_lock()
+            lock, alone = desk.store.database.work_lock()
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             for sign in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +42,7 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
             told = ", ".join(desk.config.targets) or "none"
             print(f"keeping in step: {told}; sources: {sources_in_words(desk)}", flush=True)
             try:
-                await keep(desk.store, config, stop)
+                await keep(desk.store, config, stop, alone=alone)
             finally:
                 lock.release()
         print("stopped: what was under way is finished", flush=True)
@@ -59,19 +59,33 @@ def sources_in_words(desk: "Desk") -> str:
     return ", ".join(told) or "none"
 
 
-async def keep(store: "SqlStore", config: Path, stop: asyncio.Event) -> None:
-    """Work by the configuration until told to stop; SIGHUP reads it again."""
+async def keep(store: "SqlStore", config: Path, stop: asyncio.Event, *, alone: bool) -> None:
+    """Work by the configuration until told to stop; SIGHUP reads it again.
+
+    `alone`: nobody else works on these targets, so that what is claimed was claimed by somebody who has died.
+    """
     again = asyncio.Event()
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError, ValueError, AttributeError):
         loop.add_signal_handler(signal.SIGHUP, again.set)
     desk = _desk(store, config)
+    if alone:
+        await _take_over(desk)
     while not stop.is_set():
         keeper = _keeper(desk)
         working = loop.create_task(keeper.run())
         desk = await _until(stop, again, working, desk, config)
         keeper.stop()
         await working
+
+
+async def _take_over(desk: "Desk") -> None:
+    """Go on at once with what the dead have left."""
+    engine = desk.engine
+    for name in desk.config.targets:
+        progress = await engine.links.target(engine.tenant, name)
+        if progress is not None:
+            await engine.links.bring_forward(engine.tenant, progress.number, engine.now(), claimed=True)
 
 
 async def _until(

@@ -5,7 +5,6 @@ created before having been looked for (client.md 5).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import orjson
 from rollbook.client import ScimResource
 from rollbook.protocol import errors
 from rollbook.protocol.values import JsonObject
-from rollbook.provisioning import model
+from rollbook.provisioning import lease, model
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.model import Leave
@@ -47,10 +46,6 @@ _ATTEMPTS = 3  # an account that comes or goes between two calls is looked at ag
 
 BringFirst = Callable[[str, Sequence[str]], Awaitable[bool]]
 """Deliver some resources, if they are due, before the one that names them; whether any was."""
-
-
-LEASE: ContextVar[int | None] = ContextVar("lease", default=None)
-"""Until when the link that this task works on is its own. Looked at when a call's turn has come, however long it waited."""
 
 
 class Place(NamedTuple):
@@ -91,7 +86,7 @@ class Delivery:
             Overtaken: another worker has the link now.
             Later: the account is being worked on for somebody else, or would go without the brake having seen it.
         """
-        LEASE.set(link.due)
+        lease.hold(self._lease(link.due))
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
         leave = self._leave(link, kind, wish.left)
@@ -221,10 +216,10 @@ class Delivery:
                 return work, (added, removed)
             self._held(await links.expect_members(tenant, self._number, work.link, changes))
             await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
-            lease = self._engine.now() + LEASE_MILLISECONDS
-            self._held(await links.keep_members(tenant, self._number, work.link, changes, lease))
-            LEASE.set(lease)
-            work = replace(work, link=replace(work.link, due=lease))
+            until = self._engine.now() + LEASE_MILLISECONDS
+            self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
+            lease.hold(self._lease(until))
+            work = replace(work, link=replace(work.link, due=until))
             added, removed = added + len(changes.add), removed + len(changes.remove)
 
     async def _learn_members(self, work: Work) -> Work:
@@ -288,6 +283,9 @@ class Delivery:
         self._held(kept)
         link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=disabled, members_read=False)
         return replace(work, link=link, created=False)
+
+    def _lease(self, until: int) -> lease.Lease:
+        return lease.Lease(until, int(self._target.timeout * 1000), self._engine.now)
 
     def _held(self, kept: bool) -> None:
         if not kept:

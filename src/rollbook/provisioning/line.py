@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from rollbook.protocol.errors import Forbidden, StoreUnavailable
-from rollbook.provisioning import model
+from rollbook.provisioning import lease, model
 from rollbook.provisioning.brake import Approval, Departures
-from rollbook.provisioning.delivery import LEASE, LEASE_MILLISECONDS, Delivery, Place
+from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
@@ -294,12 +294,9 @@ class Line:
         """Whether the next call may go out.
 
         Raises:
-            Overtaken: the lease is over, or so nearly that the call might outlast it: whoever was frozen must not send
-                something old (FE-14).
+            Overtaken: what it is about may be another's by then.
         """
-        lease = LEASE.get()
-        if lease is not None and self._engine.now() > lease - int(self._target.timeout * 1000):
-            raise Overtaken
+        lease.check()
         reason = await self._guard.paused()
         if reason is not None and self._report.stopped is None:
             self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"

@@ -157,6 +157,9 @@ class Session:
                 self._far = self._connect(target)
             digest = reach_digest(target, engine.catalog, engine.today)
             progress = await engine.links.open_target(engine.tenant, target.name, digest)
+            if progress.stopped is not None:  # somebody paused it a moment ago
+                report.stopped, report.stop = progress.stopped, Stop.AWAY
+                return report
             order = Order(run, 0.0, self._watch)
             line = Line(engine, target, self._far, progress, report, order)
             await line.work()

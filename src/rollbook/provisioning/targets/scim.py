@@ -21,7 +21,7 @@ from rollbook.client.answers import member
 from rollbook.protocol import errors
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
-from rollbook.provisioning import model
+from rollbook.provisioning import lease, model
 from rollbook.provisioning.differences import (
     MEMBERS_PER_CALL,
     Difference,
@@ -124,7 +124,7 @@ class ScimTarget:
     async def create(self, kind: Kind, body: JsonObject) -> ScimResource:
         """Make an account."""
         _gate(kind).check_body(body)
-        self.writes += 1
+        self._about_to_write()
         return await self._client.create(await self._endpoint(kind), body)
 
     async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
@@ -134,7 +134,7 @@ class ScimTarget:
         if self._patches[has_members]:
             changes = operations(differences)
             _gate(kind).check_operations(changes)
-            self.writes += 1
+            self._about_to_write()
             try:
                 await self._client.patch(endpoint, present.id, changes)
             except _NO_PATCH:
@@ -153,7 +153,7 @@ class ScimTarget:
         whole = await self._client.get(endpoint, remote_id)
         body = replacement(kind.resource_type, whole.body, differences)
         _gate(kind).check_body(body, whole.body)
-        self.writes += 1
+        self._about_to_write()
         etag = whole.version if self._capabilities and self._capabilities.etag else None
         await self._client.replace(endpoint, remote_id, body, if_match=etag)
 
@@ -170,7 +170,7 @@ class ScimTarget:
         """Change a group's members by PATCH in value-path form, or as a whole where there is no PATCH."""
         endpoint = await self._endpoint(kind)
         if self._patches[True]:
-            self.writes += 1
+            self._about_to_write()
             try:
                 await self._client.patch(endpoint, remote_id, member_operations(add, remove))
             except _NO_PATCH:
@@ -186,12 +186,12 @@ class ScimTarget:
         body = replacement(kind.resource_type, whole.body, ())
         body[name] = [*kept, *({"value": own} for own in add)]
         _gate(kind).check_body(body, whole.body)
-        self.writes += 1
+        self._about_to_write()
         await self._client.replace(endpoint, remote_id, body)
 
     async def delete(self, kind: Kind, remote_id: str) -> None:
         """Remove the account; none being there is as good."""
-        self.writes += 1
+        self._about_to_write()
         try:
             await self._client.delete(await self._endpoint(kind), remote_id)
         except errors.NotFound:
@@ -200,6 +200,11 @@ class ScimTarget:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._client.close()
+
+    def _about_to_write(self) -> None:
+        """Before each single call: some take two, and a process may be frozen between them (FE-14)."""
+        lease.check()
+        self.writes += 1
 
     async def _endpoint(self, kind: Kind | None) -> str:
         if self._capabilities is None:
