@@ -177,6 +177,7 @@ async def test_a_pause_by_hand_is_kept(hub: World) -> None:
         await until(lambda: bool(hub.service().resources["Users"]))
         number = (await hub.progress()).number
         await hub.links.stop(1, number, "paused by hand")
+        hub.clock.milliseconds += 10_000  # work under way looks for a pause now and then
         await hub.hire("ada")
         await asyncio.sleep(0.1)
         assert len(hub.service().resources["Users"]) == 1

@@ -36,10 +36,13 @@ from rollbook.provisioning.work import (
     sought_of,
     want_of,
 )
-from rollbook.storage.links import Link, Outcome
+from rollbook.storage.links import Link, MemberChanges, Outcome
 
 LEASE_MILLISECONDS = 5 * 60_000
 """How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
+
+REFUSED_AT_MOST = 20
+"""So many members of a group are found out one by one; a target that refuses more refuses something else."""
 
 _ATTEMPTS = 3  # an account that comes or goes between two calls is looked at again this often
 
@@ -208,19 +211,43 @@ class Delivery:
         work = await self._learn_members(work)
         links, tenant, limit = self._engine.links, self._engine.tenant, await self._far.members_per_call()
         added = removed = 0
+        refused: dict[str, str] = {}
         while True:
-            changes = await links.member_changes(
-                tenant, self._number, work.link, limit, nobody=left is not None
+            found = await links.member_changes(
+                tenant, self._number, work.link, limit + len(refused), nobody=left is not None
             )
+            changes = _without(found, refused, limit)
             if not changes:
+                _tell_refused(refused)
                 return work, (added, removed)
             self._held(await links.expect_members(tenant, self._number, work.link, changes))
-            await self._far.change_members(work.kind, self._remote_id(work), changes.add, changes.remove)
+            await self._change_members(work, changes, refused)
+            made = _without(changes, refused, limit)
             until = self._engine.now() + LEASE_MILLISECONDS
-            self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
+            self._held(await links.keep_members(tenant, self._number, work.link, made, until))
             lease.hold(self._lease(until))
             work = replace(work, link=replace(work.link, due=until))
-            added, removed = added + len(changes.add), removed + len(changes.remove)
+            added, removed = added + len(made.add), removed + len(made.remove)
+
+    async def _change_members(self, work: Work, changes: MemberChanges, refused: dict[str, str]) -> None:
+        """Send changes; whom the target refuses is found by halves and noted with its words, so that one stops no other."""
+        remote_id = self._remote_id(work)
+        try:
+            await self._far.change_members(work.kind, remote_id, changes.add, changes.remove)
+        except _NOT_OF_ONE_MEMBER:
+            raise
+        except errors.RequestError as error:
+            if isinstance(error, errors.NotFound) and await self._far.read(work.kind, remote_id) is None:
+                raise
+            both = [*((one, True) for one in changes.add), *((one, False) for one in changes.remove)]
+            if len(both) == 1:
+                refused[both[0][0]] = error.detail
+                return
+            middle = len(both) // 2
+            for half in (both[:middle], both[middle:]):
+                if len(refused) >= REFUSED_AT_MOST:  # it is not about them
+                    raise
+                await self._change_members(work, _of(half), refused)
 
     async def _learn_members(self, work: Work) -> Work:
         if work.link.members_read:
@@ -295,3 +322,42 @@ class Delivery:
         if work.link.remote_id is None:
             raise NeedsPerson("the account is gone")
         return work.link.remote_id
+
+
+_NOT_OF_ONE_MEMBER = (
+    errors.Unauthorized,
+    errors.Forbidden,
+    errors.Conflict,
+    errors.PreconditionFailed,
+    errors.MethodNotAllowed,
+    errors.UnsupportedFeature,
+)
+"""Refusals that would be the same whoever is named."""
+
+
+def _of(both: Sequence[tuple[str, bool]]) -> MemberChanges:
+    return MemberChanges(
+        tuple(one for one, is_new in both if is_new), tuple(one for one, is_new in both if not is_new)
+    )
+
+
+def _without(changes: MemberChanges, refused: Mapping[str, str], limit: int) -> MemberChanges:
+    """The changes without those the target refuses, at most so many of each."""
+    add, remove = (
+        tuple(one for one in ids if one not in refused)[:limit] for ids in (changes.add, changes.remove)
+    )
+    return MemberChanges(add, remove)
+
+
+def _tell_refused(refused: Mapping[str, str]) -> None:
+    """Park the group for those whom the target refuses as members; all others are in.
+
+    Raises:
+        NeedsPerson: there are any.
+    """
+    if refused:
+        own, reason = next(iter(refused.items()))
+        others = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
+        raise NeedsPerson(
+            f"the target refuses account {own}{others} as a member; all others are in: {reason}"
+        )
