@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench costs scale soak crash nightly docs clean
+.PHONY: setup demo test check spec fix bench costs scale engine soak crash nightly docs clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,9 @@ bench: setup
 
 costs: setup
 	$(BIN)/python -m bench.costs $(ARGS)
+
+engine: setup
+	$(BIN)/python -m bench.provisioning $(ARGS)
 
 scale: setup
 	$(BIN)/python -m bench.scale $(ARGS)

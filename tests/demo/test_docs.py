@@ -31,7 +31,7 @@ PAGES = sorted(
     for page in (*DOCS.rglob("*.md"), *ROOT.glob("examples/*/README.md"))
     if "<!-- test: " in page.read_text("utf-8")
 )
-PORTS = ("8080", "9001", "9002")
+PORTS = ("8080", "9001", "9002", "9003", "9004", "9005")
 BLOCK = re.compile(
     r"(?:<!-- test: (?P<mark>[^>]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,

@@ -192,7 +192,8 @@ def _account_words(view: TargetView) -> str:
     if link.remote_id is None:
         return f"none; {state}"
     off = ", switched off by us" if link.disabled else ""
-    return f"{printable(link.remote_id)}{off}; {state}"
+    spared = f", will be deleted {moment(view.deleted_at)}" if view.deleted_at is not None else ""
+    return f"{printable(link.remote_id)}{off}; {state}{spared}"
 
 
 def _delivered_words(one: Delivered) -> str:
@@ -232,9 +233,10 @@ def _view_json(view: TargetView) -> JsonObject:
         "scope": [asdict(term) for term in view.scope],
         "account": None if link is None else link.remote_id,
         "state": None if link is None else link.state.value,
+        "deletedAt": _timestamp(view.deleted_at),
         "error": None if link is None else link.error,
         "stopped": view.stopped,
-        "pausedUntil": view.paused_until,
+        "pausedUntil": _timestamp(view.paused_until),
         "rules": [asdict(rule) for rule in view.rules],
         "deliveries": [delivered_json(one) for one in view.deliveries],
     }
@@ -242,12 +244,19 @@ def _view_json(view: TargetView) -> JsonObject:
 
 def delivered_json(one: Delivered) -> JsonObject:
     """A delivery as it is kept."""
-    when = datetime.fromtimestamp(one.at / 1000, UTC).isoformat(timespec="milliseconds")
     return {
-        "at": when.replace("+00:00", "Z"),
+        "at": _timestamp(one.at),
         "run": one.run,
         "type": one.resource_type,
         "id": one.id,
         "action": one.action,
         **one.detail,
     }
+
+
+def _timestamp(milliseconds: int | None) -> str | None:
+    """As SCIM writes a dateTime."""
+    if milliseconds is None:
+        return None
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return when.replace("+00:00", "Z")

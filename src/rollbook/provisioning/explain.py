@@ -17,7 +17,7 @@ from rollbook.provisioning.mapping import describe, record_inputs, resource_inpu
 from rollbook.provisioning.masking import shown
 from rollbook.provisioning.model import Assignment, MappingError
 from rollbook.provisioning.wanted import Kind, kinds_of, left_because
-from rollbook.provisioning.work import Engine, document_of
+from rollbook.provisioning.work import Engine, document_of, grace_ends
 from rollbook.storage.links import Delivered, Link
 
 _TOLD = 5
@@ -55,6 +55,8 @@ class TargetView:
     stopped: str | None = None
     paused_until: int | None = None
     paused_because: str | None = None
+    deleted_at: int | None = None
+    """When the account of somebody who has left will be deleted, if it is spared until then."""
 
 
 def rule_results(
@@ -105,17 +107,21 @@ async def explain_at(
     document = await document_of(engine, kind, id)
     progress = await engine.links.target(engine.tenant, target.name)
     number = progress.number if progress else 0
+    left = left_because(kind, document)
+    link = await engine.links.link(engine.tenant, number, id) if progress else None
+    spared = link is not None and link.left_at is not None and link.remote_id is not None
     paused = progress.paused_until if progress and progress.paused_until > engine.now() else None
     return TargetView(
         target.name,
-        left_because(kind, document),
+        left,
         () if document is None else scope_terms(kind, document),
         () if document is None else resource_rules(kind, document, engine.today, target.sensitive),
-        await engine.links.link(engine.tenant, number, id) if progress else None,
+        link,
         tuple(one for one in history if progress and one.target == number)[:_TOLD],
         progress.stopped if progress else None,
         paused,
         progress.error if progress and paused else None,
+        grace_ends(link, left, target, engine.now()) if link is not None and spared else None,
     )
 
 
