@@ -102,6 +102,9 @@ def test_no_option_is_invented() -> None:
     foreign = {
         "--data-urlencode",
         "--sizes",
+        "--users",
+        "--groups",
+        "--targets",
         "--backends",
         "--postgres-to",
         "--seconds",
