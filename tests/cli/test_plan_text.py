@@ -4,11 +4,11 @@ import pytest
 from tests.provisioning.world import ENTERPRISE, USER, USERS, mapping, path_of
 
 from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, printable
-from rollbook.protocol.values import JsonValue
+from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Action
-from rollbook.provisioning.masking import shown
+from rollbook.provisioning.masking import MASK, masked, shown
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,39 @@ def test_masked_values_say_whether_there_is_one() -> None:
     """A mask stands for a value, not for its absence."""
     difference = Difference(path_of(USER, "password"), None, "x")
     assert (shown(difference, "x"), shown(difference, None)) == ("•••", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "sensitive", "hidden"),
+    [
+        ("title", "title", True),
+        ("title", "nickname", False),
+        ("name.familyName", "name.familyname", True),
+        ("name.familyName", "name", True),
+        ("name.familyName", "name.givenname", False),
+        ("emails", "emails.value", True),
+        (f"{ENTERPRISE}:costCenter", f"{ENTERPRISE}:costCenter".lower(), True),
+        (f"{ENTERPRISE}:department", f"{ENTERPRISE}:costCenter".lower(), False),
+    ],
+)
+def test_what_is_sensitive_is_masked(path: str, sensitive: str, hidden: bool) -> None:
+    """The attribute, its parts, and a value that has such a part."""
+    assert (shown(Difference(path_of(USER, path), None, "x"), "x", {sensitive}) == MASK) is hidden
+
+
+def test_a_resource_is_masked_inside() -> None:
+    """In extensions and in each element of a list; the rest stays."""
+    document: JsonObject = {
+        "title": "x",
+        "emails": [{"value": "x", "type": "work"}],
+        ENTERPRISE: {"costCenter": "x", "division": "y"},
+    }
+    hidden = {"emails.value", f"{ENTERPRISE}:costCenter".lower()}
+    assert masked(document, hidden) == {
+        "title": "x",
+        "emails": [{"value": MASK, "type": "work"}],
+        ENTERPRISE: {"costCenter": MASK, "division": "y"},
+    }
 
 
 def test_every_action_has_a_symbol() -> None:

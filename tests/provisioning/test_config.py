@@ -189,6 +189,22 @@ def test_everything_may_be_said(tmp_path: Path) -> None:
     assert (target.leave, target.concurrency, target.timeout) == (LeavePolicy.same(Leave.KEEP), 2, 2.5)
 
 
+@pytest.mark.parametrize(
+    ("written", "full"),
+    [
+        ("title", "title"),
+        ("nickname", "nickname"),
+        ("name.familyName", "name.familyname"),
+        ("enterprise.costCenter", f"{ENTERPRISE}:costCenter".lower()),
+        ("costCenter", f"{ENTERPRISE}:costCenter".lower()),
+        (f"{ENTERPRISE}:costCenter", f"{ENTERPRISE}:costCenter".lower()),
+    ],
+)
+def test_sensitive_attributes_by_any_of_their_names(tmp_path: Path, written: str, full: str) -> None:
+    """Short, full or bare: what is masked is the attribute, however it is written (I-12)."""
+    assert load(tmp_path, f"version: 1\nsensitive: ['{written}']\n").sensitive == {full}
+
+
 def test_an_empty_configuration_is_one() -> None:
     """Nothing to do is no mistake."""
     assert read_document("f", "version: 1\n").data == {"version": 1}
@@ -371,6 +387,7 @@ OTHER_CASES = [
     Case(TARGET + "    groups: {members: ^yes}\n", "RB105", "members of target t must be true or false"),
     Case(TARGET + "    concurrency: ^'8'\n", "RB105", "concurrency of target t must be a number"),
     Case(TARGET + "    ^leaves: keep\n", "RB103", "no key leaves", "did you mean: leave"),
+    Case("version: 1\nsensitive: [title, ^enterprise.costCentre]\n", "RB107", "no schema has an attribute enterprise.costCentre", "did you mean: enterprise.costCenter"),
     Case("version: 1\nsources: {a: b^: c}\n", "RB101", "the file is not YAML"),
     Case("version: 1\nsources: ^!!python/name:os.system {}\n", "RB101", "is not read", "leave the tag out"),
     Case("version: 1\n^<<: {sources: {}}\n", "RB101", "a key must be plain text", "write out what is merged"),

@@ -14,7 +14,7 @@ from rollbook.client import Call
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.explain import RuleResult, TargetView
 from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.masking import MASK
+from rollbook.provisioning.masking import masked
 from rollbook.storage.links import Delivered, State
 
 _WIDE = 26
@@ -59,7 +59,7 @@ def show_rules(
             {
                 "sources": [asdict(view) for view in sources],
                 "targets": {
-                    name: {"input": _masked(document, sensitive), "rules": [asdict(rule) for rule in rules]}
+                    name: {"input": masked(document, sensitive), "rules": [asdict(rule) for rule in rules]}
                     for name, (document, rules) in targets.items()
                 },
             }
@@ -76,7 +76,7 @@ def show_rules(
     for name, (document, rules) in targets.items():
         line_on(out, f"target {name}", "bold")
         line_on(out, "  from the hub's", "dim")
-        for attribute, value in _masked(document, sensitive).items():
+        for attribute, value in masked(document, sensitive).items():
             line_on(out, f"  {printable(attribute):<{_WIDE}} {_text(value)}", "dim")
         _show_rules(out, rules)
 
@@ -201,11 +201,6 @@ def _delivered_words(one: Delivered) -> str:
     names = ", ".join(str(change["attribute"]).rpartition(":")[2] for change in changes)
     failed = f": {printable(str(one.detail['failure']))}" if "failure" in one.detail else ""
     return f"{one.action} {names}".rstrip() + failed
-
-
-def _masked(document: JsonObject, sensitive: Collection[str]) -> JsonObject:
-    hidden = set(sensitive)
-    return {name: MASK if name.lower() in hidden else value for name, value in document.items()}
 
 
 def _text(value: JsonValue) -> str:

@@ -50,9 +50,9 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded
     shape = check_structure(document)
     reader = SectionReader(document, path.parent, catalog, environment)
     sources, targets, alerts = reader.sources(), reader.targets(), reader.alerts()
+    hidden = reader.sensitive()
     if shape is None or document.problems:
         return Loaded(document, None, sources)
-    hidden = frozenset(name.lower() for name in shape.sensitive)
     config = model.Config(
         str(path),
         {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},

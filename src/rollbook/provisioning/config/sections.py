@@ -75,6 +75,7 @@ class SectionReader:
         if user is None or group is None:
             raise ValueError("a catalog always has User and Group")
         self._user, self._group = Names(user), Names(group)
+        self._all = tuple(map(Names, catalog.resource_types))
         self._options = OptionReader(document, folder, environment)
         self._times = TimeReader(document)
         self._profiles = ProfileReader(document)
@@ -87,6 +88,25 @@ class SectionReader:
     def targets(self) -> dict[str, TargetRules]:
         """The rules of every target."""
         return {name: self._target(("targets", name), raw) for name, raw in self._section("targets")}
+
+    def sensitive(self) -> frozenset[str]:
+        """The attributes that are masked, by their full names in small letters. One that no schema has is a mistake."""
+        data = self._document.data
+        written = data.get("sensitive") if isinstance(data, dict) else None
+        found: set[str] = set()
+        for index, name in enumerate(written if isinstance(written, list) else ()):
+            named = [
+                names.find(str(name)) or names.resource_type.find_in_extensions(str(name))
+                for names in self._all
+            ]
+            paths = {path.text.lower() for path in named if path is not None}
+            if not paths:
+                near = self._user.suggest(str(name))
+                mark = self._document.value(("sensitive", index))
+                note = f"did you mean: {near}" if near else None
+                self._document.report("RB107", f"no schema has an attribute {name}", mark, "", note)
+            found |= paths
+        return frozenset(found)
 
     def alerts(self) -> model.Alerts:
         """Who is told what needs somebody."""
