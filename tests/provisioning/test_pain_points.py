@@ -203,6 +203,24 @@ async def test_14_one_bad_member_stops_no_other(hub: World) -> None:
     assert len(service.named("Groups", "all")["members"]) == 100
 
 
+async def test_14_a_slow_search_for_the_bad_member_keeps_its_lease(hub: World) -> None:
+    """Each call that is taken is recorded, and the lease begins anew: half a minute a call is no reason to begin again."""
+
+    class Slow(Picky):
+        def _on_resource(self, endpoint: str, present: Any, request: Recorded) -> Answer:
+            hub.clock.milliseconds += 28_000 if endpoint == "Groups" and request.method == "PATCH" else 0
+            return super()._on_resource(endpoint, present, request)
+
+    service = hub.far["app"] = Slow()
+    people = await hired(hub, 100)
+    await hub.apply(target())
+    service.refuses = service.named("Users", "p042")["id"]
+    await hub.group("all", *people)
+    (report,) = await hub.apply(target())
+    assert "all others are in" in str(report.failures[0].failure)
+    assert len(service.named("Groups", "all")["members"]) == 99
+
+
 async def test_14_a_target_that_takes_no_member_is_not_asked_about_each(hub: World) -> None:
     """After twenty it is not about them any more: the group is given up with the target's words."""
     service = hub.far["app"] = Picky()

@@ -223,14 +223,13 @@ class Delivery:
             self._held(await links.expect_members(tenant, self._number, work.link, changes))
             await self._change_members(work, changes, refused)
             made = _without(changes, refused, limit)
-            until = self._engine.now() + LEASE_MILLISECONDS
-            self._held(await links.keep_members(tenant, self._number, work.link, made, until))
-            lease.hold(self._lease(until))
-            work = replace(work, link=replace(work.link, due=until))
             added, removed = added + len(made.add), removed + len(made.remove)
 
     async def _change_members(self, work: Work, changes: MemberChanges, refused: dict[str, str]) -> None:
-        """Send changes; whom the target refuses is found by halves and noted with its words, so that one stops no other."""
+        """Send changes, and record what was taken; the lease begins anew with each call.
+
+        Whom the target refuses is found by halves and noted with its words, so that one stops no other.
+        """
         remote_id = self._remote_id(work)
         try:
             await self._far.change_members(work.kind, remote_id, changes.add, changes.remove)
@@ -248,6 +247,11 @@ class Delivery:
                 if len(refused) >= REFUSED_AT_MOST:  # it is not about them
                     raise
                 await self._change_members(work, _of(half), refused)
+        else:
+            until = self._engine.now() + LEASE_MILLISECONDS
+            links, tenant = self._engine.links, self._engine.tenant
+            self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
+            lease.hold(self._lease(until))
 
     async def _learn_members(self, work: Work) -> Work:
         if work.link.members_read:
