@@ -35,7 +35,6 @@ TARGET = """
     url: URL
     token: ${TOKEN}
     brake: off
-    rate: RATE
     users:
       userName: {from: userName}
       externalId: {from: externalId}
@@ -139,17 +138,15 @@ async def measure(folder: Path, options: argparse.Namespace) -> Sequence[tuple[s
             environment[f"TOKEN_{name.upper()}"] = service.token
             text = TARGET.replace("NAME", name).replace("URL", service.url + service.base)
             text = text.replace("TOKEN", f"TOKEN_{name.upper()}")
-            config.append(
-                text.replace("    rate: RATE\n", f"    rate: {options.rate}\n" if options.rate else "")
-            )
+            config.append(text)
         (folder / "rollbook.yaml").write_text("\n".join(config), "utf-8")
         fill(folder, environment, options.users, options.groups)
         first = services[0].name
         by_engine, _ = await asyncio.to_thread(command, folder, environment, "apply", first)
         for service in services[1:]:
             await asyncio.to_thread(command, folder, environment, "apply", service.name)
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         planned, _ = await asyncio.to_thread(command, folder, environment, "plan")
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         return [
             ("bare client, same users and groups", f"{by_client:.1f} s"),
             ("`rollbook apply` from nothing", f"{by_engine:.1f} s"),
@@ -165,7 +162,6 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--groups", type=int, default=1_000)
     parser.add_argument("--targets", type=int, default=3)
-    parser.add_argument("--rate", help="how much the targets take, such as 50/s")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="rollbook-provisioning-") as folder:
         rows = asyncio.run(measure(Path(folder), options))

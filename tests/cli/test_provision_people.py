@@ -152,6 +152,8 @@ def test_sensitive_attributes_are_masked_everywhere(office: Office) -> None:
 
 def test_a_plan_is_saved_reviewed_and_applied(office: Office) -> None:
     """apply FILE does exactly what the plan says; if the world has moved it refuses, says where, and does nothing."""
+    (office.directory / "first.json").write_text("an older one", "utf-8")
+    (office.directory / "first.json").chmod(0o644)
     assert office.run("plan", "-o", "first.json").exit_code == 2
     assert (office.directory / "first.json").stat().st_mode & 0o77 == 0
     office.people(PEOPLE[0], PEOPLE[1].replace("Analyst", "Lead"), *PEOPLE[2:])

@@ -180,6 +180,8 @@ def save(file: Path, plan: SavedPlan) -> None:
     }
     try:
         file.touch(mode=0o600)
+        if file.is_file():  # it may have been there before, open to others
+            file.chmod(0o600)
         file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
