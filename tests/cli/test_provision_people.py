@@ -132,6 +132,15 @@ def test_report_lists_who_holds_what(office: Office) -> None:
     assert {"ada@x", "team-math"} <= {line["label"] for line in lines}
 
 
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_no_cell_of_a_report_is_a_formula(office: Office, title: str) -> None:
+    """Whoever opens it in a spreadsheet runs nothing that somebody wrote into their own name."""
+    office.people(PEOPLE[0], PEOPLE[1].replace("ada@x", f"{title}@x"), *PEOPLE[2:])
+    office.run("apply")
+    rows = list(csv.DictReader(io.StringIO(office.run("report", "app", "--csv").stdout)))
+    assert f"'{title}@x" in [row["label"] for row in rows]
+
+
 def test_sensitive_attributes_are_masked_everywhere(office: Office) -> None:
     """What the configuration calls sensitive is sent, and never shown or kept."""
     file = office.directory / "rollbook.yaml"
@@ -147,7 +156,8 @@ def test_sensitive_attributes_are_masked_everywhere(office: Office) -> None:
     for text in shown:
         assert "Analyst" not in text
         assert '"Lead"' not in text
-        assert "•••" in text or "Traceback" not in text
+        assert "Traceback" not in text
+    assert sum("•••" in text for text in shown) >= 3
 
 
 def test_a_plan_is_saved_reviewed_and_applied(office: Office) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rollbook.protocol.errors import TargetRefused
 from rollbook.provisioning.alerts import AGAIN_MILLISECONDS, Alert, Alerter, Kind, mail, webhook
 from rollbook.testing.http_server import served
 
@@ -27,6 +28,27 @@ def test_a_webhook_gets_json() -> None:
     assert body["text"] == "Rollbook: wiki: brake: it would disable 40 of 120"
     assert (body["kind"], body["subject"], body["hint"]) == ("brake", "wiki", "rollbook plan wiki")
     assert body["at"].endswith("Z")
+
+
+@pytest.mark.anyio
+async def test_a_webhook_is_not_turned_inward() -> None:
+    """Where clouds tell secrets no alert goes, whoever has written the URL (T-64)."""
+    with pytest.raises(TargetRefused, match="no call goes there"):
+        await webhook("http://169.254.169.254/hook", private=True)(ALERT)
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_webhook_that_refuses_is_told_of(status: int) -> None:
+    """So that it is logged: an alert that nobody gets must not seem sent; redirects are not followed."""
+
+    async def hook(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        headers = [(b"location", b"http://169.254.169.254/")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    with served(hook) as url, pytest.raises(TargetRefused, match=str(status)):
+        asyncio.run(webhook(url)(ALERT))
 
 
 @pytest.mark.anyio

@@ -84,7 +84,16 @@ async def print_csv(
             else ""
             for top in tops
         ]
-        writer.writerow([row["type"], row["id"], row["label"], row["account"], row["state"], *cells])
+        told = [row["type"], row["id"], row["label"], row["account"], row["state"], *cells]
+        writer.writerow([_as_text(cell) for cell in told])
+
+
+def _as_text(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: what begins like one gets an apostrophe in front."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def print_text(found: AsyncIterator[JsonObject], target: "model.Target", desk: "Desk") -> None:

@@ -134,7 +134,7 @@ def _keeper(desk: "Desk") -> "Keeper":
 def _ways(alerts: "Alerts") -> "list[Send]":
     from rollbook.provisioning.alerts import mail, webhook
 
-    ways = [webhook(alerts.webhook)] if alerts.webhook else []
+    ways = [webhook(alerts.webhook, private=alerts.private)] if alerts.webhook else []
     if alerts.mail_to:
         ways.append(mail(alerts.mail_server, alerts.mail_from, alerts.mail_to))
     return ways

@@ -10,8 +10,9 @@ from email.message import EmailMessage
 from enum import StrEnum
 
 import orjson
-import pyqwest
 
+from rollbook.client import GuardedTransport, HttpRequest, Limits, PyqwestTransport
+from rollbook.protocol.errors import TargetRefused
 from rollbook.protocol.values import JsonObject
 
 SECONDS = 10.0
@@ -55,17 +56,27 @@ def as_json(alert: Alert) -> JsonObject:
     return {**asdict(alert), "kind": alert.kind.value, "at": when, "text": line, "detail": alert.text}
 
 
-def webhook(url: str) -> Send:
-    """Sends alerts as JSON in a POST."""
+def webhook(url: str, *, private: bool = False) -> Send:
+    """Sends alerts as JSON in a POST; `private` says that the host's name may lead to an inner network (T-64)."""
 
     async def send(alert: Alert) -> None:
-        async with pyqwest.HTTPTransport(
-            timeout=SECONDS, follow_redirects=False, tls_include_system_certs=True
-        ) as transport:
-            client = pyqwest.Client(transport)
-            await client.post(url, {"content-type": "application/json"}, orjson.dumps(as_json(alert)))
+        limits = Limits(connect=SECONDS, total=SECONDS, answer_bytes=65_536)
+        transport = GuardedTransport(
+            lambda addresses: PyqwestTransport(limits, addresses=addresses), private=private
+        )
+        try:
+            headers = {"content-type": "application/json"}
+            answer = await transport.send(HttpRequest("POST", url, headers, orjson.dumps(as_json(alert))))
+        finally:
+            await transport.close()
+        if answer.status >= _REFUSED:
+            raise TargetRefused(f"the webhook answered {answer.status}", http_status=answer.status)
 
     return send
+
+
+_REFUSED = 300
+"""Redirects too: they are not followed."""
 
 
 def mail(server: str, sender: str, to: Sequence[str]) -> Send:

@@ -179,6 +179,8 @@ class Alerts:
     mail_to: tuple[str, ...] = ()
     mail_from: str = "rollbook@localhost"
     mail_server: str = "localhost"
+    private: bool = False
+    """Whether the name of the webhook's host may lead to an inner network."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class OptionReader:
             tuple(map(str, to)) if isinstance(to, list) else (),
             str(mail.get("sender", "rollbook@localhost")),
             str(mail.get("server", "localhost")),
+            raw.get("private") is True,
         )
 
     def _secret(self, place: Place, name: str, raw: Mapping[str, Any]) -> str | None:

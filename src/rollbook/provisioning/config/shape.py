@@ -117,6 +117,9 @@ class AlertsShape(Shape):
     webhook: Annotated[
         str | None, Field(description="${VARIABLE} or file:/path of a URL that takes JSON.")
     ] = None
+    private: Annotated[
+        bool, Field(description="Whether the name of the webhook's host may lead to an inner network.")
+    ] = False
     mail: Annotated[MailShape | None, Field(description="Mail: to, sender, server.")] = None
 
 
