@@ -76,12 +76,19 @@ def reset(
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,
     schemas: Schemas = None,
+    accounts: Annotated[
+        bool,
+        typer.Option("--accounts", help="Nor which accounts they have: for a target that was emptied."),
+    ] = False,
 ) -> None:
-    """Believe nothing of what targets hold: the next apply asks for every account. Nothing is sent now."""
+    """Believe nothing of what targets hold: the next apply asks for every account. Nothing is sent now.
+
+    With --accounts everybody is looked for anew by the attributes that find them, and made where nobody is found.
+    """
 
     async def work(desk: "Desk") -> int:
         for number in await desk.numbers(targets):
-            await desk.links.reset(desk.engine.tenant, number)
+            await desk.links.reset(desk.engine.tenant, number, accounts=accounts)
         print(f"{', '.join(targets)}: the next apply compares everybody; see it first with: rollbook plan")
         return 0
 

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine"
     OUT_OF_ORDER = "out of order"
     CANARY = "first run failed"
+    VANISHED = "accounts gone"
     SOURCE = "source failed"
     PARKED = "given up"
     RECOVERED = "recovered"

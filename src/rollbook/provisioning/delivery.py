@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import orjson
-
 from rollbook.client import ScimResource
 from rollbook.protocol import errors
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import lease, model
 from rollbook.provisioning.entries import entry_of
+from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
@@ -23,8 +22,10 @@ from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.wanted import Kind, Wish, hub_document, kinds_of, label_of, wish_for
 from rollbook.provisioning.work import (
     Engine,
+    Expectation,
     Work,
     describe,
+    expectation_of,
     find_account,
     grace_ends,
     is_off,
@@ -69,7 +70,7 @@ class Delivery:
         far: Target,
         place: Place,
         bring_first: BringFirst,
-        may_leave: Callable[[Link], bool],
+        guard: Guard,
     ) -> None:
         self._engine = engine
         self._target = target
@@ -78,7 +79,7 @@ class Delivery:
         self._run = place.run
         self._removes = place.removes
         self._bring_first = bring_first
-        self._may_leave = may_leave
+        self._guard = guard
         self._kinds = kinds_of(target, engine.catalog)
 
     async def deliver(self, link: Link) -> Item:
@@ -135,7 +136,7 @@ class Delivery:
             if conflict is not None and account is None:
                 raise conflict  # it exists, and is not shown: a second POST would not help (client.md 5)
             step = plan(situation_of(work, None if account is None else account.body))
-            if isinstance(step, Disable | Delete) and not self._may_leave(work.link):
+            if isinstance(step, Disable | Delete) and not self._guard.may_leave(work.link):
                 raise Later
             try:
                 return await self._carry_out(work, step, account), step
@@ -156,6 +157,8 @@ class Delivery:
             if left is not None and work.want.leave is not Leave.DISABLE:
                 return work, ScimResource(remote_id, None, None, {})  # what it holds does not matter
             account = await self._far.read(work.kind, remote_id)
+            if not await self._guard.saw(there=account is not None):
+                raise Later
             if account is not None:
                 return work, account
             work = await self._keep_remote_id(work, None)
@@ -164,6 +167,7 @@ class Delivery:
             return work, None
         account = await find_account(self._far, work.kind, sought)
         if account is None:
+            self._wait_until_settled(work)
             return work, None
         try:
             work = await self._keep_remote_id(
@@ -174,6 +178,17 @@ class Delivery:
                 raise
             return work, None  # whoever left has none: somebody else got it meanwhile
         return work, account
+
+    def _wait_until_settled(self, work: Work) -> None:
+        """Some targets show an account only a while after they have made it: until then nobody makes a second (FE-03).
+
+        Raises:
+            Later: one may have been made so lately that the target need not show it yet.
+        """
+        expected = expectation_of(work.link)
+        settled = None if expected is None else expected.since + self._target.settle
+        if settled is not None and self._engine.now() < settled:
+            raise Later(settled)
 
     async def _carry_out(self, work: Work, step: Step, account: ScimResource | None) -> Work:
         match step:
@@ -191,7 +206,7 @@ class Delivery:
 
     async def _create(self, work: Work, body: JsonObject) -> Work:
         """Make the account. Until its id is known, or it was refused, the link says that there may be one."""
-        await self._expect(work, orjson.dumps(sought_by(work.kind, body)).decode())
+        await self._expect(work, Expectation(sought_by(work.kind, body), self._engine.now()).text)
         try:
             created = await self._far.create(work.kind, body)
         except errors.RequestError:

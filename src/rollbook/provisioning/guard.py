@@ -1,6 +1,7 @@
 """What may end a run at a target before its calls do: a pause, the brake, a first run that goes wrong."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval, Brake, Departures
@@ -8,11 +9,37 @@ from rollbook.provisioning.wanted import Kind
 from rollbook.provisioning.work import Engine
 from rollbook.storage.links import Link, Progress, State
 
+GONE_AT_LEAST, GONE_SHARE = 5, 0.2
+"""So many accounts of those that a target was known to hold, and more than this share of those asked for, may not be gone (FE-26)."""
+
+_REMEMBERED = 50
+"""Accounts that were asked for count half as much after so many others."""
+
 CANARY = 5
 """Those that a first run tries before all others."""
 
 _LOOK_MILLISECONDS = 500
 """How soon a run notices that somebody paused the target."""
+
+
+@dataclass
+class Presence:
+    """Of the accounts that a target was known to hold and that were asked for lately: how many are there, how many gone."""
+
+    asked: int = 0
+    gone: int = 0
+
+    def note(self, *, there: bool) -> None:
+        """Count one."""
+        if self.asked >= _REMEMBERED:
+            self.asked, self.gone = self.asked // 2, self.gone // 2
+        self.asked += 1
+        self.gone += not there
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether so many are gone that the target was emptied, restored from an old backup, or is another one."""
+        return self.gone >= GONE_AT_LEAST and self.gone > self.asked * GONE_SHARE
 
 
 class Guard:
@@ -26,7 +53,11 @@ class Guard:
         progress: Progress,
         approvals: Iterable[Approval],
         removes: frozenset[str] = frozenset(),
+        presence: Presence | None = None,
     ) -> None:
+        self._presence = presence or Presence()
+        self.vanished: str | None = None
+        """Why nobody is made anew at the target, None if whoever is gone may be."""
         self._engine = engine
         self._target = target
         self._progress = progress
@@ -47,6 +78,23 @@ class Guard:
         """Whether the brake has seen that this account goes."""
         was_counted = link.disabled and link.left_at is not None
         return self._target.brake is None or was_counted or link.key in self._leaving.keys
+
+    async def saw(self, *, there: bool) -> bool:
+        """Note whether an account that the target was known to hold is there; False if too many are not.
+
+        Then nothing more is done at the target until somebody has looked: making everybody anew would be wrong.
+        """
+        self._presence.note(there=there)
+        if there or not self._presence.is_suspicious:
+            return True
+        name, presence = self._target.name, self._presence
+        self.vanished = (
+            f"{presence.gone} of the {presence.asked} accounts asked for last are gone at the target: was it emptied"
+            " or restored from a backup, or is this another one?"
+        )
+        told = f"{self.vanished} If they are to be made anew: rollbook reset {name} --accounts"
+        await self._engine.links.stop(self._engine.tenant, self._progress.number, told)
+        return False
 
     async def paused(self) -> str | None:
         """Why nothing may be done any more, None if it may; asks the database now and then only."""

@@ -57,7 +57,11 @@ class NeedsPerson(Exception):
 
 
 class Later(Exception):
-    """Something else has to end first; there is nothing wrong."""
+    """Something else has to end first, by `due` perhaps (milliseconds since 1970); there is nothing wrong."""
+
+    def __init__(self, due: int | None = None) -> None:
+        super().__init__()
+        self.due = due
 
 
 class Overtaken(Exception):

@@ -164,6 +164,8 @@ class Keeper:
             case Stop.CANARY:
                 await self._alerter.tell(Alert(Kind.CANARY, name, why, report.hint))
                 await self._wait(BRAKED_MILLISECONDS / 1000)
+            case Stop.VANISHED:
+                await self._alerter.tell(Alert(Kind.VANISHED, name, why, report.hint))
             case None if any(report.counts[action] for action in _WELL):
                 if not parked:
                     await self._alerter.over(name, "work goes on")

@@ -13,7 +13,7 @@ from rollbook.provisioning import lease, model
 from rollbook.provisioning.brake import Approval, Departures
 from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
 from rollbook.provisioning.entries import entry_of
-from rollbook.provisioning.guard import Guard
+from rollbook.provisioning.guard import Guard, Presence
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
@@ -55,6 +55,8 @@ class Stop(StrEnum):
     """Our credentials, or our right to do what we do, were refused."""
     OUT_OF_ORDER = "out of order"
     """Several calls in a row had no answer that makes sense."""
+    VANISHED = "vanished"
+    """So many accounts are gone at the target that somebody should look."""
     AWAY = "away"
     """The target asks to be left alone, or somebody has paused it."""
 
@@ -99,6 +101,8 @@ class Order:
     approvals: tuple[Approval, ...] = ()
     removes: frozenset[str] = frozenset()
     """The hub ids of those whose accounts go for good if they have left."""
+    presence: Presence = field(default_factory=Presence)
+    """Which accounts were found lately; of several runs, where they belong together."""
 
 
 class Line:
@@ -120,11 +124,11 @@ class Line:
         self._far = far
         self._order = order
         kinds = kinds_of(target, engine.catalog)
-        self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes)
+        self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes, order.presence)
         rates = Rates(target.rate, engine.now, engine.sleep)
         governed = Governed(far, target.concurrency, self._is_open, self._call_failed, rates)
         place = Place(progress.number, order.run, order.removes)
-        self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard.may_leave)
+        self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
         self._at_once = _claimed_at_once(target)
@@ -280,9 +284,10 @@ class Line:
         except LeftAlone:
             due = max(self._engine.now(), self._paused_until)
             await self._engine.links.release(self._engine.tenant, self._number, link, due)
-        except Later:
-            due = self._engine.now() + LATER_MILLISECONDS
+        except Later as later:
+            due = later.due or self._engine.now() + LATER_MILLISECONDS
             await self._engine.links.release(self._engine.tenant, self._number, link, due)
+            self._note_vanished()
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one bad resource blocks no other (C-8-02); judged below
@@ -302,6 +307,15 @@ class Line:
             self._report.stopped, self._report.hint = reason, f"rollbook resume {self._target.name}"
             self._report.stop = Stop.AWAY
         return self._may_call()
+
+    def _note_vanished(self) -> None:
+        if self._guard.vanished is not None and self._report.stop is not Stop.VANISHED:
+            name = self._target.name
+            self._report.stopped, self._report.stop = self._guard.vanished, Stop.VANISHED
+            self._report.hint = (
+                f"if they are to be made anew: rollbook reset {name} --accounts; else put the target right; then:"
+                f" rollbook resume {name}"
+            )
 
     def _succeeded(self, item: Item) -> None:
         self._in_a_row = 0

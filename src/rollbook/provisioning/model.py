@@ -157,6 +157,8 @@ class Target:
     """Changes whenever anything that decides what is sent changes: all links are looked at again then."""
     concurrency: int = 8
     timeout: float = 30.0
+    settle: int = 0
+    """For how many milliseconds the target may not yet show an account that it has made."""
     brake: BrakeLimit | None = BrakeLimit()
     """None for none."""
     sensitive: frozenset[str] = frozenset()

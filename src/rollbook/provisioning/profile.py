@@ -50,6 +50,8 @@ class Profile:
     max_page: int | None = None
     members_readable: bool = True
     concurrency: int | None = None
+    settle: float = 0.0
+    """For how many seconds it may not yet show an account that it has made."""
     rate: tuple[Rate, ...] = ()
     required: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()

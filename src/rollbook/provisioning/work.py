@@ -173,8 +173,31 @@ def sought_of(work: Work) -> Mapping[str, str]:
     """How to look for the account: of whoever left, only if one may have been made without our seeing it."""
     if work.want.wish.left is None:
         return sought_by(work.kind, work.want.document or {})
-    found: dict[str, str] = orjson.loads(work.link.sought) if work.link.sought else {}
-    return found
+    expected = expectation_of(work.link)
+    return expected.sought if expected else {}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """An account that may have been made since a moment (milliseconds since 1970), and the values it can be found by."""
+
+    sought: Mapping[str, str]
+    since: int
+
+    @property
+    def text(self) -> str:
+        """It as a link keeps it."""
+        return orjson.dumps({"sought": dict(self.sought), "since": self.since}).decode()
+
+
+def expectation_of(link: Link) -> Expectation | None:
+    """What a link keeps, None if nothing is expected."""
+    if not link.sought:
+        return None
+    found = orjson.loads(link.sought)
+    if isinstance(found.get("sought"), dict):
+        return Expectation(found["sought"], found["since"])
+    return Expectation(found, 0)  # as versions before 0.2 wrote it
 
 
 def is_off(account: ScimResource) -> bool:

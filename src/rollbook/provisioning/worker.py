@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
+from rollbook.provisioning.guard import Presence
 from rollbook.provisioning.line import Line, Order, Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.targets.base import Target
@@ -144,6 +145,7 @@ class Session:
         self._connect = connect
         self._watch = watch
         self._far: Target | None = None
+        self._presence = Presence()
 
     async def work(self, run: int) -> Report:
         """Do what is due now, and wait for nothing; it counts as part of that run.
@@ -160,7 +162,7 @@ class Session:
             if progress.stopped is not None:  # somebody paused it a moment ago
                 report.stopped, report.stop = progress.stopped, Stop.AWAY
                 return report
-            order = Order(run, 0.0, self._watch)
+            order = Order(run, 0.0, self._watch, presence=self._presence)
             line = Line(engine, target, self._far, progress, report, order)
             await line.work()
             await line.sum_up()

@@ -334,8 +334,11 @@ class LinkStore(Protocol):
     async def stop(self, tenant: int, target: int, reason: str | None) -> None:
         """Do nothing at the target until somebody says so, and say why; None lets work go on."""
 
-    async def reset(self, tenant: int, target: int) -> None:
-        """Look at all resources anew, whatever the target is believed to hold."""
+    async def reset(self, tenant: int, target: int, *, accounts: bool = False) -> None:
+        """Look at all resources anew, whatever the target is believed to hold.
+
+        With `accounts` it is not even believed which accounts it has: they are looked for again, and made if need be.
+        """
 
     async def delivered(
         self, tenant: int, run: int, after: Delivered | None, limit: int

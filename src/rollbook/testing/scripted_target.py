@@ -75,6 +75,8 @@ class Profile:
     ignores_filters: bool = False
     page_limit: int = 100
     token: str | None = None
+    unique: bool = True
+    """Whether it refuses a userName or displayName that is taken."""
     silent_create: bool = False
     """Answers 201 without a body."""
     forgets: frozenset[str] = frozenset()
@@ -93,6 +95,8 @@ class ScriptedTarget:
         """Called with each request before it is carried out; may raise."""
         self.after: Callable[[Recorded], None] = lambda _: None
         """Called when it has been carried out and the answer is not sent yet; may raise."""
+        self.hidden: set[str] = set()
+        """The ids of resources that no list shows yet."""
         self._number = 0
 
     def add(self, endpoint: str, document: JsonObject) -> str:
@@ -173,7 +177,7 @@ class ScriptedTarget:
         )
 
     def _list(self, endpoint: str, request: Recorded) -> Answer:
-        found = list(self.resources[endpoint].values())
+        found = [item for own, item in self.resources[endpoint].items() if own not in self.hidden]
         text = request.query.get("filter")
         if text is not None and not self.profile.ignores_filters:
             terms = [(m["name"], orjson.loads(m["value"])) for m in _TERM.finditer(text)]
@@ -233,7 +237,7 @@ class ScriptedTarget:
 
     def _taken(self, endpoint: str, document: JsonObject, own_id: str | None) -> bool:
         name = _UNIQUE[endpoint]
-        return any(
+        return self.profile.unique and any(
             other != own_id and str(item.get(name)).lower() == str(document.get(name)).lower()
             for other, item in self.resources[endpoint].items()
         )

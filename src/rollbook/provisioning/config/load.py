@@ -106,6 +106,7 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         digest=_digest(shape, rules),
         concurrency=min(shape.concurrency, rules.profile.concurrency or shape.concurrency),
         timeout=shape.timeout,
+        settle=int(1000 * (rules.profile.settle if shape.settle is None else shape.settle)),
         brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
         sensitive=sensitive,
         scope_text=shape.scope,

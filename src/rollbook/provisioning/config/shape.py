@@ -323,6 +323,12 @@ class TargetShape(Shape):
     )
     concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
+    settle: float | None = Field(
+        None,
+        ge=0,
+        le=3600,
+        description="Seconds for which an account that was made may not show yet: no second one is made until then.",
+    )
     quiet: QuietShape | None = Field(
         None, description="Hours in which a worker sends nothing: from, to, zone."
     )

@@ -148,10 +148,12 @@ def mark_anew(conn: Connection, tenant: int, target: int, id: str, now: int, ran
     )
 
 
-def reset(conn: Connection, tenant: int, target: int) -> None:
-    """Believe nothing of what the target holds, and begin a walk over all resources."""
+def reset(conn: Connection, tenant: int, target: int, *, accounts: bool) -> None:
+    """Believe nothing of what the target holds, and begin a walk over all resources; perhaps know no account any more."""
+    forget = ", remote_id = NULL, disabled = 0, fence = fence + 1" if accounts else ""
     conn.run(
-        "UPDATE link SET confirmed = NULL, members_read = 0 WHERE tenant = ? AND target = ?", (tenant, target)
+        f"UPDATE link SET confirmed = NULL, members_read = 0{forget} WHERE tenant = ? AND target = ?",
+        (tenant, target),
     )
     conn.run(
         "UPDATE target SET walked = 0, paused_until = 0, error = NULL WHERE tenant = ? AND number = ?",

@@ -403,9 +403,11 @@ class SqlLinks:
         sql = "UPDATE target SET stopped = ? WHERE tenant = ? AND number = ?"
         await self._database.write(tenant, lambda conn: conn.run(sql, (reason, tenant, target)))
 
-    async def reset(self, tenant: int, target: int) -> None:
-        """Look at all resources anew, whatever the target is believed to hold."""
-        await self._database.write(tenant, lambda conn: link_marks.reset(conn, tenant, target), long=True)
+    async def reset(self, tenant: int, target: int, *, accounts: bool = False) -> None:
+        """Look at all resources anew, whatever the target is believed to hold, or which accounts it has."""
+        await self._database.write(
+            tenant, lambda conn: link_marks.reset(conn, tenant, target, accounts=accounts), long=True
+        )
 
     async def delivered(
         self, tenant: int, run: int, after: Delivered | None, limit: int

@@ -1,0 +1,122 @@
+"""What may happen to targets, by the rows of the fault catalogue: no account twice, none made anew by mistake."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.provisioning.world import World, target, world
+
+from rollbook.provisioning.line import Stop
+from rollbook.testing.scripted_target import Fault, Profile, Recorded
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[World]:
+    """A new world."""
+    async with world(tmp_path) as made:
+        yield made
+
+
+def _shows_late(hub: World, seconds: float) -> None:
+    """Let the target show an account so long after it was made, and let it refuse no name that is taken."""
+    far = hub.service(profile=Profile(unique=False))
+    made_at: dict[str, int] = {}
+    posted = hub.clock.now()
+
+    def hide(request: Recorded) -> None:
+        nonlocal posted
+        for own in far.resources["Users"]:
+            made_at.setdefault(own, posted)
+        posted = hub.clock.now() if request.method == "POST" else posted
+        now = hub.clock.now()
+        far.hidden = {own for own, made in made_at.items() if now - made < seconds * 1000}
+
+    far.before = far.after = hide
+
+
+async def test_fe_03_a_target_that_shows_an_account_late(hub: World) -> None:
+    """Whose creation had no answer is looked for until the target must show it; one account in the end."""
+    _shows_late(hub, 30)
+    hub.service().faults.append(Fault("POST", "/Users", commits=True))
+    await hub.hire("ada")
+    (report,) = await hub.apply(replace(target(), settle=35_000))
+    assert len(hub.service().resources["Users"]) == 1
+    assert not report.failed
+
+
+async def test_fe_03_also_where_the_person_changes_meanwhile(hub: World) -> None:
+    """A change makes the link due at once, and still nobody is made a second time."""
+    _shows_late(hub, 30)
+    hub.service().faults.append(Fault("POST", "/Users", commits=True))
+    ada = await hub.hire("ada")
+    await hub.apply(replace(target(), settle=35_000), patience=0)
+    await hub.change(ada, title="Countess")
+    await hub.apply(replace(target(), settle=35_000), patience=0)
+    assert len(hub.service().resources["Users"]) == 1
+    hub.clock.milliseconds += 35_001
+    await hub.apply(replace(target(), settle=35_000))
+    (account,) = hub.service().resources["Users"].values()
+    assert account["title"] == "Countess"
+
+
+async def test_fe_03_settling_is_no_wait_for_whom_nobody_made(hub: World) -> None:
+    """Only an account that may be there already is waited for."""
+    await hub.hire("ada")
+    await hub.apply(replace(target(), settle=35_000), patience=0)
+    assert len(hub.service().resources["Users"]) == 1
+
+
+async def _grown(hub: World, number: int) -> list[str]:
+    people = [await hub.hire(f"user-{index}") for index in range(number)]
+    await hub.apply(target())
+    return people
+
+
+async def _restart(hub: World, people: list[str]) -> None:
+    for own in people:
+        await hub.change(own, title="changed")
+
+
+async def test_fe_26_an_emptied_target_is_not_filled_again_unasked(hub: World) -> None:
+    """When account after account is gone the target stops, says so, and stays stopped until somebody has looked."""
+    people = await _grown(hub, 40)
+    hub.service().resources["Users"].clear()
+    await _restart(hub, people)
+    (report,) = await hub.apply(target())
+    assert report.stop is Stop.VANISHED
+    assert "gone at the target" in str(report.stopped)
+    assert "rollbook reset app --accounts" in str(report.hint)
+    assert len(hub.service().resources["Users"]) < 10
+    before = len(hub.service().requests)
+    await hub.apply(target())
+    assert len(hub.service().requests) == before
+
+
+async def test_fe_26_somebody_may_say_that_it_was_emptied(hub: World) -> None:
+    """Then everybody is looked for by what finds them, and made anew: nobody twice, nobody switched off."""
+    people = await _grown(hub, 40)
+    hub.service().resources["Users"].clear()
+    await _restart(hub, people)
+    await hub.apply(target())
+    number = (await hub.progress()).number
+    await hub.links.reset(1, number, accounts=True)
+    await hub.links.stop(1, number, None)
+    (report,) = await hub.apply(target())
+    names = [account["userName"] for account in hub.service().resources["Users"].values()]
+    assert sorted(names) == sorted(f"user-{index}" for index in range(40))
+    assert not report.failed
+
+
+@pytest.mark.parametrize(("gone", "stops"), [(4, False), (8, False), (20, True)])
+async def test_fe_26_a_few_that_are_gone_are_made_again(hub: World, gone: int, stops: bool) -> None:
+    """Somebody deletes a few accounts by hand: no more than four, or a fifth of those asked for."""
+    people = await _grown(hub, 45)
+    for own in list(hub.service().resources["Users"])[45 - gone :]:
+        del hub.service().resources["Users"][own]
+    await _restart(hub, people)
+    (report,) = await hub.apply(target(concurrency=1))
+    assert (report.stop is Stop.VANISHED) is stops
+    assert (len(hub.service().resources["Users"]) == 45) is not stops
