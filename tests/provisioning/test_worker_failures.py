@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.postgres_server import empty
 from tests.provisioning.world import ENTERPRISE, USERS, World, target, world
 
 from rollbook.provisioning.items import Action
@@ -17,10 +18,13 @@ from rollbook.testing.scripted_target import Answer, Fault, Profile, Recorded, e
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A new world."""
-    async with world(tmp_path) as made:
+    database = None
+    if request.param == "postgresql":
+        empty(database := request.getfixturevalue("postgres_database"))
+    async with world(tmp_path, database) as made:
         yield made
 
 

@@ -26,8 +26,8 @@ from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, Progress
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.links import SqlLinks
-from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.asgi_transport import AsgiTransport
 from rollbook.testing.clock import Clock
@@ -199,9 +199,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path) -> AsyncIterator[World]:
-    """A new world with nobody in it."""
-    store = SqlStore(SqliteFile(directory / "hub.db"), CATALOG)
+async def world(directory: Path, database: str | None = None) -> AsyncIterator[World]:
+    """A new world with nobody in it, in a file or in the database of that URL."""
+    store = open_store(database or f"sqlite:///{directory}/hub.db", CATALOG)
     await store.open()
     try:
         yield World(store)

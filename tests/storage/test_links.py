@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.postgres_server import empty
 
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.errors import Conflict, Uniqueness
@@ -11,8 +12,8 @@ from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
+from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.links import CLAIM, CLAIM_ONE, DEPENDENTS, SqlLinks
-from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -77,10 +78,14 @@ class Hub:
         return found
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hub]:
     """A new hub with one target that has walked over nothing."""
-    store = SqlStore(SqliteFile(tmp_path / "hub.db"), CATALOG)
+    url = f"sqlite:///{tmp_path}/hub.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_database")
+        empty(url)
+    store = open_store(url, CATALOG)
     await store.open()
     made = Hub(store)
     made.target = (await made.links.open_target(TENANT, "app", "1")).number
@@ -290,6 +295,17 @@ async def test_members_that_may_have_arrived_can_be_taken_out(hub: Hub) -> None:
     assert await links.member_changes(TENANT, target, team, 10, nobody=True) == MemberChanges((), ("r-a",))
 
 
+async def test_fe_26_a_reset_may_forget_accounts(hub: Hub) -> None:
+    """What is known of them is not believed, or not even which they are; whoever works on one is overtaken then."""
+    await hub.add("ada")
+    link = await hub.linked("ada", "r1")
+    await hub.links.reset(TENANT, hub.target)
+    assert (await hub.link("ada")).remote_id == "r1"
+    await hub.links.reset(TENANT, hub.target, accounts=True)
+    assert (await hub.link("ada")).remote_id is None
+    assert not await hub.links.finish(TENANT, hub.target, link, Outcome(State.DONE, NOW))
+
+
 async def test_who_refers_to_a_new_account_wakes(hub: Hub) -> None:
     """Whoever names a resource, and groups it is in, are marked when its account comes or goes."""
     await hub.add("boss")
@@ -451,6 +467,7 @@ STATEMENTS = {
 }
 
 
+@pytest.mark.parametrize("hub", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("sql", "parameters"), STATEMENTS.values(), ids=STATEMENTS.keys())
 async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tuple[int | str, ...]) -> None:
     """No statement reads a whole table, and none sorts more than a page of it (architecture 5)."""
