@@ -5,9 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.provisioning.world import World, target, world
+from tests.provisioning.world import USER, World, target, world
 
+from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.resolve import resolve
+from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Stop
+from rollbook.provisioning.model import Leave
 from rollbook.testing.scripted_target import Fault, Profile, Recorded
 
 pytestmark = pytest.mark.anyio
@@ -120,3 +125,56 @@ async def test_fe_26_a_few_that_are_gone_are_made_again(hub: World, gone: int, s
     (report,) = await hub.apply(target(concurrency=1))
     assert (report.stop is Stop.VANISHED) is stops
     assert (len(hub.service().resources["Users"]) == 45) is not stops
+
+
+async def test_t_61_an_account_that_is_taken_over_is_told_of(hub: World) -> None:
+    """In the plan, in the run and in what is kept of it, whether anything differs or not."""
+    hub.service().add("Users", {"userName": "ada", "externalId": "e-ada", "active": True})
+    hub.service().add("Users", {"userName": "alan", "active": True})
+    for name in ("ada", "alan", "grace"):
+        await hub.hire(name)
+    planned, _ = await hub.preview(target())
+    assert {item.label: (item.action, item.adopts) for item in planned} == {
+        "ada": (Action.NOTHING, True),
+        "alan": (Action.CHANGE, True),
+        "grace": (Action.CREATE, False),
+    }
+    await hub.apply(target())
+    assert {item.label for item in hub.items if item.adopts} == {"ada", "alan"}
+    kept = await hub.links.delivered(1, 1, None, 10)
+    assert {one.detail["label"] for one in kept if "takes over" in str(one.detail.get("reason"))} == {
+        "ada",
+        "alan",
+    }
+
+
+async def test_t_61_an_account_of_our_own_making_is_not_taken_over(hub: World) -> None:
+    """One that we made without seeing the answer is ours."""
+    hub.service().faults.append(Fault("POST", "/Users", commits=True))
+    await hub.hire("ada")
+    await hub.apply(target())
+    assert [item.adopts for item in hub.items if item.action is not Action.WAIT] == [False]
+
+
+@pytest.mark.parametrize("leave", list(Leave))
+async def test_t_61_protected_accounts_are_never_touched(hub: World, leave: Leave) -> None:
+    """Neither adopted, nor changed, nor switched off, nor deleted: whoever has such an account is parked, and it says why."""
+    text = 'roles.value eq "admin"'
+    protect = resolve(parse_filter(text, Leniency()), USER, Leniency())
+    configured = replace(target(leave=leave), protect=protect, protect_text=text)
+    root = {"userName": "root", "active": True, "roles": [{"value": "admin"}]}
+    own = hub.service().add("Users", root)
+    person, other = await hub.hire("root"), await hub.hire("ada")
+    await hub.apply(configured)
+    hub.service().named("Users", "ada")["roles"] = [{"value": "admin"}]
+    await hub.change(other, title="Countess")
+    await hub.remove(person)
+    await hub.apply(configured, unpark=True)
+    await hub.remove(other)
+    (report,) = await hub.apply(configured, unpark=True)
+    assert hub.service().resources["Users"][own] == {"id": own, **root}
+    ada = hub.service().named("Users", "ada")
+    assert (ada["active"], ada.get("title")) == (True, None)
+    if leave is not Leave.KEEP:
+        assert "protected" in str(report.failures[0].failure)
+    assert all(request.method == "POST" for request in hub.service().writes)

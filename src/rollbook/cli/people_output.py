@@ -161,7 +161,11 @@ def _show_calls(out: Console, calls: Iterable[Call]) -> None:
 
 
 def _show_item(out: Console, item: Item) -> None:
-    words = "nothing to do" if item.action is Action.NOTHING and not item.changes else item.action.value
+    words = (
+        "nothing to do"
+        if item.action is Action.NOTHING and not any((item.added, item.removed))
+        else item.action.value
+    )
     because = f", {item.reason}" if item.reason else ""
     line_on(out, f"  {SYMBOLS[item.action]} {printable(item.label)}: {words}{because}")
     for row in difference_rows(item.differences, item.sensitive):

@@ -77,9 +77,9 @@ class TextPlan:
 
     def item(self, item: Item) -> None:
         """One person or group of a target."""
-        rows = []
-        if item.action not in {Action.CHANGE, Action.COMPLETE, Action.PARK, Action.WAIT}:
-            rows.append(f"{item.action.value}  {item.reason}" if item.reason else item.action.value)
+        silent = {Action.CHANGE, Action.COMPLETE, Action.PARK, Action.WAIT, Action.NOTHING}
+        words = ("" if item.action in silent else item.action.value, item.reason or "")
+        rows = ["  ".join(filter(None, words))] if any(words) else []
         if item.failure is not None:
             rows.append(f"refused: {printable(item.failure)}")
         if item.hint is not None:

@@ -35,6 +35,7 @@ from rollbook.provisioning.work import (
     situation_of,
     sought_by,
     sought_of,
+    spare_protected,
     want_of,
 )
 from rollbook.storage.links import Link, MemberChanges, Outcome
@@ -154,12 +155,13 @@ class Delivery:
         """The account, by its remote id if it is known, else by looking for it (client.md 5)."""
         remote_id, left = work.link.remote_id, work.want.wish.left
         if remote_id is not None:
-            if left is not None and work.want.leave is not Leave.DISABLE:
+            if left is not None and work.want.leave is not Leave.DISABLE and self._target.protect is None:
                 return work, ScimResource(remote_id, None, None, {})  # what it holds does not matter
             account = await self._far.read(work.kind, remote_id)
             if not await self._guard.saw(there=account is not None):
                 raise Later
             if account is not None:
+                spare_protected(self._target, work, account)
                 return work, account
             work = await self._keep_remote_id(work, None)
         sought = sought_of(work)
@@ -169,6 +171,8 @@ class Delivery:
         if account is None:
             self._wait_until_settled(work)
             return work, None
+        spare_protected(self._target, work, account)
+        work = replace(work, adopted=work.link.sought is None)
         try:
             work = await self._keep_remote_id(
                 work, account.id, inherit=may_inherit(work, account), disabled=is_off(account)

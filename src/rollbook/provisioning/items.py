@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from rollbook.provisioning.differences import Difference
 
+ADOPTED = "takes over the account that is there"
+"""Why an account of somebody who had none here is changed, or nothing is done about it."""
+
 
 class Action(StrEnum):
     """The kinds of lines."""
@@ -38,13 +41,16 @@ class Item:
     hint: str | None = None
     next_try: int | None = None
     """When it is tried again, in milliseconds since 1970."""
+    adopts: bool = False
+    """Whether the account was there before us, and is taken over."""
     sensitive: frozenset[str] = frozenset()
     """Attributes whose values nobody is shown, in small letters."""
 
     @property
     def changes(self) -> bool:
         """Whether anything is, or was, different at the target."""
-        return bool(self.action not in {Action.NOTHING, Action.KEEP} or self.added or self.removed)
+        acts = self.action not in {Action.NOTHING, Action.KEEP}
+        return bool(acts or self.added or self.removed or self.adopts)
 
 
 def failure_text(reason: str, hint: str) -> str:

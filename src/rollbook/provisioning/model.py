@@ -165,6 +165,9 @@ class Target:
     """Attributes whose values are masked wherever people look, in small letters."""
     scope_text: str | None = None
     """The scope as the file has it."""
+    protect: ResolvedFilter | None = None
+    """Accounts at the target that nothing is ever done to."""
+    protect_text: str | None = None
     quiet: Quiet | None = None
     """Hours in which a worker sends nothing."""
     profile: Profile = NO_PROFILE

@@ -27,6 +27,7 @@ from rollbook.provisioning.work import (
     read_wish,
     situation_of,
     sought_of,
+    spare_protected,
     want_of,
 )
 from rollbook.storage.links import Link, Progress, State
@@ -249,16 +250,20 @@ class Previewer:
         """As a delivery finds it, with nothing recorded."""
         remote_id, left = work.link.remote_id, work.want.wish.left
         if remote_id is not None:
-            if left is not None and work.want.leave is not Leave.DISABLE:
+            if left is not None and work.want.leave is not Leave.DISABLE and self._target.protect is None:
                 return work, ScimResource(remote_id, None, None, {})
             account = await self._far.read(work.kind, remote_id)
             if account is not None:
+                spare_protected(self._target, work, account)
                 return work, account
             work = replace(work, link=replace(work.link, remote_id=None, members_read=False))
         sought = sought_of(work)
         if not sought:
             return work, None
         account = await find_account(self._far, work.kind, sought)
+        if account is not None:
+            spare_protected(self._target, work, account)
+            work = replace(work, adopted=work.link.sought is None)
         account = None if account is None else await self._after_its_holder(work, account)
         if account is None:
             return work, None

@@ -11,10 +11,11 @@ import orjson
 
 from rollbook.client import ScimResource
 from rollbook.protocol.catalog import Catalog
+from rollbook.protocol.match import matches
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, value_at
-from rollbook.provisioning.items import Action, Item, NeedsPerson
+from rollbook.provisioning.items import ADOPTED, Action, Item, NeedsPerson
 from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update
@@ -71,6 +72,8 @@ class Work:
     kind: Kind
     want: Want
     created: bool = False
+    adopted: bool = False
+    """Whether the account was found, and nothing said that we had made it."""
 
     @property
     def label(self) -> str:
@@ -163,6 +166,18 @@ async def find_account(far: Target, kind: Kind, sought: Mapping[str, str]) -> Sc
     return None
 
 
+def spare_protected(target: model.Target, work: Work, account: ScimResource) -> None:
+    """Let nobody touch an account that the configuration protects (T-61).
+
+    Raises:
+        NeedsPerson: it is one; says so.
+    """
+    if target.protect is None or work.kind.resource_type.name != "User":
+        return
+    if matches(target.protect, account.body):
+        raise NeedsPerson(f"the account is protected ({target.protect_text}): Rollbook does not touch it")
+
+
 def may_inherit(work: Work, account: ScimResource) -> bool:
     """Whether the account of somebody gone may be this one's: the target knows no other external id for it."""
     theirs, ours = account.body.get("externalId"), (work.want.document or {}).get("externalId")
@@ -225,6 +240,7 @@ def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int
     if action is Action.CHANGE and differences and not any(moved) and _only_completes(work.kind, differences):
         action = Action.COMPLETE
     link = work.link
+    adopts = work.adopted and action not in {Action.DELETE, Action.KEEP}
     return Item(
         target.name,
         link.resource_type,
@@ -232,8 +248,9 @@ def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int
         work.label,
         action,
         differences,
-        reason,
+        ADOPTED if adopts and reason is None else reason,
         *moved,
+        adopts=adopts,
         sensitive=target.sensitive,
     )
 

@@ -110,6 +110,8 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
         sensitive=sensitive,
         scope_text=shape.scope,
+        protect=rules.protect,
+        protect_text=shape.protect,
         quiet=rules.quiet,
         profile=rules.profile,
         rate=rules.rate,
@@ -121,6 +123,7 @@ def _digest(shape: TargetShape, rules: TargetRules) -> str:
     """A hash over all that decides what is sent, however the file is laid out."""
     parts: list[JsonValue] = [_DIGEST_FORMAT, shape.url.rstrip("/"), _leave(shape), shape.scope]
     parts += [shape.profile] if shape.profile else []
+    parts += [{"protect": shape.protect}] if shape.protect else []
     parts.append(_described(rules.users))
     if shape.groups is not None and rules.groups is not None:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]

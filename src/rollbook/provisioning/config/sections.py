@@ -60,6 +60,7 @@ class TargetRules:
     rate: tuple[Rate, ...] = ()
     leave: model.LeavePolicy = model.LeavePolicy.same(model.Leave.DISABLE)  # noqa: RUF009 - it is frozen
     access: model.Access = model.Access()  # noqa: RUF009 - it is frozen
+    protect: ResolvedFilter | None = None
 
 
 class SectionReader:
@@ -191,6 +192,7 @@ class SectionReader:
         if isinstance(token, str) and token:
             secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
         scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
+        protect = self._scope((*place, "protect"), raw.get("protect"), self._user)
         groups = self._target_groups((*place, "groups"), raw.get("groups"))
         quiet = self._times.quiet((*place, "quiet"), raw.get("quiet"))
         profile = self._profiles.profile(place, raw)
@@ -198,7 +200,7 @@ class SectionReader:
         rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
         access = self._access.access(place, raw)
         leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
-        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave, access)
+        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect)
 
     def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
         if not isinstance(raw, dict):
@@ -228,7 +230,7 @@ class SectionReader:
             if place_in_text is not None:
                 mark = self._document.inside(place, expanded.original(place_in_text - 1))
             reason = names.abbreviate(re.sub(r"^filter(, column \d+)?: ", "", error.detail))
-            self._document.report("RB111", "the scope is not a filter", mark, reason)
+            self._document.report("RB111", f"the {place[-1]} is not a filter", mark, reason)
             return None
 
 

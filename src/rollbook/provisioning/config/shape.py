@@ -307,6 +307,10 @@ class TargetShape(Shape):
     )
     private: bool = Field(False, description="Whether the host's name may lead to an inner network.")
     scope: str | None = Field(None, description="A SCIM filter on users; everyone without one.")
+    protect: str | None = Field(
+        None,
+        description="A SCIM filter on accounts at the target that are never adopted, changed, disabled or deleted.",
+    )
     leave: Annotated[
         Annotated[LeavePolicy, Tag("same")] | Annotated[LeaveShape, Tag("by_reason")],
         Discriminator(_leave_kind),
