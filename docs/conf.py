@@ -292,6 +292,7 @@ myst_substitutions = {
     "brake_keys": keys(shape.BrakeShape),
     "target_group_keys": keys(shape.TargetGroupsShape),
     "rule_keys": keys(shape.RuleShape),
+    "table_keys": keys(shape.TableFileShape),
     "error_classes": error_classes(),
     "codes": codes(),
     "limits": limits(),

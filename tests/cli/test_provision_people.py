@@ -7,6 +7,7 @@ import json
 import pytest
 from tests.cli.test_provision import CONFIG, PEOPLE, Office, office
 
+from rollbook.protocol.values import JsonObject
 from rollbook.testing.scripted_target import Fault, error
 
 __all__ = ["office"]
@@ -91,9 +92,52 @@ def test_map_test_shows_input_rules_and_result(office: Office) -> None:
         assert words in found.stdout, words
     answer = office.json("map", "test", "ada@x")
     assert answer["sources"][0]["record"]["mail"] == "ada@x"
-    assert {"attribute": "title", "rule": "from: title", "value": "Analyst", "error": None} in answer[
-        "targets"
-    ]["app"]["rules"]
+    title: JsonObject = {
+        "attribute": "title",
+        "rule": "from: title",
+        "value": "Analyst",
+        "error": None,
+        "when": None,
+    }
+    title |= {"defaulted": False, "apply": "always", "clear": "remove"}
+    assert title in answer["targets"]["app"]["rules"]
+
+
+def test_map_test_shows_when_and_how_rules_write(office: Office) -> None:
+    """Whether a condition holds, whether the default was taken, when the value is written and how it is cleared."""
+    file = office.directory / "rollbook.yaml"
+    head, target, rest = file.read_text("utf-8").partition("targets:")
+    rest = rest.replace(
+        "title: {from: title}",
+        "title: {from: title, when: 'user.userName != \"ada@x\"', apply: create}\n"
+        "      nickName: {from: displayName, default: none, clear: empty}",
+    )
+    file.write_text(head + target + rest, "utf-8")
+    office.run("pull")
+    told = office.run("map", "test", "ada@x").stdout
+    assert "(when is false, apply: create)" in told
+    assert "(the default is taken, clear: empty)" in told
+    rules = {one["attribute"]: one for one in office.json("map", "test", "ada@x")["targets"]["app"]["rules"]}
+    assert (rules["title"]["when"], rules["title"]["value"]) == (False, None)
+    assert (rules["nickName"]["defaulted"], rules["nickName"]["value"]) == (True, "none")
+
+
+def test_map_test_masks_columns_that_feed_sensitive_attributes(office: Office) -> None:
+    """In whatever form a rule reads them, and in the words of a rule that fails on them; other columns are shown."""
+    office.run("pull")
+    file = office.directory / "rollbook.yaml"
+    text = file.read_text("utf-8").replace(
+        "nickName: {from: secret}", "nickName: {expr: 'record[\"secret\"]'}"
+    )
+    text = text.replace("title: {from: title}", "title: {expr: 'string(date(record.title))'}", 1)
+    file.write_text(text + "sensitive: [title, nickName]\n", "utf-8")
+    shown = office.run("map", "test", "1")
+    assert shown.exit_code == 1
+    for told in (shown.output, office.run("map", "test", "1", "--json").output):
+        assert "MARKER" not in told
+        assert "Analyst" not in told.partition("target app")[0].partition('"targets"')[0]
+        assert "Lovelace" in told
+        assert "•••" in told or "\\u2022" in told
 
 
 def test_try_takes_one_person_through(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from rollbook.protocol.catalog import build_catalog, core_catalog
 from rollbook.protocol.match import matches
-from rollbook.provisioning.config import ConfigError, Problem, check_config, load_config
+from rollbook.provisioning.config import ConfigError, Problem, check_config, command, load_config
 from rollbook.provisioning.config.document import read_document
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.config.shape import json_schema
@@ -315,6 +316,38 @@ SOURCE_CASES = [
     Case("title: {^frm: a}", "RB103", "no key frm", "did you mean: from"),
     Case("title: {from: ^3}", "RB105", "must be text"),
     Case("title: ^a", "RB105", "must be a mapping"),
+    Case("title: {from: a, ^defalt: b}", "RB103", "no key defalt", "did you mean: default"),
+    Case(
+        "title: {from: a, apply: ^sometimes}",
+        "RB105",
+        "not one of the choices",
+        "'always', 'create' or 'empty'",
+    ),
+    Case("active: {expr: 'record.a == \"x\"', default: ^'no'}", "RB109", "does not fit active"),
+    Case("title: {value: a, ^default: b}", "RB109", "does not fit title", "leave default out"),
+    Case("title: {from: a, when: ^record.b}", "RB109", "when is no condition", "gives text"),
+    Case(
+        "title: {from: a, when: 'size(^recrod.b) > 0'}", "RB110", "cannot be compiled", "did you mean: record"
+    ),
+    Case("title: {from: a, clear: ^empty}", "RB109", "does not fit title", "write remove or keep"),
+    Case(
+        "emails: [{value: {from: a, clear: keep}, type: {value: work, clear: ^remove}}]",
+        "RB109",
+        "does not fit emails",
+        "another rule of the list says keep",
+    ),
+    Case(
+        "title: {expr: 'lookup(\"^jobs\", record.a)'}",
+        "RB110",
+        "cannot be compiled",
+        "write it under tables:",
+    ),
+    Case(
+        "title: {expr: '^lookup(record.b, record.a)'}",
+        "RB110",
+        "cannot be compiled",
+        "the name of a table in quotes",
+    ),
 ]
 TARGET_CASES = [
     Case("title: {from: ^titel}", "RB107", "User has no attribute titel", "did you mean: title"),
@@ -328,7 +361,9 @@ TARGET_CASES = [
     Case("title: {expr: 'user.^titel'}", "RB107", "User has no attribute titel", "did you mean: title"),
     Case("title: {expr: 'user.name.givenName + user.^enterprise.departmant'}", "RB107", "departmant", "did you mean"),
     Case("title: {expr: 'user.^emails.value'}", "RB108", "emails.value cannot be read like this"),
-    Case("title: {expr: 'string(user.^groups)'}", "RB108", "groups cannot be read like this"),
+    Case("title: {expr: 'string(user.^meta)'}", "RB108", "meta cannot be read like this"),
+    Case("active: {from: active, clear: ^empty}", "RB109", "does not fit active", "nothing empty"),
+    Case("title: {from: title, when: 'user.^titel == \"a\"'}", "RB107", "no attribute titel", "did you mean: title"),
     Case("title: {expr: ^record.title}", "RB110", "cannot be compiled", "here the variable is called user"),
 ]  # fmt: skip
 
@@ -376,6 +411,16 @@ OTHER_CASES = [
     Case(TARGET.replace("    token: ${TOKEN}\n", "").replace("  t:", "  ^t:"), "RB104", "target t needs token"),
     Case(TARGET.replace("${TOKEN}", "^${NOT_SET}"), "RB113", "the variable NOT_SET is not set", "export NOT_SET="),
     Case(TARGET.replace("${TOKEN}", "^file:nothing"), "RB113", "nothing cannot be read"),
+    Case(TARGET.replace("${TOKEN}", "^command:false"), "RB113", "the command false failed with exit code 1"),
+    Case(TARGET.replace("${TOKEN}", "^command:/no/such/vault s3cret"), "RB113", "the command vault cannot be run"),
+    Case(TARGET.replace("${TOKEN}", "^command:true"), "RB113", "the command true prints nothing"),
+    Case(TARGET.replace("${TOKEN}", "^'command:pass \"x'"), "RB113", "the command pass cannot be split into words"),
+    Case(TARGET + "    clear: ^nothing\n", "RB105", "clear of target t is not one of the choices"),
+    Case(TARGET + "    groups: {displayName: {from: displayName, ^aply: create}}\n", "RB103", "no key aply", "did you mean: apply"),
+    Case("version: 1\ntables: {t: {a: ^1}}\n", "RB105", "must be text", "put it in quotes"),
+    Case("version: 1\ntables: {t: {file: ^none.csv, key: a, value: b}}\n", "RB115", "the table cannot be read", "does not exist"),
+    Case(TARGET.replace("version: 1", "version: 1\ntables: {jobs: {a: b}}") + "      title: {expr: 'lookup(\"^jubs\", user.title)'}\n",
+         "RB110", "cannot be compiled", "did you mean: jobs"),
     Case(TARGET.replace("${TOKEN}", "^hunter2"), "RB112", "a secret must not stand in the file", "${T_TOKEN}"),
     Case(TARGET + "    scope: 'title ^is \"x\"'\n", "RB111", "the scope is not a filter", "expected an operator"),
     Case(TARGET + "    scope: 'title pr and ^enterprise.departmnt pr'\n", "RB111", "not a filter", "did you mean enterprise.department?"),
@@ -577,7 +622,167 @@ def test_the_json_schema_describes_the_shape() -> None:
     schema = json_schema()
     text = json.dumps(schema)
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"version", "sources", "targets", "sensitive", "keep_days", "alerts"}
-    assert set(schema["$defs"]["RuleShape"]["properties"]) == {"from", "value", "expr"}
+    assert set(schema["properties"]) == {
+        "version", "sources", "targets", "tables", "sensitive", "keep_days", "alerts",
+    }  # fmt: skip
+    assert set(schema["$defs"]["RuleShape"]["properties"]) == {
+        "from", "value", "expr", "default", "when", "apply", "clear",
+    }  # fmt: skip
     assert '"enum": ["disable", "delete", "keep"]' in text
     assert all("description" in part for part in schema["$defs"]["TargetShape"]["properties"].values())
+
+
+def test_when_and_how_rules_write(tmp_path: Path) -> None:
+    """apply, default, when and clear of rules, of lists as a whole, and clear of a target for those that say nothing."""
+    text = TARGET.replace("    users:\n", "    clear: empty\n    users:\n")
+    text += """\
+      title: {from: title, default: Staff, when: user.active, apply: create}
+      nickName: {from: nickName, clear: null}
+      emails: [{value: {from: userName, apply: empty}, type: {value: work, clear: keep}}]
+      name.givenName: {from: name.givenName}
+"""
+    users = load(tmp_path, text).targets["t"].users.assignments
+    ways = {one.path.text: (str(one.way.apply), str(one.way.clear)) for one in users}
+    assert ways == {
+        "userName": ("always", "empty"),
+        "title": ("create", "empty"),
+        "nickName": ("always", "null"),
+        "emails.value": ("empty", "keep"),
+        "emails.type": ("empty", "keep"),
+        "name.givenName": ("always", "empty"),
+    }
+    inputs = resource_inputs(
+        Names(CATALOG.resource_types[0]), Subject.USER, {"userName": "a", "active": True}, TODAY
+    )
+    assert apply_mapping(load(tmp_path, text).targets["t"].users, inputs)["title"] == "Staff"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "title: {from: title, default: Staff}",
+        "title: {from: title, when: user.active}",
+        "title: {from: title, apply: create}",
+        "title: {from: title, clear: keep}",
+    ],
+)
+def test_the_digest_knows_when_and_how_rules_write(tmp_path: Path, rule: str) -> None:
+    """What decides what is sent changes the digest; what says no more than is usual does not."""
+    plain, usual = "title: {from: title}", "title: {from: title, apply: always, clear: remove}"
+    digests = [load(tmp_path, f"{TARGET}      {one}\n").targets["t"].digest for one in (plain, usual, rule)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+TABLES = TARGET.replace(
+    "version: 1",
+    "version: 1\ntables: {jobs: {a: Analyst}, other: {a: b}, costs: {file: costs.csv, key: team, value: number}}",
+)
+
+
+def test_tables_are_looked_up(tmp_path: Path) -> None:
+    """Written out or in a file; what is missing is empty text, or the default that is named."""
+    (tmp_path / "costs.csv").write_text("team,number,boss\nWest,4711,x\nEast,0815,y\n")
+    rules = """\
+      title: {expr: 'lookup("jobs", user.userName)'}
+      nickName: {expr: 'lookup("jobs", "b", "none")'}
+      displayName: {expr: 'lookup("jobs", "b")'}
+      locale: {expr: 'today > date("2020-01-01") ? lookup("jobs", user.userName) : ""'}
+      enterprise.costCenter: {expr: "lookup('costs', 'East')"}
+"""
+    users = load(tmp_path, TABLES + rules).targets["t"].users
+    inputs = resource_inputs(Names(CATALOG.resource_types[0]), Subject.USER, {"userName": "a"}, TODAY)
+    assert apply_mapping(users, inputs) == {
+        "userName": "a", "title": "Analyst", "nickName": "none", "locale": "Analyst", ENTERPRISE: {"costCenter": "0815"},
+    }  # fmt: skip
+
+
+def test_the_digest_knows_the_tables_that_rules_look_in(tmp_path: Path) -> None:
+    """Their content is part of what is sent; that of others is not."""
+    (tmp_path / "costs.csv").write_text("team,number\nWest,4711\n")
+    rule = "      title: {expr: 'lookup(\"jobs\", user.userName)'}\n"
+
+    def digest(text: str) -> str:
+        return load(tmp_path, text + rule).targets["t"].digest
+
+    first = digest(TABLES)
+    assert digest(TABLES.replace("other: {a: b}", "other: {a: c}")) == first
+    assert digest(TABLES.replace("Analyst", "Lead")) != first
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ("team,nummer\nWest,1\n", "RB114", "did you mean: nummer"),
+        ("team,number\nWest,1\nWest,2\n", "RB115", "West stands twice, with two values"),
+        ("team,number\nWest\n", "RB115", "line 2"),
+        ("", "RB115", "is empty"),
+    ],
+)
+def test_a_table_that_cannot_be_read(tmp_path: Path, content: str, code: str, words: str) -> None:
+    """It is told with file and line, as for a source."""
+    (tmp_path / "costs.csv").write_text(content)
+    (problem,) = mistakes(tmp_path, TABLES)
+    assert (problem.code, words in " ".join((problem.label, *problem.notes))) == (code, True), problem
+
+
+def test_a_misspelt_key_of_a_table_in_a_file(tmp_path: Path) -> None:
+    """It is no entry of a table that is written out."""
+    found = mistakes(tmp_path, "version: 1\ntables: {t: {file: a.csv, key: a, valu: b}}\n")
+    assert [(one.code, one.title) for one in found] == [
+        ("RB104", "tables.t needs value"),
+        ("RB103", "there is no key valu here"),
+    ]
+
+
+def test_a_secret_from_a_command(tmp_path: Path) -> None:
+    """Its first line, without a shell, in the folder of the file, with the environment it was given; asked once."""
+    program = tmp_path / "vault"
+    program.write_text('#!/bin/sh\necho x >> asked\nprintf \' %s-%s \\nnotes\\n\' "$1" "$PART"\n')
+    program.chmod(0o755)
+    text = TARGET.replace("${TOKEN}", "command:./vault '$(id);x'")
+    text += (
+        TARGET.partition("targets:\n")[2]
+        .replace("  t:", "  u:")
+        .replace("${TOKEN}", "command:./vault '$(id);x'")
+    )
+    found = load(tmp_path, text, PART="two", PATH="/usr/bin:/bin")
+    assert {one.token for one in found.targets.values()} == {"$(id);x-two"}
+    assert (tmp_path / "asked").read_text() == "x\n"
+
+
+def test_a_command_is_not_waited_for_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended with all it has started, also what holds on to its output; nothing of that is told."""
+    monkeypatch.setattr(command, "SECONDS", 0.3)
+    program = tmp_path / "vault"
+    program.write_text("#!/bin/sh\necho s3cret\nsleep 60 &\necho $! > child\nwait\n")
+    program.chmod(0o755)
+    began = time.monotonic()
+    (problem,) = mistakes(
+        tmp_path, TARGET.replace("${TOKEN}", "command:./vault -p hunter2"), PATH="/usr/bin:/bin"
+    )
+    assert time.monotonic() - began < 10
+    assert (problem.code, problem.title) == ("RB113", "the command vault took more than 0.3 seconds")
+    assert "s3cret" not in repr(problem)
+    child = int((tmp_path / "child").read_text())
+    assert _is_gone(child)
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether that process has ended, or is about to be cleared away."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_no_command_is_run_where_secrets_do_not_matter(tmp_path: Path) -> None:
+    """`config check --no-secrets` looks nothing up."""
+    path = tmp_path / "rollbook.yaml"
+    path.write_text(TARGET.replace("${TOKEN}", "command:touch asked"), "utf-8")
+    assert check_config(path, CATALOG, {}, secrets=False) == ()
+    assert not (tmp_path / "asked").exists()

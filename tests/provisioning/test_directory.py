@@ -435,3 +435,28 @@ async def test_batches_do_not_show(world: World) -> None:
     assert sum(map(len, (await world.groups()).values())) == 450
     again = await world.pull()
     assert (again.created, again.changed, again.unchanged) == (0, 0, 450)
+
+
+async def test_source_rules_that_write_once_or_while_there_is_nothing(world: World) -> None:
+    """create: with a new person only, and nobody who was there before; empty: while there is no value; keep: never away."""
+    world.rules = RULES.replace(
+        "      name.givenName: {from: first}\n",
+        "      name.givenName: {from: first, apply: empty}\n"
+        "      nickName: {from: first, apply: create}\n"
+        "      title: {from: department, clear: keep}\n"
+        "      userType: {from: end, default: staff, when: 'record.department != \"Sales\"'}\n",
+    )
+    await world.add_user({"userName": "bea@example.com", "nickName": "B."}, "b")
+    await world.pull(ANN, BEA, CARL)
+    users = await world.users()
+    assert users["bea@example.com"]["nickName"] == "B."
+    assert users["bea@example.com"]["name"]["givenName"] == "Bea"
+    assert [users[name].get("userType") for name in sorted(users)] == ["staff", "staff", None]
+    renamed = (ANN.replace("Ann,", "Anna,"), BEA, CARL.replace("Sales", ""))
+    report = await world.pull(*renamed)
+    users = await world.users()
+    ann = users["ann.mueller@example.com"]
+    assert (ann["name"]["givenName"], ann["nickName"]) == ("Ann", "Ann")
+    carl = users["carl@example.com"]
+    assert (carl["title"], ENTERPRISE in carl and "department" in carl[ENTERPRISE]) == ("Sales", False)
+    assert report.unchanged == 2

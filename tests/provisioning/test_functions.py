@@ -74,4 +74,30 @@ def test_coalesce() -> None:
 
 def test_every_function_is_described() -> None:
     """The documentation's table and the functions are the same list."""
-    assert {text.partition("(")[0] for text in DESCRIPTIONS} == {function.name for function in FUNCTIONS}
+    assert {text.partition("(")[0] for text in DESCRIPTIONS} == {
+        *(function.name for function in FUNCTIONS),
+        "lookup",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "latin"),
+    [
+        ("Ελένη", "Eleni"),
+        ("Иван Щукин", "Ivan Shchukin"),
+        ("Müller", "Mueller"),
+        ("Mu\u0308ller", "Mueller"),
+        ("Łukasz Þór", "Lukasz Thor"),
+        ("李", "Li"),
+        ("", ""),
+    ],
+)
+def test_letters_of_other_scripts(text: str, latin: str) -> None:
+    """In Latin letters, German umlauts as two, as `normalize` has them."""
+    assert functions.translit(text) == latin
+
+
+@given(st.text())
+def test_what_is_transliterated_is_ascii(text: str) -> None:
+    """Whatever it was."""
+    assert functions.translit(text).isascii()

@@ -68,10 +68,14 @@ def test_references_become_accounts() -> None:
 def test_digests_differ_when_the_wish_does() -> None:
     """The digest changes with the document, the reason to leave and the policy for leavers, and with nothing else."""
     here, gone = Wish({}, None), Wish(None, "deleted")
-    assert digest_of(here, {"a": 1, "b": 2}, "keep") == digest_of(here, {"b": 2, "a": 1}, "delete")
-    assert digest_of(here, {"a": 1}, "keep") != digest_of(here, {"a": 2}, "keep")
-    assert digest_of(gone, None, "keep") != digest_of(gone, None, "delete")
-    assert digest_of(gone, None, "keep") != digest_of(Wish(None, "out of scope"), None, "keep")
+    assert digest_of(kind(), here, {"a": 1, "b": 2}, "keep") == digest_of(
+        kind(), here, {"b": 2, "a": 1}, "delete"
+    )
+    assert digest_of(kind(), here, {"a": 1}, "keep") != digest_of(kind(), here, {"a": 2}, "keep")
+    assert digest_of(kind(), gone, None, "keep") != digest_of(kind(), gone, None, "delete")
+    assert digest_of(kind(), gone, None, "keep") != digest_of(
+        kind(), Wish(None, "out of scope"), None, "keep"
+    )
 
 
 def test_rules_that_fail_name_their_attribute() -> None:

@@ -45,7 +45,7 @@ def check(
     from rollbook.cli.errors import MISCONFIGURED
     from rollbook.provisioning.config import ConfigError, check_config
 
-    found = check_config(config, _catalog(schemas, database), os.environ)
+    found = check_config(config, _catalog(schemas, database), os.environ, secrets=secrets)
     problems = tuple(problem for problem in found if secrets or problem.code != "RB113")
     if as_json:
         print(json.dumps({"file": str(config), "problems": [asdict(problem) for problem in problems]}))

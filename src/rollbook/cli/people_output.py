@@ -15,6 +15,7 @@ from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.explain import RuleResult, TargetView
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.masking import masked
+from rollbook.provisioning.model import Apply, Clear
 from rollbook.storage.links import Delivered, State
 
 _WIDE = 26
@@ -149,7 +150,16 @@ def _show_rules(out: Console, rules: Iterable[RuleResult]) -> None:
         else:
             value = "(no value)" if rule.value is None else _text(rule.value)
             line_on(out, f"  {rule.attribute:<{_WIDE}} {value}")
-        line_on(out, f"  {'':<{_WIDE}} {printable(rule.rule)}", "dim")
+        line_on(out, f"  {'':<{_WIDE}} {printable(rule.rule)}{_how(rule)}", "dim")
+
+
+def _how(rule: RuleResult) -> str:
+    """What beside the rule itself decided, and how its value is kept up."""
+    words = [] if rule.when is None else [f"when is {'true' if rule.when else 'false'}"]
+    words += ["the default is taken"] if rule.defaulted else []
+    words += [] if rule.apply is Apply.ALWAYS else [f"apply: {rule.apply}"]
+    words += [] if rule.clear is Clear.REMOVE else [f"clear: {rule.clear}"]
+    return f"  ({', '.join(words)})" if words else ""
 
 
 def _show_calls(out: Console, calls: Iterable[Call]) -> None:

@@ -15,6 +15,7 @@ from rollbook.provisioning.explain import (
     RuleResult,
     TargetView,
     explain_at,
+    masked_record,
     record_rules,
     resource_rules,
 )
@@ -203,9 +204,8 @@ async def _with_rules(desk: Desk, view: SourceView) -> SourceView:
         return SourceView(view.source, view.key, error="the source has no such record now")
     sensitive = desk.config.sensitive
     rules = record_rules(source, dict(row.record), desk.engine.today, sensitive)
-    return SourceView(
-        view.source, view.key, view.missing_since, view.groups, row.line, dict(row.record), rules
-    )
+    record = masked_record(source, dict(row.record), sensitive)
+    return SourceView(view.source, view.key, view.missing_since, view.groups, row.line, record, rules)
 
 
 def _row(source: model.Source, key: str) -> Row | None:

@@ -105,7 +105,7 @@ async def _until(
             return desk
         again.clear()
         try:
-            fresh = _desk(desk.store, config)
+            fresh = await asyncio.to_thread(_desk, desk.store, config)  # a command for a secret may take long
         except (ConfigError, OSError) as error:
             text = error.render() if isinstance(error, ConfigError) else str(error)
             structlog.get_logger().error("configuration refused", file=str(config), mistakes=text)

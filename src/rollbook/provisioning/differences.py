@@ -6,14 +6,14 @@ Reading is liberal (client.md 4), what is sent is strict (client.md 3).
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollbook.protocol.attributes import Attribute, Mutability, Returned, Type
 from rollbook.protocol.compare import key, text_key
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
-from rollbook.provisioning.model import ObjectMapping
+from rollbook.provisioning.model import USUAL, Apply, Clear, ObjectMapping, Way
 
 MEMBERS_PER_CALL = 100
 """Membership changes in one request: what the narrowest well-known target takes (C-6-07)."""
@@ -25,6 +25,13 @@ class Managed:
 
     path: AttributePath
     parts: frozenset[str] | None = None
+    way: Way = USUAL
+    ways: tuple[tuple[str, Way], ...] = ()
+    """Those of parts of a single value that have one of their own."""
+
+    def way_of(self, part: str | None) -> Way:
+        """How that part, or the whole, is kept up."""
+        return dict(self.ways).get(part, self.way) if part else self.way
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Difference:
     path: AttributePath
     old: JsonValue
     new: JsonValue
+    clear: Clear = Clear.REMOVE
+    """What is sent if there is no new value."""
 
     @property
     def attribute(self) -> str:
@@ -43,48 +52,100 @@ class Difference:
 
 def managed_by(mapping: ObjectMapping) -> tuple[Managed, ...]:
     """The attributes a mapping fills, each once."""
-    parts: dict[AttributePath, set[str] | None] = {}
+    found: dict[AttributePath, Managed] = {}
     for assignment in mapping.assignments:
-        whole = assignment.path._replace(sub=None)
-        if assignment.path.sub is None:
-            parts[whole] = None
-        elif (known := parts.setdefault(whole, set())) is not None:
-            known.add(assignment.path.sub.name)
-    return tuple(Managed(path, None if names is None else frozenset(names)) for path, names in parts.items())
+        whole, sub, way = assignment.path._replace(sub=None), assignment.path.sub, assignment.way
+        known = found.get(whole)
+        if sub is None:
+            found[whole] = Managed(whole, None, way)
+        elif known is None or known.parts is not None:
+            known = known or Managed(whole, frozenset(), way if whole.attribute.multi_valued else USUAL)
+            own = way != USUAL and not whole.attribute.multi_valued
+            ways = (*known.ways, (sub.name, way)) if own else known.ways
+            found[whole] = replace(known, parts=(known.parts or frozenset()) | {sub.name}, ways=ways)
+    return tuple(found.values())
+
+
+def lasting(managed: Iterable[Managed], present: JsonObject | None) -> tuple[Managed, ...]:
+    """Those that may be written where this is there: without what goes out with the account only.
+
+    Of what is written while there is no value, all if `present` is None.
+    """
+    kept = (_lasting(item, None if present is None else value_at(present, item.path)) for item in managed)
+    return tuple(item for item in kept if item is not None)
+
+
+def _lasting(item: Managed, old: JsonValue) -> Managed | None:
+    if item.parts is None or item.path.attribute.multi_valued:
+        return item if is_open(item.way, old) else None
+    held = old if isinstance(old, dict) else {}
+    open_parts = {part for part in item.parts if is_open(item.way_of(part), _member(held, part))}
+    return replace(item, parts=frozenset(open_parts)) if open_parts else None
+
+
+def is_open(way: Way, old: JsonValue) -> bool:
+    """Whether what is there already may be written."""
+    return way.apply is Apply.ALWAYS or (way.apply is Apply.EMPTY and old in _NOTHING)
+
+
+_NOTHING: tuple[JsonValue, ...] = (None, "", [], {})
+"""What means no value in what a target returns (C-4-03)."""
 
 
 def compare(managed: Iterable[Managed], wanted: JsonObject, present: JsonObject) -> tuple[Difference, ...]:
-    """The differences of the managed attributes, in the order of the mapping."""
-    found: list[Difference] = []
-    for item in managed:
-        attribute = item.path.attribute
-        old, new = value_at(present, item.path), value_at(wanted, item.path)
-        if _cannot_change(attribute, old):
-            continue
-        if attribute.multi_valued:
-            found += _compare_values(item, new, old)
-        elif attribute.is_complex:
-            found += _compare_parts(item, new, old)
-        elif not _same(attribute, new, old):
-            found.append(Difference(item.path, old, new))
-    return tuple(found)
+    """The differences of the managed attributes, in the order of the mapping; none where an old value may stay."""
+    found = (_with_clear(item, one) for item in managed for one in _compare(item, wanted, present))
+    return tuple(one for one in found if one.new is not None or one.clear is not Clear.KEEP)
+
+
+def _with_clear(item: Managed, one: Difference) -> Difference:
+    """Cases: 1. the whole of parts, all of which may stay; 2. what the part says, else the whole."""
+    if one.path.sub is None and item.parts and not item.path.attribute.multi_valued:
+        clears = {item.way_of(part).clear for part in item.parts}
+        return replace(one, clear=clears.pop() if len(clears) == 1 else Clear.REMOVE)
+    return replace(one, clear=item.way_of(one.path.sub.name if one.path.sub else None).clear)
+
+
+def _compare(item: Managed, wanted: JsonObject, present: JsonObject) -> tuple[Difference, ...]:
+    attribute = item.path.attribute
+    old, new = value_at(present, item.path), value_at(wanted, item.path)
+    if _cannot_change(attribute, old):
+        return ()
+    if attribute.multi_valued:
+        return tuple(_compare_values(item, new, old))
+    if attribute.is_complex:
+        return tuple(_compare_parts(item, new, old))
+    return () if _same(attribute, new, old) else (Difference(item.path, old, new),)
 
 
 def value_at(document: JsonObject, path: AttributePath) -> JsonValue:
-    """The value of a top-level attribute, None for null, [], {} and absence; names in any case (C-4-02, C-4-03)."""
+    """The value of a top-level attribute, None for null, "", [], {} and absence; names in any case (C-4-02, C-4-03)."""
     holder = _member(document, path.urn) if path.urn else document
     value = _member(holder, path.attribute.name) if isinstance(holder, dict) else None
-    return None if value in ([], {}) else value
+    return None if value in _NOTHING else value
 
 
 def operations(differences: Iterable[Difference]) -> tuple[JsonObject, ...]:
     """PATCH operations in strict form, one for each path (C-3-09, C-6-03)."""
     return tuple(
         {"op": "remove", "path": item.attribute}
-        if item.new is None
-        else {"op": "replace", "path": item.attribute, "value": item.new}
+        if item.new is None and item.clear not in _SENT
+        else {"op": "replace", "path": item.attribute, "value": _sent(item)}
         for item in differences
     )
+
+
+_SENT = (Clear.NULL, Clear.EMPTY)
+
+
+def _sent(item: Difference) -> JsonValue:
+    """The new value; where there is none, what stands for that: null if the type has nothing empty."""
+    leaf = item.path.leaf
+    if item.new is not None or item.clear is not Clear.EMPTY:
+        return item.new
+    if leaf.multi_valued:
+        return []
+    return "" if leaf.type is Type.STRING else None
 
 
 def replacement(
@@ -92,13 +153,18 @@ def replacement(
 ) -> JsonObject:
     """The body of a PUT: what the target holds, with the differences applied (C-6-01, C-6-02)."""
     document = deepcopy(present)
+    differences = tuple(differences)
     for item in differences:
         _assign(document, item)
     for path in resource_type.paths():
         if path.attribute.mutability is Mutability.READ_ONLY:
             _drop(document, path)
     document.pop("schemas", None)
-    return create_body(resource_type, document)
+    body = create_body(resource_type, document)
+    for item in differences:
+        if item.new is None and item.clear in _SENT:
+            _assign(body, item)  # what is empty is left out elsewhere, and meant here
+    return body
 
 
 def create_body(resource_type: ResourceType, wanted: JsonObject) -> JsonObject:
@@ -169,7 +235,7 @@ def _parts(item: Managed, value: JsonValue) -> JsonObject:
     for sub in item.path.attribute.sub_attributes:
         part = _member(value, sub.name)
         wanted = item.parts is None or sub.name in item.parts
-        if wanted and part is not None and sub.mutability is not Mutability.READ_ONLY:
+        if wanted and part not in _NOTHING and sub.mutability is not Mutability.READ_ONLY:
             found[sub.name] = part
     return found
 
@@ -192,7 +258,7 @@ def _compare_values(item: Managed, new: JsonValue, old: JsonValue) -> list[Diffe
 
 
 def _set_of(attribute: Attribute, values: Iterable[JsonValue], names: frozenset[str]) -> frozenset[object]:
-    return frozenset(_value_key(attribute, value, names) for value in values)
+    return frozenset(_value_key(attribute, value, names) for value in values if value not in _NOTHING)
 
 
 def _value_key(attribute: Attribute, value: JsonValue, names: frozenset[str]) -> object:
@@ -202,7 +268,7 @@ def _value_key(attribute: Attribute, value: JsonValue, names: frozenset[str]) ->
     for sub in attribute.sub_attributes:
         part = _member(value, sub.name)
         # primary: false says the same as no primary.
-        if sub.name in names and part is not None and not (sub.name == "primary" and _is_false(part)):
+        if sub.name in names and part not in _NOTHING and not (sub.name == "primary" and _is_false(part)):
             found.add((sub.name, _key(sub, part)))
     return frozenset(found)
 
@@ -247,10 +313,10 @@ def _assign(document: JsonObject, item: Difference) -> None:
     if item.path.sub is not None:
         holder = holder.setdefault(name, {})
         name = item.path.sub.name
-    if item.new is None:
+    if item.new is None and item.clear not in _SENT:
         holder.pop(name, None)
     else:
-        holder[name] = item.new
+        holder[name] = _sent(item)
 
 
 def _drop(document: JsonObject, path: AttributePath) -> None:

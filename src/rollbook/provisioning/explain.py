@@ -1,7 +1,7 @@
 """Why somebody is at a target, or is not, and why every attribute there is what it is."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollbook.protocol.filter_parser import parse_filter
@@ -13,9 +13,18 @@ from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference
-from rollbook.provisioning.mapping import describe, record_inputs, resource_inputs, tidy
-from rollbook.provisioning.masking import shown
-from rollbook.provisioning.model import Assignment, MappingError
+from rollbook.provisioning.mapping import (
+    Conditional,
+    CopyColumn,
+    describe,
+    expressions,
+    plain,
+    record_inputs,
+    resource_inputs,
+    tidy,
+)
+from rollbook.provisioning.masking import MASK, is_sensitive, shown
+from rollbook.provisioning.model import Apply, Assignment, Clear, MappingError, Rule
 from rollbook.provisioning.wanted import Kind, kinds_of, left_because
 from rollbook.provisioning.work import Engine, document_of, grace_ends
 from rollbook.storage.links import Delivered, Link
@@ -32,6 +41,12 @@ class RuleResult:
     rule: str
     value: JsonValue
     error: str | None = None
+    when: bool | None = None
+    """Whether its condition holds, None if it has none."""
+    defaulted: bool = False
+    """Whether the value is the default."""
+    apply: Apply = Apply.ALWAYS
+    clear: Clear = Clear.REMOVE
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,30 @@ def record_rules(
     """What the rules of a source make of a record."""
     every = (*source.users.assignments, *source.references)
     return rule_results(every, record_inputs(record, today), sensitive)
+
+
+def masked_record(source: model.Source, record: JsonObject, sensitive: Collection[str]) -> JsonObject:
+    """The record without the columns that anything sensitive is made of."""
+    every = (*source.users.assignments, *source.references)
+    hidden = {name for one in every if is_sensitive(one.path, sensitive) for name in _columns(one.rule)}
+    return {
+        name: MASK if value and (name in hidden or _EVERYTHING in hidden) else value
+        for name, value in record.items()
+    }
+
+
+_EVERYTHING = ""
+"""A read of the record as a whole."""
+
+
+def _columns(rule: Rule) -> Iterator[str]:
+    copied = plain(rule)
+    if isinstance(copied, CopyColumn):
+        yield copied.column
+    for expression in expressions(rule):
+        for read in expression.reads:
+            if read.variable == expression.subject:
+                yield read.name if read.indexed else read.first
 
 
 def resource_rules(
@@ -127,12 +166,19 @@ async def explain_at(
 
 def _result(one: Assignment, inputs: JsonObject, sensitive: Collection[str]) -> RuleResult:
     name = one.path._replace(urn=None).text if one.element is None else _numbered(one.path, one.element)
+    told = RuleResult(name, describe(one.rule), None, apply=one.way.apply, clear=one.way.clear)
     try:
+        if isinstance(one.rule, Conditional):
+            holds = one.rule.applies(inputs)
+            defaulted = (
+                holds and one.rule.default is not None and tidy(one.rule.rule.evaluate(inputs)) is None
+            )
+            told = replace(told, when=None if one.rule.when is None else holds, defaulted=defaulted)
         value = tidy(one.rule.evaluate(inputs))
     except MappingError as error:
-        return RuleResult(name, describe(one.rule), None, error.reason)
-    masked = shown(Difference(one.path, None, value), value, sensitive)
-    return RuleResult(name, describe(one.rule), masked)
+        hidden = is_sensitive(one.path, sensitive)
+        return replace(told, error="failed; what it was about is masked" if hidden else error.reason)
+    return replace(told, value=shown(Difference(one.path, None, value), value, sensitive))
 
 
 def _numbered(path: AttributePath, element: int) -> str:

@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
 from rollbook.protocol.values import JsonValue
-from rollbook.provisioning.functions import FUNCTIONS
+from rollbook.provisioning.functions import FUNCTIONS, Function
 from rollbook.provisioning.names import suggest
-from rollbook.provisioning.reads import Read, find_reads
+from rollbook.provisioning.reads import Read, find_lookups, find_reads
+from rollbook.provisioning.tables import NO_TABLES, Tables
 
 MOST_CHARACTERS = 4096
 """The longest expression that is read."""
@@ -79,10 +80,18 @@ class Inputs(dict[str, JsonValue]):
     """The variables of one object. Expressions on the same object share their conversion."""
 
     @cached_property
-    def activation(self) -> Any:
-        """The variables as the library wants them; made when the first expression needs them."""
-        subject = next(subject for subject in _SUBJECTS if subject in self)
-        return _environment(subject).Activation(self)
+    def _made(self) -> dict[Tables, Any]:
+        return {}
+
+    def activation(self, tables: Tables) -> Any:
+        """The variables as the library wants them, for expressions compiled with these tables.
+
+        Made when the first one needs them: those of another environment are not understood.
+        """
+        if tables not in self._made:
+            subject = next(subject for subject in _SUBJECTS if subject in self)
+            self._made[tables] = _environment(subject, tables).Activation(self)
+        return self._made[tables]
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,10 @@ class Expression:
     unwrap: bool = field(repr=False)
     """Whether the program gives a list of at most one value, made of an optional."""
     program: Any = field(repr=False, compare=False)
+    tables: tuple[str, ...] = ()
+    """The names of the tables it looks in."""
+    home: Tables = field(default=NO_TABLES, repr=False, compare=False)
+    """Where these are."""
 
     def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
         """The value on these variables, None for null and for an optional without value.
@@ -105,7 +118,7 @@ class Expression:
         """
         known = inputs if isinstance(inputs, Inputs) else Inputs(inputs)
         try:
-            value = _plain(self.program.eval(known.activation))
+            value = _plain(self.program.eval(known.activation(self.home)))
         except RuntimeError as error:
             raise ExpressionError(_reason(str(error))) from None
         if self.unwrap:
@@ -113,26 +126,63 @@ class Expression:
         return value
 
 
-def compile_expression(text: str, subject: Subject) -> Expression:
-    """Check and compile an expression about a record, a user or a group.
+def compile_expression(text: str, subject: Subject, tables: Tables = NO_TABLES) -> Expression:
+    """Check and compile an expression about a record, a user or a group, which may look things up in the tables.
 
     Raises:
         ExpressionRefused: with every fault the compiler found, and where.
     """
     if len(text) > MOST_CHARACTERS:
         raise ExpressionRefused((Fault(f"{len(text)} characters; at most {MOST_CHARACTERS} are read", 0),))
-    program = _compile(text, subject)
+    looked_in = _tables_of(text, tables)
+    if not looked_in:
+        tables = NO_TABLES  # most look nothing up, and share an environment
+    program = _compile(text, subject, tables)
     result = program.return_type().name()
     unwrap = result.startswith("optional_type")
     if unwrap:
-        program = _compile(f"[?(\n{text}\n)]", subject)
+        program = _compile(f"[?(\n{text}\n)]", subject, tables)
         result = result.removeprefix("optional_type<").removesuffix(">")
     if "optional_type" in result:
         raise ExpressionRefused((Fault('an optional inside the result; end it with .orValue("")', 0),))
     gives = next((gives for name, gives in _GIVES.items() if result.startswith(name)), None)
     if gives is None:
         raise ExpressionRefused((Fault(f"gives {result}, which no attribute can hold", 0, len(text)),))
-    return Expression(text, subject, gives, find_reads(text, _SUBJECTS), unwrap, program)
+    return Expression(text, subject, gives, find_reads(text, _SUBJECTS), unwrap, program, looked_in, tables)
+
+
+def _tables_of(text: str, tables: Tables) -> tuple[str, ...]:
+    """The tables an expression looks in.
+
+    Raises:
+        ExpressionRefused: one is not there, or is not named as it stands: what is sent must be known to change with it.
+    """
+    faults, found = [], []
+    for one in find_lookups(text):
+        if one.table is None:
+            faults.append(
+                Fault(
+                    'lookup takes the name of a table in quotes first: lookup("table", text)',
+                    one.place,
+                    one.length,
+                )
+            )
+        elif one.table not in tables.content:
+            near = suggest(one.table, tables.content)
+            known = ", ".join(tables.content)
+            advice = (
+                f"did you mean: {near}"
+                if near
+                else f"there are: {known}"
+                if known
+                else "write it under tables:"
+            )
+            faults.append(Fault(f"there is no table {one.table}", one.place, max(one.length, 1), advice))
+        else:
+            found.append(one.table)
+    if faults:
+        raise ExpressionRefused(tuple(faults))
+    return tuple(dict.fromkeys(found))
 
 
 _GIVES = {
@@ -143,8 +193,9 @@ _GIVES = {
 """The library's name of a type, or its beginning → what is given."""
 
 
-@cache
-def _environment(subject: Subject) -> Any:
+@lru_cache(maxsize=16)
+def _environment(subject: Subject, tables: Tables) -> Any:
+    every = (*FUNCTIONS, Function(_LOOKUP, 2, tables.lookup), Function(_LOOKUP, 3, tables.lookup_or))
     main = cel.Type.STRING if subject is Subject.RECORD else cel.Type.DYN
     return cel.NewEnv(
         variables={str(subject): cel.Type.Map(cel.Type.STRING, main), "today": cel.Type.TIMESTAMP},
@@ -155,11 +206,14 @@ def _environment(subject: Subject) -> Any:
             ext_math.ExtMath(),
             ext_encoders.ExtEncoders(),
         ],
-        functions=[_declaration(name) for name in dict.fromkeys(function.name for function in FUNCTIONS)],
+        functions=[_declaration(name, every) for name in dict.fromkeys(function.name for function in every)],
     )
 
 
-def _declaration(name: str) -> Any:
+_LOOKUP = "lookup"
+
+
+def _declaration(name: str, every: tuple[Function, ...]) -> Any:
     overloads = [
         cel.Overload(
             f"{name}_{function.takes}",
@@ -167,15 +221,15 @@ def _declaration(name: str) -> Any:
             [cel.Type.STRING] * function.takes,
             impl=function.call,
         )
-        for function in FUNCTIONS
+        for function in every
         if function.name == name
     ]
     return cel.FunctionDecl(name, overloads)
 
 
-def _compile(text: str, subject: Subject) -> Any:
+def _compile(text: str, subject: Subject, tables: Tables) -> Any:
     try:
-        return _environment(subject).compile(text)
+        return _environment(subject, tables).compile(text)
     except RuntimeError as error:
         raise ExpressionRefused(_faults(str(error), text, subject)) from None
 
@@ -203,7 +257,7 @@ def _fault(said: str, place: int, text: str, subject: Subject) -> Fault:
 def _undeclared(name: str, place: int, text: str, subject: Subject) -> Fault:
     head = name.partition(".")[0]
     start = text.rfind(head, 0, place + len(head))
-    known = (str(subject), "today", *(function.name for function in FUNCTIONS))
+    known = (str(subject), "today", *(function.name for function in FUNCTIONS), _LOOKUP)
     if head in known:
         return Fault(f"{head} is not called like this", max(start, 0), len(head))
     near = suggest(head, known)

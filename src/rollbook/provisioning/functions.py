@@ -38,6 +38,13 @@ def slug(text: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", normalize(text).lower()))
 
 
+def translit(text: str) -> str:
+    """Text of any script in Latin letters (Ελένη → Eleni, Иван → Ivan); German umlauts as two letters."""
+    from anyascii import anyascii
+
+    return anyascii(unicodedata.normalize("NFC", text).translate(_UMLAUTS))
+
+
 def date(text: str) -> datetime:
     """The moment a date or date and time names: 2026-11-23, 2026-11-23T09:30:00Z; UTC if it names no zone."""
     try:
@@ -81,6 +88,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("normalize", 1, normalize),
     Function("unaccent", 1, unaccent),
     Function("slug", 1, slug),
+    Function("translit", 1, translit),
     Function("date", 1, date, datetime),
     Function("date", 2, date_in_form, datetime),
     Function("coalesce", 2, coalesce),
@@ -95,8 +103,11 @@ DESCRIPTIONS: Mapping[str, str] = {
     "normalize(text)": "plain letters, German umlauts as two: Müller → Mueller, José → Jose",
     "unaccent(text)": "plain letters, umlauts as one: Müller → Muller",
     "slug(text)": "for names of accounts: Anna-Lena Groß → anna-lena-gross",
+    "translit(text)": "letters of any script in plain Latin ones: Ελένη → Eleni, Иван → Ivan, Müller → Mueller",
     "date(text)": "2026-11-23, with time and zone if it has them, as a moment to compare with today",
     "date(text, form)": 'the same in a form of your own: date(record.born, "%d.%m.%Y")',
     "coalesce(text, …)": "the first of two to four texts that is not empty",
+    'lookup("table", text)': "what stands beside the text in a table of the configuration; empty if it is not there",
+    'lookup("table", text, default)': "the same, with what to take if it is not there",
 }
 """What each function does, for the documentation."""

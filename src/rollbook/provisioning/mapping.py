@@ -71,9 +71,64 @@ class Computed:
             raise MappingError(self.attribute, f"{error} (in: {self.expression.text})") from None
 
 
+@dataclass(frozen=True)
+class Conditional:
+    """A rule with `when`, `default` or both. While the condition is false there is no value, and no default either."""
+
+    rule: Rule
+    default: JsonValue = None
+    when: Computed | None = None
+
+    def applies(self, inputs: Mapping[str, JsonValue]) -> bool:
+        """Whether the condition holds.
+
+        Raises:
+            MappingError: it failed, or gives neither true nor false.
+        """
+        if self.when is None:
+            return True
+        found = self.when.evaluate(inputs)
+        if not isinstance(found, bool):
+            text = "null" if found is None else type(found).__name__
+            raise MappingError(self.when.attribute, f"when gives {text}, not true or false")
+        return found
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The rule's value, else the default; None while the condition is false.
+
+        Raises:
+            MappingError: the condition or the rule failed.
+        """
+        if not self.applies(inputs):
+            return None
+        value = self.rule.evaluate(inputs)
+        return self.default if tidy(value) is None else value
+
+
+def plain(rule: Rule) -> Rule:
+    """The rule without what says when it counts."""
+    return rule.rule if isinstance(rule, Conditional) else rule
+
+
+def expressions(rule: Rule) -> tuple[Expression, ...]:
+    """Every expression in a rule, its condition's first."""
+    match rule:
+        case Computed(expression):
+            return (expression,)
+        case Conditional(inner, _, when):
+            return (*(() if when is None else expressions(when)), *expressions(inner))
+        case _:
+            return ()
+
+
 def describe(rule: Rule) -> str:
     """The rule as the file writes it: for explain, and for telling whether rules have changed."""
     match rule:
+        case Conditional(inner, default, when):
+            parts = [describe(inner)]
+            parts += [] if default is None else [f"default: {json.dumps(default, ensure_ascii=False)}"]
+            parts += [] if when is None else [f"when: {when.expression.text}"]
+            return ", ".join(parts)
         case CopyColumn(column):
             return f"from: {column}"
         case CopyAttribute(_, path):
@@ -93,7 +148,11 @@ def record_inputs(record: Mapping[str, str], today: datetime) -> Inputs:
 
 def resource_inputs(names: Names, subject: Subject, document: JsonObject, today: datetime) -> Inputs:
     """What the rules of a target may read of a hub resource: attributes, extensions by URN and short name."""
-    return Inputs({subject: names.with_short(document), "today": today})
+    seen = names.with_short(document)
+    derived = names.resource_type.derived
+    if derived is not None and derived not in seen:
+        seen = {**seen, derived: []}  # who is in no group is in none: no error to read
+    return Inputs({subject: seen, "today": today})
 
 
 def day(moment: datetime) -> datetime:
@@ -147,7 +206,7 @@ class _Element:
 
     def add(self, sub: Attribute | None, rule: Rule, value: JsonValue) -> None:
         """Take one part, or the whole of a simple value."""
-        constant = isinstance(rule, Constant)
+        constant = isinstance(plain(rule), Constant)
         self._rules += 1
         self._constants += constant
         self._variable_values += not constant and value is not None
@@ -160,6 +219,8 @@ class _Element:
     @property
     def stands(self) -> bool:
         """Whether there is anything worth keeping."""
+        if self.held in (None, {}):
+            return False
         return not self._lacks_value and (self._variable_values > 0 or self._constants == self._rules)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from rollbook.protocol.attributes import Returned
+from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.differences import Difference
 
@@ -22,6 +23,11 @@ def shown(difference: Difference, value: JsonValue, sensitive: Collection[str] =
     secret = path.leaf.returned is Returned.NEVER or path.attribute.returned is Returned.NEVER
     hidden = any(name in {whole, own} or name.startswith(f"{own}.") for name in sensitive)
     return MASK if secret or hidden else value
+
+
+def is_sensitive(path: AttributePath, sensitive: Collection[str]) -> bool:
+    """Whether values at the path are masked."""
+    return bool(shown(Difference(path, None, True), True, sensitive) == MASK)
 
 
 def masked(document: JsonObject, sensitive: Collection[str]) -> JsonObject:

@@ -55,6 +55,37 @@ class Rule(Protocol):
         """
 
 
+class Apply(StrEnum):
+    """When the value of a rule is written."""
+
+    ALWAYS = "always"
+    CREATE = "create"
+    """With the account only; afterwards it is nobody's business."""
+    EMPTY = "empty"
+    """While there is no value."""
+
+
+class Clear(StrEnum):
+    """What is sent when the wanted value is gone."""
+
+    REMOVE = "remove"
+    NULL = "null"
+    EMPTY = "empty"
+    KEEP = "keep"
+    """Nothing: the old value stays."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an attribute is kept up once there is an account."""
+
+    apply: Apply = Apply.ALWAYS
+    clear: Clear = Clear.REMOVE
+
+
+USUAL = Way()
+
+
 @dataclass(frozen=True)
 class Assignment:
     """A rule and the attribute it fills. A multi-valued complex attribute has one per value and part."""
@@ -63,6 +94,7 @@ class Assignment:
     rule: Rule
     element: int | None = None
     """The number of the value this part belongs to, for attributes mapped value by value; else None."""
+    way: Way = USUAL
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The source owns the attributes its rules fill and no others: what someone else p
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.validate import create, read_body, replace
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
-from rollbook.provisioning.differences import Difference, Managed, compare, managed_by
+from rollbook.provisioning.differences import Difference, Managed, compare, is_open, managed_by
 from rollbook.provisioning.mapping import apply_mapping, overlay, record_inputs
 from rollbook.provisioning.sources.base import Row
 from rollbook.storage.base import Decide
@@ -79,7 +79,9 @@ class UserRules:
     def identity(self) -> tuple[AttributePath, ...]:
         """Those of the owned places that tell people apart."""
         found = (self.user_type.find(name) for name in _IDENTITY)
-        return tuple(path for path in found if path is not None and path in self.owned)
+        return tuple(
+            path for path in found if path is not None and path in self.owned and path not in self._ways
+        )
 
     def person(self, row: Row, today: datetime) -> Person:
         """What a record asks for.
@@ -104,6 +106,23 @@ class UserRules:
             tuple(dict.fromkeys(name for name in groups if name)),
         )
 
+    @cached_property
+    def _ways(self) -> Mapping[AttributePath, model.Way]:
+        """How the owned places are kept up, where that is not the usual way."""
+        found: dict[AttributePath, model.Way] = {}
+        for item in managed_by(self.source.users):
+            found |= {path: item.way_of(path.sub.name if path.sub else None) for path in _places(item)}
+        found |= {one.path._replace(sub=None): one.way for one in self.source.references}
+        return {path: way for path, way in found.items() if way != model.USUAL}
+
+    def _writable(self, present: JsonObject, wanted: JsonObject) -> Iterator[AttributePath]:
+        """The owned places that a record may change in a user who exists."""
+        for path in self.owned:
+            way = self._ways.get(path, model.USUAL)
+            kept = way.clear is model.Clear.KEEP and get(wanted, path) is None
+            if not kept and is_open(way, get(present, path)):
+                yield path
+
     def new(self, document: JsonObject) -> Change:
         """The change that makes the user.
 
@@ -122,7 +141,7 @@ class UserRules:
         def decide(present: Present) -> Change:
             if hold:
                 _refuse_other_person(self.identity, present.document, document)
-            merged = overlay(present.document, self.owned, document)
+            merged = overlay(present.document, self._writable(present.document, document), document)
             if revive and not self.owns_active:
                 merged = {**merged, "active": True}
             leniency = Leniency(RFC)

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
-from rollbook.provisioning.differences import Difference, Managed, compare, create_body, value_at
-from rollbook.provisioning.model import Leave
+from rollbook.provisioning.differences import Difference, Managed, compare, create_body, lasting, value_at
+from rollbook.provisioning.model import Apply, Clear, Leave
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ def plan(situation: Situation) -> Step:
     managed, wanted = (
         _with_active(situation, wanted, value=True) if situation.disabled else (situation.managed, wanted)
     )
-    differences = _possible(situation, compare(managed, wanted, situation.present))
+    differences = _possible(
+        situation, compare(lasting(managed, situation.present), wanted, situation.present)
+    )
     return Update(differences) if differences else NoChange()
 
 
@@ -112,7 +114,8 @@ def _leave(situation: Situation, reason: str) -> Step:
     # Somebody out of scope or deleted: nothing but the switch may be sent (I-12).
     mapped = situation.managed if situation.wanted is not None else ()
     managed, wanted = _with_active(replace(situation, managed=mapped), situation.wanted or {}, value=False)
-    differences = _possible(situation, compare(managed, wanted, situation.present or {}))
+    present = situation.present or {}
+    differences = _possible(situation, compare(lasting(managed, present), wanted, present))
     return Disable(differences, reason) if differences else NoChange()
 
 
@@ -129,9 +132,17 @@ def _with_active(
     if path is None:
         return situation.managed, wanted
     others = tuple(item for item in situation.managed if item.path != path)
-    if value and len(others) < len(situation.managed):
-        return situation.managed, wanted  # mapped: the mapping knows better
+    mapped = next((item for item in situation.managed if item.path == path), None)
+    if value and mapped is not None and _decides(mapped, wanted):
+        return situation.managed, wanted  # the mapping knows better
     return (*others, Managed(path)), {**wanted, path.attribute.name: value}
+
+
+def _decides(active: Managed, wanted: JsonObject) -> bool:
+    """Whether the mapping says itself who is switched on again, rather than leave it as it was."""
+    if active.way.apply is not Apply.ALWAYS:
+        return False
+    return active.way.clear is not Clear.KEEP or value_at(wanted, active.path) is not None
 
 
 def _all_new(managed: Iterable[Managed], wanted: JsonObject) -> tuple[Difference, ...]:

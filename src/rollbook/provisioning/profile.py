@@ -57,6 +57,8 @@ class Profile:
     forbidden: tuple[str, ...] = ()
     updatable: tuple[str, ...] = ()
     """The only attributes that can be changed once there is an account; all if empty."""
+    clear: str | None = None
+    """What it takes for a value that is gone: remove, null, empty or keep."""
     single_valued: bool = False
     delete_means: str = ""
     unverified: tuple[str, ...] = ()

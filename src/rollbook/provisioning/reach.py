@@ -7,7 +7,7 @@ from typing import assert_never
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.resolved import AllOf, AnyOf, Element, HasValue, NotAny, ResolvedFilter, Test
 from rollbook.protocol.schema import AttributePath
-from rollbook.provisioning.mapping import Computed, CopyAttribute
+from rollbook.provisioning.mapping import CopyAttribute, expressions, plain
 from rollbook.provisioning.model import Rule, Target
 from rollbook.provisioning.wanted import Kind, kinds_of
 
@@ -32,20 +32,16 @@ def groups_count(kind: Kind) -> bool:
 
 
 def _reads(rule: Rule, kind: Kind, attribute: str) -> bool:
-    match rule:
-        case CopyAttribute(path=path):
-            return path.attribute.name == attribute
-        case Computed(expression=expression):
-            names = (
-                read.name.partition(".")[0] for read in expression.reads if read.variable == kind.subject
-            )
-            return any(name in {attribute, ""} for name in names)  # without a name it reads everything
-        case _:
-            return False
+    copied = plain(rule)
+    if isinstance(copied, CopyAttribute) and copied.path.attribute.name == attribute:
+        return True
+    reads = (read for expression in expressions(rule) for read in expression.reads)
+    names = (read.name.partition(".")[0] for read in reads if read.variable == kind.subject)
+    return any(name in {attribute, ""} for name in names)  # without a name it reads everything
 
 
 def _variables(rule: Rule) -> set[str]:
-    return {read.variable for read in rule.expression.reads} if isinstance(rule, Computed) else set()
+    return {read.variable for expression in expressions(rule) for read in expression.reads}
 
 
 def _paths(node: ResolvedFilter) -> Iterator[AttributePath]:

@@ -34,6 +34,39 @@ _SILENT = re.compile(
       | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""",
     re.VERBOSE | re.DOTALL,
 )
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One call of `lookup`: the table it names, None if that is no text as it stands; its place, from 0."""
+
+    table: str | None
+    place: int
+    length: int
+
+
+_LOOKUP = re.compile(r"(?<![\w.])lookup\s*\(\s*")
+_NAME = re.compile(r"\"([^\"\\\n]*)\"\s*,|'([^'\\\n]*)'\s*,")
+
+
+def find_lookups(text: str) -> tuple[Lookup, ...]:
+    """Every call of `lookup`, in order."""
+    quiet = _SILENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    return tuple(_lookup(found, text) for found in _LOOKUP.finditer(quiet))
+
+
+def _lookup(found: re.Match[str], text: str) -> Lookup:
+    # Blanks that follow in the quiet text may have been the name itself.
+    start = found.start() + len("lookup")
+    start = text.index("(", start) + 1
+    start += len(text[start:]) - len(text[start:].lstrip())
+    name = _NAME.match(text, start)
+    if name is None:
+        return Lookup(None, found.start(), len("lookup"))
+    group = 1 if name[1] is not None else 2
+    return Lookup(name[group], name.start(group), len(name[group]))
+
+
 _STEP = r"\s*\.\s*\??\s*[A-Za-z_]\w*+(?!\s*\()"
 _INDEX = re.compile(r"\s*\[\s*(\??)\s*(?:\"([^\"\\\n]*)\"|'([^'\\\n]*)')\s*\]")
 

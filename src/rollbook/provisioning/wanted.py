@@ -18,8 +18,8 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.differences import Managed, managed_by, reference_paths, value_at
 from rollbook.provisioning.expressions import Subject
-from rollbook.provisioning.mapping import apply_mapping, resource_inputs, write
-from rollbook.provisioning.model import ObjectMapping, Target
+from rollbook.provisioning.mapping import apply_mapping, overlay, resource_inputs, write
+from rollbook.provisioning.model import Apply, ObjectMapping, Target
 from rollbook.provisioning.names import Names
 from rollbook.storage.base import Record
 from rollbook.storage.documents import view
@@ -52,6 +52,14 @@ class Kind:
     def managed(self) -> tuple[Managed, ...]:
         """The attributes that the mapping fills."""
         return managed_by(self.mapping)
+
+    @cached_property
+    def initial(self) -> tuple[AttributePath, ...]:
+        """The places that are written with the account only."""
+        rules = self.mapping.assignments
+        found = (one.path for one in rules if one.way.apply is Apply.CREATE)
+        many = (path._replace(sub=None) if path.attribute.multi_valued else path for path in found)
+        return tuple(dict.fromkeys(many))
 
     @cached_property
     def names(self) -> Names:
@@ -166,8 +174,10 @@ def resolved(kind: Kind, wish: Wish, accounts: Mapping[str, str]) -> JsonObject 
     return document
 
 
-def digest_of(wish: Wish, document: JsonObject | None, leave: str) -> bytes:
-    """A digest that stays while the wanted state stays."""
+def digest_of(kind: Kind, wish: Wish, document: JsonObject | None, leave: str) -> bytes:
+    """A digest that stays while the wanted state stays; what goes out with the account only does not count."""
+    if document is not None and kind.initial:
+        document = overlay(document, kind.initial, {})
     parts = [document, wish.left, leave if wish.left else None]
     return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 

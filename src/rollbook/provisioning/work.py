@@ -104,7 +104,7 @@ def want_of(kind: Kind, wish: Wish, accounts: Mapping[str, str], leave: Leave) -
     """The wish in the target's own terms, given the accounts it has of those referred to."""
     document = resolved(kind, wish, accounts)
     references = {own: accounts.get(own) for own in wish.references}
-    return Want(wish, document, digest_of(wish, document, leave), references, leave)
+    return Want(wish, document, digest_of(kind, wish, document, leave), references, leave)
 
 
 def leave_of(link: Link, left: str | None, target: model.Target, kind: Kind, now: int) -> Leave:

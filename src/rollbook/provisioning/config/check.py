@@ -15,13 +15,17 @@ from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.sources.csv_file import CsvFile
 
 
-def check_config(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> tuple[Problem, ...]:
+def check_config(
+    path: Path, catalog: Catalog, environment: Mapping[str, str], *, secrets: bool = True
+) -> tuple[Problem, ...]:
     """Every mistake in the file, in its order. Sources that are not there yet are not looked into.
+
+    Without `secrets` it does not matter whether these are there.
 
     Raises:
         OSError: the file cannot be read.
     """
-    loaded = load(path, catalog, environment)
+    loaded = load(path, catalog, environment, secrets=secrets)
     for name, rules in loaded.sources.items():
         file = _file(loaded, name, Path(rules.path))
         if file is not None and Path(rules.path).exists():

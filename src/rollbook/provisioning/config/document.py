@@ -28,8 +28,8 @@ _SECRET_KEYS = frozenset({"token", "secret", "password"})
 _URL_SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 """A password in a URL, whatever the key is called."""
 _SECRET_LINE = re.compile(r"\b(?:token|secret|password)[\"']?\s*:\s*(.+)", re.IGNORECASE)
-SECRET_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z|file:(.+)\Z", re.DOTALL)
-"""How a secret is named: `${VARIABLE}` or `file:/path`."""
+SECRET_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z|file:(.+)\Z|command:(.+)\Z", re.DOTALL)
+"""How a secret is named: `${VARIABLE}`, `file:/path` or `command:program argument …`."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class Document:
     data: JsonValue = None
     spots: dict[Place, Spot] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    secrets: bool = True
+    """Whether secrets are looked up; else each is taken to be there, and empty."""
+    said: dict[str, str | None] = field(default_factory=dict, repr=False)
+    """What commands for secrets have said, so that each is asked once."""
     hidden: list[tuple[int, int, int]] = field(default_factory=list)
     """Parts of lines (line, from, to; all from 0) that hold secrets and are never shown."""
 

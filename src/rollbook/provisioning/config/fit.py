@@ -149,4 +149,6 @@ def readable_by_expression(name: str, names: Names) -> tuple[bool, str | None]:
     if path.sub is not None and path.attribute.multi_valued:
         attribute, sub = path.attribute.name, path.sub.name
         return True, f'{attribute} has many values: …{attribute}.first().?{sub}.orValue("")'
+    if path.urn is None and path.attribute.name == names.resource_type.derived:
+        return True, None
     return True, unreadable(path, names.resource_type)

@@ -42,9 +42,13 @@ def load_config(path: Path, catalog: Catalog, environment: Mapping[str, str]) ->
     return loaded.config
 
 
-def load(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> Loaded:
-    """The same with mistakes left in `document.problems`, so that more can be checked before they are told."""
+def load(path: Path, catalog: Catalog, environment: Mapping[str, str], *, secrets: bool = True) -> Loaded:
+    """The same with mistakes left in `document.problems`, so that more can be checked before they are told.
+
+    Without `secrets` none is looked up, and no command is run.
+    """
     document = _decoded(str(path), path.read_bytes())
+    document.secrets = secrets
     if document.data is None and document.problems:
         return Loaded(document, None, {})
     shape = check_structure(document)
@@ -127,6 +131,7 @@ def _digest(shape: TargetShape, rules: TargetRules) -> str:
     parts.append(_described(rules.users))
     if shape.groups is not None and rules.groups is not None:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]
+    parts += [rules.tables] if rules.tables else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -135,4 +140,9 @@ def _leave(shape: TargetShape) -> JsonValue:
 
 
 def _described(mapping: model.ObjectMapping) -> list[JsonValue]:
-    return [[one.path.text, one.element, describe(one.rule)] for one in mapping.assignments]
+    return [_described_one(one) for one in mapping.assignments]
+
+
+def _described_one(one: model.Assignment) -> list[JsonValue]:
+    told: list[JsonValue] = [one.path.text, one.element, describe(one.rule)]
+    return told if one.way == model.USUAL else [*told, str(one.way.apply), str(one.way.clear)]

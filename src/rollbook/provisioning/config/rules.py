@@ -3,13 +3,15 @@
 Every mistake becomes a problem of the document; a rule with a mistake is left out.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rollbook.protocol import compare
+from rollbook.protocol.attributes import Type
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import AttributePath
-from rollbook.protocol.values import JsonValue
+from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import (
     Wanted,
@@ -27,9 +29,16 @@ from rollbook.provisioning.expressions import (
     Subject,
     compile_expression,
 )
-from rollbook.provisioning.mapping import Computed, Constant, CopyAttribute, CopyColumn
-from rollbook.provisioning.model import Assignment, ObjectMapping, Rule
+from rollbook.provisioning.mapping import Computed, Conditional, Constant, CopyAttribute, CopyColumn
+from rollbook.provisioning.model import Apply, Assignment, Clear, ObjectMapping, Rule, Way
 from rollbook.provisioning.names import Names
+from rollbook.provisioning.tables import NO_TABLES, Tables
+
+_BESIDE = frozenset({"default", "when", "apply", "clear"})
+"""Keys that may stand beside the one a rule is."""
+_APPLIES: Mapping[JsonValue, Apply] = {str(one): one for one in Apply}
+CLEARS: Mapping[JsonValue, Clear] = {None: Clear.NULL, **{str(one): one for one in Clear}}
+"""Without quotes, null is YAML's, and means the same."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,9 @@ class RuleReader:
     names: Names
     subject: Subject
     inputs: Names | None = None
+    tables: Tables = NO_TABLES
+    clear: Clear = Clear.REMOVE
+    """What is sent for a value that is gone where the rule does not say it."""
     uses: list[Use] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     """Attributes that have a rule, be it a wrong one, or a misspelt name near theirs."""
@@ -69,6 +81,22 @@ class RuleReader:
 
     def rule(self, place: Place, raw: JsonValue, wanted: Wanted) -> Rule | None:
         """One rule, or None if it is not one that fits."""
+        if not isinstance(raw, dict):
+            return None
+        bare = self._bare(place, {key: held for key, held in raw.items() if key not in _BESIDE}, wanted)
+        default, when = self._default(place, raw, wanted), self._when(place, raw, wanted)
+        if bare is None or (default is None and when is None):
+            return bare
+        return Conditional(bare, None if default is None else default.value, when)
+
+    def refuse_way(self, place: Place, raw: JsonValue) -> None:
+        """Report what is said of writing where nothing is written by the rule alone."""
+        for key in ("apply", "clear"):
+            if isinstance(raw, dict) and key in raw:
+                mark = self.document.key((*place, key))
+                self.document.report("RB109", f"{key} has no meaning here", mark, "leave it out")
+
+    def _bare(self, place: Place, raw: JsonValue, wanted: Wanted) -> Rule | None:
         match raw:
             case {"from": str() as name, **rest} if name and not rest:
                 return self._from((*place, "from"), name, wanted)
@@ -78,6 +106,62 @@ class RuleReader:
                 return self._expr((*place, "expr"), text, wanted)
             case _:
                 return None  # told by the check of the structure
+
+    def _default(self, place: Place, raw: JsonObject, wanted: Wanted) -> Constant | None:
+        value = raw.get("default")
+        if value is None:
+            return None
+        if "value" in raw:
+            mark = self.document.key((*place, "default"))
+            self._misfit(mark, wanted.path, "always has that value", "leave default out")
+        return self._value((*place, "default"), value, wanted)
+
+    def _when(self, place: Place, raw: JsonObject, wanted: Wanted) -> Computed | None:
+        text = raw.get("when")
+        if not isinstance(text, str) or not text:
+            return None
+        here = (*place, "when")
+        expression = self._expression(here, text)
+        if expression is None:
+            return None
+        if expression.gives not in {Gives.BOOLEAN, Gives.ANYTHING}:
+            label = f"is true or false; the expression gives {expression.gives}"
+            self.document.report("RB109", "when is no condition", self.document.value(here), f"when {label}")
+            return None
+        return Computed(expression, wanted.path.text)
+
+    def _way(self, place: Place, path: AttributePath, raw: JsonValue) -> Way:
+        """How the rule is kept up."""
+        said = raw if isinstance(raw, dict) else {}
+        clear = self.clear
+        if "clear" in said:
+            clear = CLEARS.get(said["clear"], clear)
+            self._check_clear((*place, "clear"), path, clear)
+        return Way(_APPLIES.get(said.get("apply"), Apply.ALWAYS), clear)
+
+    def _check_clear(self, place: Place, path: AttributePath, clear: Clear) -> None:
+        mark = self.document.value(place)
+        if self.subject is Subject.RECORD and clear in {Clear.NULL, Clear.EMPTY}:
+            self._misfit(mark, path, "is in the hub, where no value is no value", "write remove or keep")
+        elif clear is Clear.EMPTY and not path.attribute.multi_valued and path.leaf.type is not Type.STRING:
+            self._misfit(
+                mark, path, "is no text and no list, so it has nothing empty", 'write "null" or remove'
+            )
+
+    def _shared_way(self, path: AttributePath, place: Place, items: list[JsonValue]) -> Way:
+        """How a list is kept up: as a whole, whichever rule in it says so. Two that differ are a mistake."""
+        said: dict[str, Any] = {}
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                continue
+            parts = {None: item} if not path.leaf.is_complex else item
+            for name, part in parts.items():
+                here = (*place, index) if name is None else (*place, index, name)
+                for key in ("apply", "clear") if isinstance(part, dict) else ():
+                    if key in part and said.setdefault(key, part[key]) != part[key]:
+                        label = f"another rule of the list says {said[key]}"
+                        self._misfit(self.document.value((*here, key)), path, "is kept up as a whole", label)
+        return self._way(place, path, said) if said else Way(clear=self.clear)
 
     def require(self, place: Place) -> None:
         """Report what the resource type requires and no rule was meant for."""
@@ -92,14 +176,16 @@ class RuleReader:
             if not path.leaf.multi_valued:
                 self._misfit(self.document.key(place), path, "has one value: write one rule, not a list")
                 return
+            way = self._shared_way(path, place, raw)
             for index, item in enumerate(raw):
-                yield from self._element(path, (*place, index), item, index)
+                for one in self._element(path, (*place, index), item, index):
+                    yield replace(one, way=way)
             return
         if self.subject is Subject.RECORD:
             path = referenced(path)
         rule = self.rule(place, raw, Wanted(path, path.leaf.multi_valued))
         if rule is not None:
-            yield Assignment(path, rule)
+            yield Assignment(path, rule, way=self._way(place, path, raw))
 
     def _element(self, path: AttributePath, place: Place, raw: JsonValue, index: int) -> Iterator[Assignment]:
         if not path.leaf.is_complex:
@@ -177,7 +263,7 @@ class RuleReader:
             return None
         return CopyColumn(column)
 
-    def _value(self, place: Place, value: JsonValue, wanted: Wanted) -> Rule | None:
+    def _value(self, place: Place, value: JsonValue, wanted: Wanted) -> Constant | None:
         mark = self.document.value(place)
         if wanted.many or wanted.path.leaf.is_complex:
             self._misfit(mark, wanted.path, f"takes {wanted.called}, not one value")
@@ -202,7 +288,7 @@ class RuleReader:
 
     def _expression(self, place: Place, text: str) -> Expression | None:
         try:
-            expression = compile_expression(text, self.subject)
+            expression = compile_expression(text, self.subject, self.tables)
         except ExpressionRefused as refused:
             for fault in refused.faults:
                 mark = self.document.inside(place, fault.place, fault.length)

@@ -23,11 +23,12 @@ from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import Wanted, is_reference
 from rollbook.provisioning.config.options import OptionReader
 from rollbook.provisioning.config.profiles import ProfileReader
-from rollbook.provisioning.config.rules import RuleReader, Use
+from rollbook.provisioning.config.rules import CLEARS, RuleReader, Use
 from rollbook.provisioning.config.secret import read_secret
+from rollbook.provisioning.config.tables import read_tables
 from rollbook.provisioning.config.times import TimeReader
 from rollbook.provisioning.expressions import Subject
-from rollbook.provisioning.mapping import CopyAttribute, CopyColumn
+from rollbook.provisioning.mapping import CopyAttribute, CopyColumn, expressions
 from rollbook.provisioning.names import Names
 from rollbook.provisioning.profile import NO_PROFILE, Profile, Rate
 from rollbook.provisioning.schedule import Quiet, Schedule
@@ -61,6 +62,10 @@ class TargetRules:
     leave: model.LeavePolicy = model.LeavePolicy.same(model.Leave.DISABLE)  # noqa: RUF009 - it is frozen
     access: model.Access = model.Access()  # noqa: RUF009 - it is frozen
     protect: ResolvedFilter | None = None
+    clear: model.Clear = model.Clear.REMOVE
+    """Where a rule does not say it."""
+    tables: str = ""
+    """Changes with the content of the tables that rules look in; empty without any."""
 
 
 class SectionReader:
@@ -81,6 +86,7 @@ class SectionReader:
         self._times = TimeReader(document)
         self._profiles = ProfileReader(document)
         self._access = AccessReader(document, folder, environment)
+        self._tables = read_tables(document, folder)
 
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
@@ -124,7 +130,7 @@ class SectionReader:
         return [(key, raw) for key, raw in items if isinstance(raw, dict)]
 
     def _source(self, place: Place, raw: dict[str, Any]) -> SourceRules:
-        reader = RuleReader(self._document, self._user, Subject.RECORD)
+        reader = RuleReader(self._document, self._user, Subject.RECORD, tables=self._tables)
         if isinstance(raw.get("key"), str):
             reader.uses.append(Use(raw["key"], self._document.value((*place, "key"))))
         mapping = reader.mapping((*place, "users"), raw.get("users"))
@@ -160,6 +166,7 @@ class SectionReader:
             name = CopyColumn(column)
             if "displayName" in item:
                 rule = reader.rule((*here, "displayName"), item["displayName"], self._display_name)
+                reader.refuse_way((*here, "displayName"), item["displayName"])
                 found += [model.GroupRule(column, rule)] if rule else []
             else:
                 found.append(model.GroupRule(column, name))
@@ -183,7 +190,11 @@ class SectionReader:
             self._document.report("RB105", f"{name} is no encoding", self._document.value(place), label)
 
     def _target(self, place: Place, raw: dict[str, Any]) -> TargetRules:
-        reader = RuleReader(self._document, self._user, Subject.USER, self._user)
+        profile = self._profiles.profile(place, raw)
+        clear = model.Clear(profile.clear or "remove")
+        if "clear" in raw:
+            clear = CLEARS.get(raw["clear"], clear)
+        reader = RuleReader(self._document, self._user, Subject.USER, self._user, self._tables, clear)
         users = reader.mapping((*place, "users"), raw.get("users"))
         if isinstance(raw.get("users"), dict):
             reader.require((*place, "users"))
@@ -193,19 +204,23 @@ class SectionReader:
             secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
         scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
         protect = self._scope((*place, "protect"), raw.get("protect"), self._user)
-        groups = self._target_groups((*place, "groups"), raw.get("groups"))
+        groups = self._target_groups((*place, "groups"), raw.get("groups"), clear)
         quiet = self._times.quiet((*place, "quiet"), raw.get("quiet"))
-        profile = self._profiles.profile(place, raw)
         self._profiles.check(place, raw, profile, users)
         rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
         access = self._access.access(place, raw)
         leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
-        return TargetRules(secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect)
+        every = (*users.assignments, *(groups.mapping.assignments if groups else ()))
+        used = {name for one in every for found in expressions(one.rule) for name in found.tables}
+        tables = self._tables.digest(used)
+        return TargetRules(
+            secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect, clear, tables
+        )
 
-    def _target_groups(self, place: Place, raw: JsonValue) -> model.TargetGroups | None:
+    def _target_groups(self, place: Place, raw: JsonValue, clear: model.Clear) -> model.TargetGroups | None:
         if not isinstance(raw, dict):
             return None
-        reader = RuleReader(self._document, self._group, Subject.GROUP, self._group)
+        reader = RuleReader(self._document, self._group, Subject.GROUP, self._group, self._tables, clear)
         rules = {name: raw[name] for name in ("displayName", "externalId") if raw.get(name) is not None}
         mapping = reader.mapping(place, rules)
         if "displayName" not in rules:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -23,6 +24,12 @@ from rollbook.protocol.values import JsonObject
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 BASE_URL = r"^https?://[^\s@?#]+$"
 LeavePolicy = Literal["disable", "delete", "keep"]
+ApplyName = Literal["always", "create", "empty"]
+ClearName = Annotated[
+    Literal["remove", "null", "empty", "keep"] | None,
+    BeforeValidator(lambda said: "null" if said is None else said),
+]
+"""Without quotes, null is YAML's, and means the same."""
 
 
 class Shape(BaseModel):
@@ -31,20 +38,40 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+RULE_KINDS = ("from", "value", "expr")
+"""What a rule is one of."""
+
+
 class RuleShape(Shape):
-    """One of from, value and expr."""
+    """One of from, value and expr, and when it counts."""
 
     from_: str | None = Field(None, alias="from", min_length=1, description="Copy this column or attribute.")
     value: str | StrictBool | StrictInt | StrictFloat | None = Field(None, description="Always this value.")
     expr: str | None = Field(None, min_length=1, description="The result of this CEL expression.")
+    default: str | StrictBool | StrictInt | StrictFloat | None = Field(
+        None, description="The value where the rule gives none."
+    )
+    when: str | None = Field(
+        None, min_length=1, description="A CEL condition; while it is false there is no value."
+    )
+    apply: ApplyName = Field(
+        "always", description="When it is written: always, with a new one only, or while there is no value."
+    )
+    clear: ClearName = Field(
+        None,
+        description="What is sent when the value is gone: remove, null, something empty, or nothing (keep).",
+    )
 
     model_config = ConfigDict(
-        json_schema_extra={"minProperties": 1, "maxProperties": 1}, title="Rule", extra="forbid", strict=True
+        json_schema_extra={"oneOf": [{"required": [kind]} for kind in RULE_KINDS]},
+        title="Rule",
+        extra="forbid",
+        strict=True,
     )
 
     @model_validator(mode="after")
     def _one(self) -> "RuleShape":
-        if len(self.model_fields_set) != 1:
+        if len({"from_", "value", "expr"} & self.model_fields_set) != 1:
             raise ValueError("a rule is one of from, value and expr")
         return self
 
@@ -73,7 +100,22 @@ AttributeRule = Annotated[
 """A rule, or a list with one rule, or one set of parts, for each value of a multi-valued attribute."""
 Rules = dict[str, AttributeRule]
 UNION_TAGS = frozenset(
-    {"rule", "values", "parts", "limits", "off", "same", "by_reason", "csv", "jsonl", "sql", "scim", "ldap"}
+    {
+        "rule",
+        "values",
+        "written_out",
+        "in_file",
+        "parts",
+        "limits",
+        "off",
+        "same",
+        "by_reason",
+        "csv",
+        "jsonl",
+        "sql",
+        "scim",
+        "ldap",
+    }
 )
 """Names pydantic puts into the place of an error that are not in the file."""
 
@@ -115,7 +157,7 @@ class AlertsShape(Shape):
     """Who is told what needs somebody."""
 
     webhook: Annotated[
-        str | None, Field(description="${VARIABLE} or file:/path of a URL that takes JSON.")
+        str | None, Field(description="${VARIABLE}, file:/path or command:… of a URL that takes JSON.")
     ] = None
     private: Annotated[
         bool, Field(description="Whether the name of the webhook's host may lead to an inner network.")
@@ -163,7 +205,8 @@ class SqlShape(SourceShape):
 
     type: Literal["sql"] = Field(description="sql")
     url: str = Field(
-        min_length=1, description="An SQLAlchemy URL, or ${VARIABLE} or file:/path of one with a password."
+        min_length=1,
+        description="An SQLAlchemy URL, or ${VARIABLE}, file:/path or command:… of one with a password.",
     )
     query: str = Field(min_length=1, description="One SELECT; its columns are those of the source.")
 
@@ -173,7 +216,9 @@ class ScimShape(SourceShape):
 
     type: Literal["scim"] = Field(description="scim")
     url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
-    token: str = Field(min_length=1, description="${VARIABLE} or file:/path; never the token itself.")
+    token: str = Field(
+        min_length=1, description="${VARIABLE}, file:/path or command:…; never the token itself."
+    )
     filter: str | None = Field(None, description="A SCIM filter, sent as it is; all users without one.")
     private: bool = Field(False, description="Whether the host's name may lead to an inner network.")
 
@@ -188,7 +233,7 @@ class LdapShape(SourceShape):
     base: str = Field(min_length=1, description="Where people are: ou=people,dc=example,dc=com.")
     filter: str = Field("(objectClass=inetOrgPerson)", min_length=3, description="An LDAP filter.")
     bind_dn: str = Field("", description="Who asks; anonymous without it.")
-    password: str | None = Field(None, min_length=1, description="${VARIABLE} or file:/path.")
+    password: str | None = Field(None, min_length=1, description="${VARIABLE}, file:/path or command:….")
     attributes: tuple[str, ...] = Field(
         (), strict=False, description="What is read beside the columns that rules name."
     )
@@ -256,7 +301,7 @@ class OAuthShape(Shape):
 
     token_url: str = Field(pattern=BASE_URL, description="The token endpoint.")
     client_id: str = Field(min_length=1, description="Who we are there.")
-    client_secret: str | None = Field(None, min_length=1, description="${VARIABLE} or file:/path.")
+    client_secret: str | None = Field(None, min_length=1, description="${VARIABLE}, file:/path or command:….")
     private_key: str | None = Field(
         None, min_length=1, description="The PEM file of a key of ours, relative to this one."
     )
@@ -270,7 +315,7 @@ class BasicShape(Shape):
     """User name and password; only for services that offer nothing better."""
 
     user: str = Field(min_length=1, description="The user name.")
-    password: str = Field(min_length=1, description="${VARIABLE} or file:/path.")
+    password: str = Field(min_length=1, description="${VARIABLE}, file:/path or command:….")
 
 
 class RateShape(Shape):
@@ -291,7 +336,7 @@ class TargetShape(Shape):
     type: Literal["scim"] = Field(description="The kind of target.")
     url: str = Field(pattern=BASE_URL, description="The base URL, without credentials.")
     token: str | None = Field(
-        None, min_length=1, description="${VARIABLE} or file:/path; never the token itself."
+        None, min_length=1, description="${VARIABLE}, file:/path or command:…; never the token itself."
     )
     oauth: OAuthShape | None = Field(None, description="OAuth 2 client credentials, in place of a token.")
     basic: BasicShape | None = Field(None, description="User and password, in place of a token.")
@@ -319,6 +364,10 @@ class TargetShape(Shape):
     )
     users: Rules = Field(min_length=1, description="What goes out; nothing else ever does.")
     groups: TargetGroupsShape | None = Field(None, description="Which groups go out; none without this.")
+    clear: ClearName = Field(
+        None,
+        description="What is sent when a value is gone, where a rule does not say it; what the profile says, else remove.",
+    )
     profile: str | None = Field(
         None, description="What kind of target it is, if it is a well-known one: rollbook profiles."
     )
@@ -342,12 +391,40 @@ class TargetShape(Shape):
     ] = Field(BrakeShape(), description="When a run stops and asks: share, least and days; or off.")
 
 
+class TableFileShape(Shape):
+    """A table in a CSV file with a header line."""
+
+    file: str = Field(min_length=1, description="The file, relative to this one.")
+    key: str = Field(min_length=1, description="The column that is looked in.")
+    value: str = Field(min_length=1, description="The column of what is found.")
+    encoding: str | None = Field(None, description="The file's encoding; UTF-8 by default.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="What separates columns.")
+
+
+def _table_kind(value: Any) -> str:
+    return "in_file" if isinstance(value, TableFileShape) or is_in_file(value) else "written_out"
+
+
+def is_in_file(table: Any) -> bool:
+    """Whether a table is said to stand in a file, rather than written out."""
+    return isinstance(table, dict) and "file" in table and bool({"key", "value"} & table.keys())
+
+
+Table = Annotated[
+    Annotated[TableFileShape, Tag("in_file")] | Annotated[dict[str, str], Tag("written_out")],
+    Discriminator(_table_kind),
+]
+
+
 class ConfigShape(Shape):
     """The whole of rollbook.yaml."""
 
     version: Literal[1] = Field(description="The version of this format.")
     sources: dict[Name, AnySource] = Field({}, description="Name → where people come from.")
     targets: dict[Name, TargetShape] = Field({}, description="Name → where accounts are kept in step.")
+    tables: dict[Name, Table] = Field(
+        {}, description="Name → what expressions look up: text: text, or file, key and value of a CSV file."
+    )
     sensitive: tuple[str, ...] = Field(
         (), strict=False, description="Attributes whose values are masked in plans, logs and reports."
     )
@@ -368,7 +445,7 @@ def json_schema() -> JsonObject:
     }
 
 
-_RULE_KEYS = ("from", "value", "expr")
+_RULE_KEYS = tuple(field.alias or name for name, field in RuleShape.model_fields.items())
 _SECTION = 2
 """Steps to a source or target by name."""
 _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
@@ -394,6 +471,8 @@ def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tupl
         model = SOURCES.get(str(type_name), CsvShape)
     if len(place) == _SECTION + 2 and place[0] == "sources" and place[2] == "groups":
         model = SourceGroupShape
+    if place[:1] == ("tables",) and len(place) == _SECTION:
+        model = TableFileShape
     if model is None:
         return _RULE_KEYS
     return tuple(field.alias or name for name, field in model.model_fields.items())
