@@ -626,7 +626,7 @@ def test_the_json_schema_describes_the_shape() -> None:
         "version", "sources", "targets", "tables", "sensitive", "keep_days", "alerts",
     }  # fmt: skip
     assert set(schema["$defs"]["RuleShape"]["properties"]) == {
-        "from", "value", "expr", "default", "when", "apply", "clear",
+        "from", "value", "expr", "unique", "default", "when", "apply", "clear",
     }  # fmt: skip
     assert '"enum": ["disable", "delete", "keep"]' in text
     assert all("description" in part for part in schema["$defs"]["TargetShape"]["properties"].values())
@@ -786,3 +786,52 @@ def test_no_command_is_run_where_secrets_do_not_matter(tmp_path: Path) -> None:
     path.write_text(TARGET.replace("${TOKEN}", "command:touch asked"), "utf-8")
     assert check_config(path, CATALOG, {}, secrets=False) == ()
     assert not (tmp_path / "asked").exists()
+
+
+UNIQUE = "unique: ['slug(record.a)']"
+
+
+def test_a_name_that_nobody_else_has(tmp_path: Path) -> None:
+    """It is no plain rule: chosen once, written while there is none; its columns are read as those of any rule."""
+    source = load(tmp_path, SOURCE.replace("userName: {from: email}", f"userName: {{{UNIQUE}}}")).sources[
+        "hr"
+    ]
+    (name,) = source.names
+    assert (name.path.text, str(name.way.apply), source.users.assignments) == ("userName", "empty", ())
+    assert source.columns == ("id", "a")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("active: {^unique: ['record.a']}", "RB109", "does not fit active", "only single texts"),
+        Case(
+            "emails: [{value: {^unique: ['record.a']}}]", "RB109", "does not fit emails", "only single texts"
+        ),
+        Case("enterprise.manager: {^unique: ['record.a']}", "RB109", "does not fit enterprise.manager"),
+        Case(f"title: {{{UNIQUE}, ^apply: always}}", "RB109", "does not fit title", "leave apply out"),
+        Case(f"title: {{{UNIQUE}, ^default: x}}", "RB109", "does not fit title", "leave default out"),
+        Case(
+            "title: {unique: ['record.a', 'slug(^recrod.a)']}",
+            "RB110",
+            "cannot be compiled",
+            "did you mean: record",
+        ),
+        Case("title: {unique: [^'size(record.a)']}", "RB109", "does not fit title", "the expression gives"),
+        Case("title: {unique: ^[]}", "RB105", "is empty"),
+        Case(f"^title: {{from: a, {UNIQUE}}}", "RB109", "is not one rule"),
+    ],
+    ids=lambda case: case.rules,
+)
+def test_mistakes_in_names_that_nobody_else_has(tmp_path: Path, case: Case) -> None:
+    """Where a name cannot be chosen, and what cannot stand beside it."""
+    check(tmp_path, SOURCE, case)
+
+
+def test_only_a_source_chooses_names(tmp_path: Path) -> None:
+    """A target gets what the hub has; a group of a source is called what its people say."""
+    (problem,) = mistakes(tmp_path, TARGET + "      title: {unique: ['user.title']}\n")
+    assert (problem.code, "only single texts" in problem.label) == ("RB109", True)
+    groups = "    groups: [{from: team, displayName: {unique: ['record.team']}}]\n"
+    (problem,) = mistakes(tmp_path, SOURCE + groups)
+    assert problem.code == "RB109"

@@ -1,4 +1,4 @@
-"""`rollbook config`: check rollbook.yaml, and print its JSON Schema for editors."""
+"""`rollbook config`: check rollbook.yaml, show it as it is followed, and print its JSON Schema for editors."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from rollbook.protocol.catalog import Catalog
 
-app = typer.Typer(help="Check the configuration; print its schema.", no_args_is_help=True)
+app = typer.Typer(help="Check the configuration; show it; print its schema.", no_args_is_help=True)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The configuration file.", metavar="FILE")]
 
@@ -55,6 +55,41 @@ def check(
         print(f"{config}: no mistakes found")
     if problems:
         raise typer.Exit(MISCONFIGURED)
+
+
+@app.command()
+def show(
+    config: ConfigFile = Path("rollbook.yaml"),
+    schemas: Annotated[
+        Path | None, typer.Option(help="Further Schema and ResourceType files (*.json).", metavar="DIR")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="The server's database, which knows its schemas.", metavar="URL")
+    ] = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Say of each value where it is from.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the whole configuration as it is followed: with defaults, and with what profiles say. No secret is looked up."""
+    import json
+
+    from rollbook.cli.config_output import lines_of, origins_of
+    from rollbook.cli.errors import MISCONFIGURED
+    from rollbook.provisioning.config import ConfigError
+    from rollbook.provisioning.config.effective import nested, settings_of
+    from rollbook.provisioning.config.load import load
+
+    loaded = load(config, _catalog(schemas, database), os.environ, secrets=False)
+    problems = tuple(problem for problem in loaded.document.problems if problem.code != "RB113")
+    if problems:
+        typer.echo(ConfigError(problems).render(), err=True)
+        raise typer.Exit(MISCONFIGURED)
+    settings = settings_of(loaded, os.environ)
+    if as_json:
+        told = {"file": str(config), "config": nested(settings)}
+        print(json.dumps(told | ({"origin": origins_of(settings)} if origin else {}), ensure_ascii=False))
+        return
+    for line in lines_of(settings, origin=origin):
+        print(line)
 
 
 def _catalog(schemas: Path | None, database: str | None) -> "Catalog":

@@ -26,7 +26,7 @@ from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import Row, SourceError
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.targets.scim import connect
-from rollbook.provisioning.wanted import kinds_of, label_of
+from rollbook.provisioning.wanted import hub_document, kinds_of, label_of
 from rollbook.provisioning.work import document_of
 from rollbook.provisioning.worker import Worker
 from rollbook.settings import SettingsError
@@ -126,7 +126,9 @@ async def rules_on(
         if mapped is not None and document is not None:
             rules = resource_rules(mapped, document, engine.today, target.sensitive)
             found[target.name] = (document, rules)
-    return [await _with_rules(desk, view) for view in await _sources(desk, own)], found
+    record = await engine.store.get(engine.tenant, kind, own, members=False, groups=False)
+    present = None if record is None else hub_document(record, kind)
+    return [await _with_rules(desk, view, present) for view in await _sources(desk, own)], found
 
 
 async def try_one(desk: Desk, who: str, targets: Sequence[str], type_name: str = "User") -> Trial:
@@ -194,7 +196,7 @@ async def _sources(desk: Desk, id: str) -> list[SourceView]:
     return found
 
 
-async def _with_rules(desk: Desk, view: SourceView) -> SourceView:
+async def _with_rules(desk: Desk, view: SourceView, present: JsonObject | None) -> SourceView:
     source = desk.config.sources[view.source]
     try:
         row = await asyncio.to_thread(_row, source, view.key)
@@ -203,7 +205,7 @@ async def _with_rules(desk: Desk, view: SourceView) -> SourceView:
     if row is None:
         return SourceView(view.source, view.key, error="the source has no such record now")
     sensitive = desk.config.sensitive
-    rules = record_rules(source, dict(row.record), desk.engine.today, sensitive)
+    rules = record_rules(source, dict(row.record), desk.engine.today, sensitive, present)
     record = masked_record(source, dict(row.record), sensitive)
     return SourceView(view.source, view.key, view.missing_since, view.groups, row.line, record, rules)
 

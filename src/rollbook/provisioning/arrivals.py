@@ -18,6 +18,7 @@ from rollbook.provisioning.people import Person, UserRules, Watched, differences
 from rollbook.provisioning.report import MOST_PROBLEMS, Action, Observe, PersonChange, PullProblem, PullReport
 from rollbook.provisioning.source_groups import SourceGroups, moves_of
 from rollbook.provisioning.survey import Keys, Survey
+from rollbook.provisioning.unique_names import UniqueNames
 from rollbook.storage.source_records import SourceRecord
 
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class Arrivals:
     accept: frozenset[str]
     rehearsing: bool
     _groups: SourceGroups = field(init=False)
+    _names: UniqueNames = field(init=False)
     _claimed: set[str] = field(init=False, default_factory=set)
     """Users taken over and not yet remembered: two records must not take the same one."""
     _counted: Keys = field(init=False, default_factory=Keys)
@@ -107,6 +109,7 @@ class Arrivals:
 
     def __post_init__(self) -> None:
         self._groups = SourceGroups(self.hub, self.rules.source.name, self.writer)
+        self._names = UniqueNames(self.hub, self.rules.user_type, self.rehearsing)
 
     def note_progress(self) -> None:
         """Something else has changed that people may have waited for."""
@@ -155,6 +158,7 @@ class Arrivals:
         await self.writer.keep([_record(one, failed) for one in done])
         if not self.rehearsing:
             self._claimed.clear()
+        self._names.written()
         for one in done:
             self._count(one.action, one.wish)
             if one.action is not None:
@@ -198,9 +202,22 @@ class Arrivals:
         return None
 
     async def _join(self, wish: _Wish) -> _Wish:
-        return wish if wish.known else replace(wish, user=await self._adopt(wish))
+        user = wish.user if wish.known else await self._adopt(wish)
+        document = await self._names.named(wish.person, wish.document, user)
+        return replace(wish, user=user, document=document)
 
     async def _write(self, wish: _Wish) -> _Done:
+        """Write it, with another name if the one that was chosen is somebody else's meanwhile."""
+        while True:
+            try:
+                return await self._put(wish)
+            except Uniqueness:
+                document = await self._names.named_again(wish.person, wish.document, wish.user)
+                if document is None:
+                    raise
+                wish = replace(wish, document=document)
+
+    async def _put(self, wish: _Wish) -> _Done:
         known, key = wish.known, wish.person.key
         if wish.user is not None:
             was_off = known is not None and known.missing_since is not None

@@ -7,6 +7,7 @@ from datetime import datetime
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.filters import And, Filter, render
 from rollbook.protocol.match import matches
+from rollbook.protocol.places import get
 from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.protocol.schema import AttributePath
@@ -82,16 +83,34 @@ def rule_results(
 
 
 def record_rules(
-    source: model.Source, record: JsonObject, today: datetime, sensitive: Collection[str]
+    source: model.Source,
+    record: JsonObject,
+    today: datetime,
+    sensitive: Collection[str],
+    present: JsonObject | None = None,
 ) -> tuple[RuleResult, ...]:
-    """What the rules of a source make of a record."""
+    """What the rules of a source make of a record; a name is the one that was chosen, else what it may become."""
+    inputs = record_inputs(record, today)
     every = (*source.users.assignments, *source.references)
-    return rule_results(every, record_inputs(record, today), sensitive)
+    chosen = (
+        _with_choice(_result(one, inputs, sensitive), one.path, present or {}, sensitive)
+        for one in source.names
+    )
+    return (*chosen, *rule_results(every, inputs, sensitive))
+
+
+def _with_choice(
+    told: RuleResult, path: AttributePath, present: JsonObject, sensitive: Collection[str]
+) -> RuleResult:
+    value = get(present, path)
+    return (
+        told if value is None else replace(told, value=shown(Difference(path, None, value), value, sensitive))
+    )
 
 
 def masked_record(source: model.Source, record: JsonObject, sensitive: Collection[str]) -> JsonObject:
     """The record without the columns that anything sensitive is made of."""
-    every = (*source.users.assignments, *source.references)
+    every = (*source.users.assignments, *source.references, *source.names)
     hidden = {name for one in every if is_sensitive(one.path, sensitive) for name in _columns(one.rule)}
     return {
         name: MASK if value and (name in hidden or _EVERYTHING in hidden) else value

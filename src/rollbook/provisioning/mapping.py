@@ -72,6 +72,28 @@ class Computed:
 
 
 @dataclass(frozen=True)
+class Unique:
+    """`unique`: expressions for a name that nobody else has, best first."""
+
+    candidates: tuple[Computed, ...]
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The names they give, each once; one without a letter or digit is none.
+
+        Raises:
+            MappingError: an expression failed, or gives no text.
+        """
+        found: list[str] = []
+        for candidate in self.candidates:
+            value = candidate.evaluate(inputs)
+            if not isinstance(value, str | None):
+                raise MappingError(candidate.attribute, f"a name is text, not {json.dumps(value)[:40]}")
+            if value and any(map(str.isalnum, value)) and value not in found:
+                found.append(value)
+        return found
+
+
+@dataclass(frozen=True)
 class Conditional:
     """A rule with `when`, `default` or both. While the condition is false there is no value, and no default either."""
 
@@ -115,6 +137,8 @@ def expressions(rule: Rule) -> tuple[Expression, ...]:
     match rule:
         case Computed(expression):
             return (expression,)
+        case Unique(candidates):
+            return tuple(one.expression for one in candidates)
         case Conditional(inner, _, when):
             return (*(() if when is None else expressions(when)), *expressions(inner))
         case _:
@@ -137,6 +161,8 @@ def describe(rule: Rule) -> str:
             return f"value: {json.dumps(value, ensure_ascii=False)}"
         case Computed(expression, _):
             return f"expr: {expression.text}"
+        case Unique(candidates):
+            return f"unique: {json.dumps([one.expression.text for one in candidates], ensure_ascii=False)}"
         case _:
             return repr(rule)
 

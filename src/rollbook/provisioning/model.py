@@ -129,6 +129,8 @@ class Source:
     """The share of known records that may be gone before the run stops (FE-11)."""
     references: tuple[Assignment, ...] = ()
     """Attributes that name another person by the source's key, such as the manager."""
+    names: tuple[Assignment, ...] = ()
+    """Attributes whose values nobody else has: chosen once, then kept."""
     columns: tuple[str, ...] = ()
     """Every column that must be there: the key, and what rules read without coping with its absence."""
     encoding: str | None = None

@@ -27,6 +27,14 @@ from rollbook.storage.base import Decide
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """An attribute that nobody else has the same value of, and what its value may be, best first."""
+
+    path: AttributePath
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Person:
     """What one record asks for: a document, references by key, and groups by name."""
 
@@ -35,6 +43,7 @@ class Person:
     document: JsonObject
     references: tuple[tuple[AttributePath, str], ...]
     groups: tuple[str, ...]
+    names: tuple[Candidates, ...] = ()
 
     def resolved(self, ids: Mapping[str, str]) -> JsonObject:
         """The document with those references whose ids are known."""
@@ -60,13 +69,17 @@ class UserRules:
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
         """The attributes the rules fill."""
-        every = model.ObjectMapping((*self.source.users.assignments, *self.source.references))
-        return managed_by(every)
+        return managed_by(model.ObjectMapping((*self._plain.assignments, *self.source.references)))
+
+    @cached_property
+    def _plain(self) -> model.ObjectMapping:
+        """The rules but for references."""
+        return model.ObjectMapping((*self.source.users.assignments, *self.source.names))
 
     @cached_property
     def owned(self) -> tuple[AttributePath, ...]:
         """The same as single places: whole lists, whole values, or the parts that have rules."""
-        rules = managed_by(self.source.users)
+        rules = managed_by(self._plain)
         references = (one.path._replace(sub=None) for one in self.source.references)
         return (*(path for item in rules for path in _places(item)), *references)
 
@@ -104,13 +117,14 @@ class UserRules:
             document,
             tuple((path, key) for path, key in references if key),
             tuple(dict.fromkeys(name for name in groups if name)),
+            tuple(Candidates(one.path, tuple(one.rule.evaluate(inputs))) for one in self.source.names),
         )
 
     @cached_property
     def _ways(self) -> Mapping[AttributePath, model.Way]:
         """How the owned places are kept up, where that is not the usual way."""
         found: dict[AttributePath, model.Way] = {}
-        for item in managed_by(self.source.users):
+        for item in managed_by(self._plain):
             found |= {path: item.way_of(path.sub.name if path.sub else None) for path in _places(item)}
         found |= {one.path._replace(sub=None): one.way for one in self.source.references}
         return {path: way for path, way in found.items() if way != model.USUAL}

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollbook.protocol.catalog import Catalog
@@ -12,7 +12,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, read_document
 from rollbook.provisioning.config.problems import ConfigError, Mark
 from rollbook.provisioning.config.sections import SectionReader, SourceRules, TargetRules
-from rollbook.provisioning.config.shape import SourceShape, TargetShape
+from rollbook.provisioning.config.shape import ConfigShape, SourceShape, TargetShape
 from rollbook.provisioning.config.structure import check_structure
 from rollbook.provisioning.mapping import describe
 
@@ -22,11 +22,13 @@ _DIGEST_FORMAT = 1
 
 @dataclass(frozen=True)
 class Loaded:
-    """A file that was read: its configuration unless it has mistakes, and the rules of its sources."""
+    """A file that was read: its configuration unless it has mistakes, its shape, and the rules of its sources and targets."""
 
     document: Document
     config: model.Config | None
     sources: Mapping[str, SourceRules]
+    shape: ConfigShape | None = None
+    targets: Mapping[str, TargetRules] = field(default_factory=dict)
 
 
 def load_config(path: Path, catalog: Catalog, environment: Mapping[str, str]) -> model.Config:
@@ -56,7 +58,7 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str], *, secret
     sources, targets, alerts = reader.sources(), reader.targets(), reader.alerts()
     hidden = reader.sensitive()
     if shape is None or document.problems:
-        return Loaded(document, None, sources)
+        return Loaded(document, None, sources, shape, targets)
     config = model.Config(
         str(path),
         {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
@@ -65,7 +67,7 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str], *, secret
         shape.keep_days,
         alerts,
     )
-    return Loaded(document, config, sources)
+    return Loaded(document, config, sources, shape, targets)
 
 
 def _decoded(path: str, content: bytes) -> Document:
@@ -89,6 +91,7 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
         missing=model.Leave(shape.missing),
         shrink_limit=shape.shrink_limit,
         references=rules.references,
+        names=rules.names,
         columns=rules.columns,
         encoding=getattr(shape, "encoding", None),
         delimiter=getattr(shape, "delimiter", ","),

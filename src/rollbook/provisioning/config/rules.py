@@ -16,6 +16,7 @@ from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.fit import (
     Wanted,
     has_many,
+    is_reference,
     readable_by_expression,
     referenced,
     unfillable,
@@ -29,7 +30,7 @@ from rollbook.provisioning.expressions import (
     Subject,
     compile_expression,
 )
-from rollbook.provisioning.mapping import Computed, Conditional, Constant, CopyAttribute, CopyColumn
+from rollbook.provisioning.mapping import Computed, Conditional, Constant, CopyAttribute, CopyColumn, Unique
 from rollbook.provisioning.model import Apply, Assignment, Clear, ObjectMapping, Rule, Way
 from rollbook.provisioning.names import Names
 from rollbook.provisioning.tables import NO_TABLES, Tables
@@ -83,6 +84,10 @@ class RuleReader:
         """One rule, or None if it is not one that fits."""
         if not isinstance(raw, dict):
             return None
+        if "unique" in raw:
+            mark = self.document.key((*place, "unique"))
+            self._misfit(mark, wanted.path, "is not chosen here: only single texts of a source's users are")
+            return None
         bare = self._bare(place, {key: held for key, held in raw.items() if key not in _BESIDE}, wanted)
         default, when = self._default(place, raw, wanted), self._when(place, raw, wanted)
         if bare is None or (default is None and when is None):
@@ -129,6 +134,28 @@ class RuleReader:
             self.document.report("RB109", "when is no condition", self.document.value(here), f"when {label}")
             return None
         return Computed(expression, wanted.path.text)
+
+    def _may_be_chosen(self, path: AttributePath) -> bool:
+        many = path.attribute.multi_valued or path.leaf.multi_valued
+        return path.leaf.type is Type.STRING and not many and not is_reference(path)
+
+    def _unique(self, path: AttributePath, place: Place, raw: JsonObject) -> Iterator[Assignment]:
+        """A name nobody else has; it is written while there is none, whatever else is said."""
+        for key in sorted(_BESIDE & raw.keys()):
+            mark = self.document.key((*place, key))
+            self._misfit(mark, path, "is chosen once, then kept", f"leave {key} out")
+        texts = raw["unique"]
+        wanted, found = Wanted(path, many=False), []
+        for index, text in enumerate(texts if isinstance(texts, list) else ()):
+            rule = (
+                self._expr((*place, "unique", index), text, wanted)
+                if isinstance(text, str) and text
+                else None
+            )
+            if isinstance(rule, Computed):
+                found.append(rule)
+        if found:
+            yield Assignment(path, Unique(tuple(found)), way=Way(Apply.EMPTY))
 
     def _way(self, place: Place, path: AttributePath, raw: JsonValue) -> Way:
         """How the rule is kept up."""
@@ -183,6 +210,9 @@ class RuleReader:
             return
         if self.subject is Subject.RECORD:
             path = referenced(path)
+            if isinstance(raw, dict) and "unique" in raw and self._may_be_chosen(path):
+                yield from self._unique(path, place, raw)
+                return
         rule = self.rule(place, raw, Wanted(path, path.leaf.multi_valued))
         if rule is not None:
             yield Assignment(path, rule, way=self._way(place, path, raw))

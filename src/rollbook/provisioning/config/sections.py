@@ -28,7 +28,7 @@ from rollbook.provisioning.config.secret import read_secret
 from rollbook.provisioning.config.tables import read_tables
 from rollbook.provisioning.config.times import TimeReader
 from rollbook.provisioning.expressions import Subject
-from rollbook.provisioning.mapping import CopyAttribute, CopyColumn, expressions
+from rollbook.provisioning.mapping import CopyAttribute, CopyColumn, Unique, expressions
 from rollbook.provisioning.names import Names
 from rollbook.provisioning.profile import NO_PROFILE, Profile, Rate
 from rollbook.provisioning.schedule import Quiet, Schedule
@@ -40,6 +40,7 @@ class SourceRules:
 
     users: model.ObjectMapping
     references: tuple[model.Assignment, ...]
+    names: tuple[model.Assignment, ...]
     groups: tuple[model.GroupRule, ...]
     columns: tuple[str, ...]
     path: str
@@ -137,7 +138,12 @@ class SectionReader:
         if isinstance(raw.get("users"), dict):
             reader.require((*place, "users"))
         references = tuple(one for one in mapping.assignments if is_reference(one.path))
-        plain = tuple(one for one in mapping.assignments if not is_reference(one.path))
+        names = tuple(one for one in mapping.assignments if isinstance(one.rule, Unique))
+        plain = tuple(
+            one
+            for one in mapping.assignments
+            if not is_reference(one.path) and not isinstance(one.rule, Unique)
+        )
         groups = self._source_groups((*place, "groups"), raw.get("groups"), reader)
         if isinstance(raw.get("encoding"), str):
             self._check_encoding((*place, "encoding"), raw["encoding"])
@@ -147,6 +153,7 @@ class SectionReader:
         return SourceRules(
             model.ObjectMapping(plain),
             references,
+            names,
             groups,
             columns,
             where,

@@ -38,16 +38,23 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-RULE_KINDS = ("from", "value", "expr")
+RULE_KINDS = ("from", "value", "expr", "unique")
 """What a rule is one of."""
 
 
 class RuleShape(Shape):
-    """One of from, value and expr, and when it counts."""
+    """One of from, value, expr and unique, and when it counts."""
 
     from_: str | None = Field(None, alias="from", min_length=1, description="Copy this column or attribute.")
     value: str | StrictBool | StrictInt | StrictFloat | None = Field(None, description="Always this value.")
     expr: str | None = Field(None, min_length=1, description="The result of this CEL expression.")
+    unique: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        min_length=1,
+        max_length=10,
+        strict=False,
+        description="In a source: CEL expressions for a name that nobody else has, best first.",
+    )
     default: str | StrictBool | StrictInt | StrictFloat | None = Field(
         None, description="The value where the rule gives none."
     )
@@ -71,8 +78,8 @@ class RuleShape(Shape):
 
     @model_validator(mode="after")
     def _one(self) -> "RuleShape":
-        if len({"from_", "value", "expr"} & self.model_fields_set) != 1:
-            raise ValueError("a rule is one of from, value and expr")
+        if len({"from_", "value", "expr", "unique"} & self.model_fields_set) != 1:
+            raise ValueError("a rule is one of from, value, expr and unique")
         return self
 
 

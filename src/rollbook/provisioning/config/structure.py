@@ -95,7 +95,10 @@ def _bad_name(document: Document, place: Place, found: Mapping[str, Any]) -> Non
 
 def _not_one(document: Document, place: Place, _: Mapping[str, Any]) -> None:
     document.report(
-        "RB109", f"{_name(place)} is not one rule", document.key(place), "write one of from, value and expr"
+        "RB109",
+        f"{_name(place)} is not one rule",
+        document.key(place),
+        "write one of from, value, expr and unique",
     )
 
 
