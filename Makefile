@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench costs scale engine soak crash nightly docs clean
+.PHONY: setup demo test check spec fix bench costs scale engine unchanged soak crash nightly docs clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,9 @@ costs: setup
 
 engine: setup
 	$(BIN)/python -m bench.provisioning $(ARGS)
+
+unchanged: setup
+	$(BIN)/python -m bench.unchanged $(ARGS)
 
 scale: setup
 	$(BIN)/python -m bench.scale $(ARGS)

@@ -85,11 +85,12 @@ class Server:
 
 @contextmanager
 def serving(
-    home: Path, *arguments: str, token: str | None = TOKEN, port: int | None = None
+    home: Path, *arguments: str, token: str | None = TOKEN, port: int | None = None, **variables: str
 ) -> Iterator[Server]:
     """A server that answers; killed at the end if it is still there."""
     port = port or free_port()
     changes = {"ROLLBOOK_BOOTSTRAP_TOKEN": token} if token else {}
+    changes |= variables
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", str(port), *arguments],
         env=environment(home, **changes),
@@ -109,7 +110,7 @@ def serving(
             process.stdout.close()
 
 
-def wait_until_ready(server: Server, seconds: float = 20) -> None:
+def wait_until_ready(server: Server, seconds: float = 60) -> None:
     """Return once the server answers; tell its output if it ends instead."""
     deadline = time.monotonic() + seconds
     while True:

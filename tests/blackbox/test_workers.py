@@ -3,16 +3,20 @@
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.blackbox.rollbook_process import Server, run, serving
 from tests.postgres_server import database as new_database
 
 from rollbook.protocol import urns
+from rollbook.testing.http_server import served
+from rollbook.testing.scripted_target import Profile, ScriptedTarget
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +103,79 @@ def test_a_file_has_one_process(tmp_path: Path) -> None:
     refused = run(tmp_path, "serve", "--workers", "2")
     assert refused.returncode == 3
     assert "use PostgreSQL for more" in refused.stderr
+
+
+CONFIG = """
+version: 1
+targets:
+  app:
+    type: scim
+    url: URL/v2
+    token: ${APP_TOKEN}
+    rate: [{requests: 20, per: 1s}]
+    users: {userName: {from: userName}, title: {from: title}}
+"""
+
+
+def _soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(300)
+def test_a_process_beside_them_keeps_targets_in_step(tmp_path: Path, url: str) -> None:
+    """One of several processes works; killed, it is replaced; SIGHUP reaches it through the command; it ends with it."""
+    target = ScriptedTarget(Profile(token="secret"))
+    users = target.resources["Users"]
+    with served(target) as address:
+        config = tmp_path / "rollbook.yaml"
+        config.write_text(CONFIG.replace("URL", address), "utf-8")
+        command = ("--database", url, "--workers", "2", "--config", str(config))
+        with serving(tmp_path, *command, APP_TOKEN="secret") as server:
+            before = _children(server)
+            assert len(before) == 3
+            ann = _user(server, "ann")
+            _soon(lambda: len(users) == 1)
+            time.sleep(5.5)
+            os.kill(max(before), signal.SIGKILL)  # the last one begun
+            _user(server, "bob")
+            _soon(lambda: len(users) == 2)
+            assert len(_children(server)) == 3
+            config.write_text(CONFIG.replace("URL", address).replace("from: title", "value: Chief"), "utf-8")
+            server.process.send_signal(signal.SIGHUP)
+            _soon(lambda: [user.get("title") for user in users.values()] == ["Chief", "Chief"])
+            assert ann not in users
+            assert server.stop() == 0
+    assert [one for one in before if Path(f"/proc/{one}").exists()] == []
+
+
+def test_two_workers_share_a_rate_limit(tmp_path: Path, url: str) -> None:
+    """C-8-01: two processes together send a target no more than its limit in any second, and not much less."""
+    target = ScriptedTarget(Profile(token="secret"))
+    came: list[float] = []
+
+    async def noted(scope: Any, receive: Any, send: Any) -> None:
+        came.append(time.monotonic())
+        await target(scope, receive, send)
+
+    environment = {**os.environ, "APP_TOKEN": "secret", "ROLLBOOK_DATABASE": url}
+    people = [f'{{"schemas": ["{urns.USER}"], "userName": "u{at}"}}' for at in range(100)]
+    (tmp_path / "people.jsonl").write_text("\n".join(people), "utf-8")
+    assert run(tmp_path, "import", "people.jsonl", "--database", url).returncode == 0
+    with served(noted) as address:
+        (tmp_path / "rollbook.yaml").write_text(CONFIG.replace("URL", address), "utf-8")
+        workers = [
+            subprocess.Popen([sys.executable, "-m", "rollbook", "work"], cwd=tmp_path, env=environment)
+            for _ in range(2)
+        ]
+        try:
+            _soon(lambda: len(target.resources["Users"]) == len(people))
+        finally:
+            for worker in workers:
+                worker.terminate()
+            assert [worker.wait(20) for worker in workers] == [0, 0]
+    seconds = [sum(begin <= one < begin + 1 for one in came) for begin in came]
+    assert max(seconds) <= 20 + 2 * 2 + 1  # what each may be late by, and one that the network was
+    assert len(came) / (came[-1] - came[0]) > 12

@@ -151,13 +151,76 @@ async def test_calls_are_spread_over_time(hub: World) -> None:
     assert 4_000 <= hub.clock.now() - begun <= 4_600
 
 
+class Turns:
+    """Gives turns away as the database does."""
+
+    def __init__(self) -> None:
+        self.until: dict[str, int] = {}
+        self.asked = 0
+
+    async def reserve(self, limit: str, start: int, length: int) -> int:
+        """The beginning of a stretch."""
+        self.asked += 1
+        begin = max(self.until.get(limit, start), start)
+        self.until[limit] = begin + length
+        return begin
+
+
+def test_workers_share_a_limit() -> None:
+    """Two that take turns from one place send together what one may, and ask there far less often than they send."""
+    clock, turns = Clock(1_000_000), Turns()
+    begun = clock.now()
+    sent: list[float] = []
+
+    async def one() -> None:
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+
+        rates = Rates([Rate(50, 1000)], clock.now, sleep, turns.reserve)
+        for _ in range(200):
+            await rates.wait("POST", "User")
+            sent.append(waits.pop() if waits else 0.0)
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        await asyncio.gather(one(), one())
+
+    asyncio.run(both())
+    assert clock.now() == begun
+    for second in range(8):
+        assert sum(second <= at < second + 1 for at in sent) <= 50 + 5
+    assert max(sent) >= 7.8
+    assert turns.asked <= len(sent) / 10
+
+
+def test_turns_that_nobody_used_in_time_are_gone() -> None:
+    """After a rest no more calls go out together than the limit says, whatever was taken before."""
+    clock, turns = Clock(1_000_000), Turns()
+
+    async def go() -> int:
+        rates = Rates([Rate(50, 1000)], clock.now, clock.sleep, turns.reserve)
+        await rates.wait("POST", "User")
+        clock.milliseconds += 60_000
+        rested = clock.now()
+        for _ in range(20):
+            await rates.wait("POST", "User")
+        return clock.now() - rested
+
+    assert asyncio.run(go()) >= (20 - 5) * 20
+
+
 def test_rates_hold_over_any_stretch() -> None:
     """In no stretch of the length of a limit are there more requests than it and its burst allow."""
 
     async def go() -> list[int]:
         clock = Clock(0)
         rates = Rates(
-            [Rate(10, 1000, burst=3), Rate(30, 10_000, frozenset({"POST"}))], clock.now, clock.sleep
+            [Rate(10, 1000, burst=3), Rate(30, 10_000, frozenset({"POST"}))],
+            clock.now,
+            clock.sleep,
+            Turns().reserve,
         )
         sent = []
         for _ in range(60):

@@ -1,5 +1,6 @@
 """The link store: marks, leases, fences, members, runs (architecture 8)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -166,6 +167,19 @@ async def test_i_18_a_fenced_worker_records_nothing(hub: Hub) -> None:
     assert not await links.keep_members(TENANT, target, old, MemberChanges(("r-1",)), NOW)
     assert await hub.link("a") == new
     assert await links.finish(TENANT, target, new, Outcome(State.DONE, NOW))
+
+
+async def test_turns_are_given_once(hub: Hub) -> None:
+    """Stretches of time follow each other, whoever asks; each limit has its own; nobody gets the past."""
+
+    async def take(limit: str, start: int) -> int:
+        return await hub.links.take_turns(TENANT, hub.target, limit, start, 200)
+
+    found = await asyncio.gather(*(take("10 in 1000", 1_000) for _ in range(5)))
+    assert sorted(found) == [1_000, 1_200, 1_400, 1_600, 1_800]
+    assert await take("other", 1_000) == 1_000
+    assert await take("10 in 1000", 50_000) == 50_000
+    assert await take("10 in 1000", 1_000) == 50_200
 
 
 async def test_a_lease_is_given_once(hub: Hub) -> None:

@@ -7,11 +7,12 @@ import pytest
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import files, migrate
 from rollbook.storage.sql.dialects import WORDS
+from rollbook.storage.sql.migrations import versions
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 from rollbook.storage.sql.transfer import tables
 
 SQLITE_WORDS = WORDS["sqlite"]
-REVISIONS = [f"{number:04}" for number in range(1, int(migrate.head()) + 1)]
+REVISIONS = sorted(file.name[:4] for file in Path(versions.__path__[0]).glob("0*.py"))
 
 
 def _migrated(path: Path, revision: str) -> SqliteConnection:

@@ -61,6 +61,14 @@ def plan(
     schemas: Schemas = None,
     read_sources: Pull = True,
     accept: Accept = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Work out anew what everybody should have, not only those who changed, and compare it with what was"
+            " confirmed last; targets are asked only about differences.",
+        ),
+    ] = False,
     output_file: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Also write it to a file, for apply FILE.", metavar="FILE"),
@@ -77,7 +85,7 @@ def plan(
         desk.accept = frozenset(accept or ())
         printer = output.plan_printer(as_json=as_json, sensitive=desk.config.sensitive)
         kept = saved_plan.Recorder(desk.config.sensitive, printer)
-        found = await desk.plan(targets or [], kept, read_sources=read_sources)
+        found = await desk.plan(targets or [], kept, read_sources=read_sources, full=full)
         printer.end(found)
         if output_file is not None and not found.failed:
             saved_plan.save(output_file, kept.plan(found, targets or list(desk.config.targets), read_sources))

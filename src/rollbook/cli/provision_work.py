@@ -216,8 +216,13 @@ class Desk:
             ):
                 pass
 
-    async def plan(self, names: Iterable[str], watch: PlanWatch, *, read_sources: bool) -> Planned:
-        """What apply would do. Changes of sources are carried out on a copy of the hub, and lost with it."""
+    async def plan(
+        self, names: Iterable[str], watch: PlanWatch, *, read_sources: bool, full: bool = False
+    ) -> Planned:
+        """What apply would do. Changes of sources are carried out on a copy of the hub, and lost with it.
+
+        With `full` what everybody should have is worked out anew, not only for those that have changed.
+        """
         targets = self.targets(names)
         planned = Planned()
         for source in self.config.sources.values() if read_sources else ():
@@ -230,9 +235,9 @@ class Desk:
                 await copy.open()
                 for source in self.config.sources.values():
                     await self._pull(copy, source, lambda _: None, dry_run=False)
-                await self._preview(copy, targets, planned, watch)
+                await self._preview(copy, targets, planned, watch, full=full)
         else:
-            await self._preview(self._store, targets, planned, watch)
+            await self._preview(self._store, targets, planned, watch, full=full)
         return planned
 
     async def undoing(self, number: int) -> tuple[Undo, UndoPlan, list[Run]]:
@@ -364,6 +369,7 @@ class Desk:
         removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
         *,
         believes: bool = True,
+        full: bool = False,
     ) -> None:
         for target in targets:
             watch.target(target)
@@ -373,7 +379,7 @@ class Desk:
                 planned.targets.append(Preview(target.name, stopped=str(error)))
                 continue
             gone = removes.get(target.name, frozenset())
-            previewer = Previewer(self._engine(store), target, far, gone, believes=believes)
+            previewer = Previewer(self._engine(store), target, far, gone, believes=believes, full=full)
             try:
                 async for item in previewer.items():
                     watch.item(item)

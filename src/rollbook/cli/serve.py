@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
     from rollbook.app import Application
     from rollbook.settings import Settings
 
@@ -101,7 +104,7 @@ def serve(
     if workers == 1:
         asyncio.run(_serve(settings, works=works))
     else:
-        _serve_by_several(settings, workers)
+        _serve_by_several(settings, workers, works=works)
     print("stopped: every request was answered, the store is closed", flush=True)
 
 
@@ -145,7 +148,7 @@ async def _working(settings: "Settings", application: "Application", *, works: b
         lock.release()
 
 
-def _serve_by_several(settings: "Settings", number: int) -> None:
+def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None:
     import asyncio
 
     from rollbook.app import prepare_store
@@ -158,26 +161,60 @@ def _serve_by_several(settings: "Settings", number: int) -> None:
             f"--workers {number}: {database.name} is a SQLite file, which one process serves; "
             "use PostgreSQL for more (--database postgresql://user@host/name)"
         )
-    asyncio.run(_serve(settings, listens=False))
-    if workers.run(settings, number, _work):
+    asyncio.run(_serve(settings, listens=False, works=works))
+    posts = [workers.Post("a serving process", _serve_beside)] * number
+    if settings.config is not None and works:
+        posts.append(
+            workers.Post("the process that keeps targets in step", _keep_beside, vital=False, hears_hup=True)
+        )
+    if workers.run(settings, posts):
         raise typer.Exit(1)
 
 
-def _work(settings: "Settings") -> None:
-    """What each of several processes does."""
-    import asyncio
-
+def _serve_beside(settings: "Settings") -> None:
+    """What each of several serving processes does."""
     from rollbook.app import running
-    from rollbook.cli.errors import exit_code
-    from rollbook.cli.logs import configure_logs
 
     async def serve_quietly() -> None:
         async with running(settings) as application:
             await _listen(settings, application)
 
+    _run_beside(serve_quietly())
+
+
+def _keep_beside(settings: "Settings") -> None:
+    """What the process does that keeps targets in step beside them."""
+    import asyncio
+
+    from rollbook.app import opened
+    from rollbook.cli.work import keep
+
+    async def keep_quietly() -> None:
+        config = settings.config
+        if config is None:
+            return
+        async with opened(settings) as store:
+            lock, alone = store.database.work_lock()
+            asked = asyncio.Event()
+            _end_when_told(asked)
+            try:
+                await keep(store, config, asked, alone=alone)
+            finally:
+                lock.release()
+
+    _run_beside(keep_quietly())
+
+
+def _run_beside(work: "Coroutine[None, None, None]") -> None:
+    """Run a process's work; what goes wrong has its exit code, as in a command."""
+    import asyncio
+
+    from rollbook.cli.errors import exit_code
+    from rollbook.cli.logs import configure_logs
+
     configure_logs()
     try:
-        asyncio.run(serve_quietly())
+        asyncio.run(work)
     except Exception as error:
         code = exit_code(error)
         if code is None:
@@ -196,8 +233,6 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
     import asyncio
     import gc
-    import multiprocessing
-    import signal
 
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -219,11 +254,7 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     gc.freeze()
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    above = multiprocessing.parent_process()
-    if above is not None:  # one of several processes: none goes on alone
-        loop.add_reader(above.sentinel, asked.set)
+    _end_when_told(asked)
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(asked.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -233,6 +264,20 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     stopping.cancel()
     if serving.done():
         await serving
+
+
+def _end_when_told(asked: "asyncio.Event") -> None:
+    """Note SIGTERM and SIGINT; and the end of the command above, if this is one of several processes: none goes on alone."""
+    import asyncio
+    import multiprocessing
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    above = multiprocessing.parent_process()
+    if above is not None:
+        loop.add_reader(above.sentinel, asked.set)
 
 
 def _check_port(settings: "Settings") -> None:

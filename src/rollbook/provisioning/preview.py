@@ -9,6 +9,7 @@ from rollbook.client import ScimResource
 from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Brake, Departures, departs
+from rollbook.provisioning.confirmed import Confirmed, Page
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
@@ -32,7 +33,7 @@ from rollbook.provisioning.work import (
 )
 from rollbook.storage.links import Link, Progress, State
 
-_PAGE = 200
+_PAGE = 1000
 _WRITES = (Action.CREATE, Action.CHANGE, Action.COMPLETE, Action.DISABLE, Action.DELETE)
 _PARKED_TOLD = 200
 
@@ -73,12 +74,15 @@ class Previewer:
         removes: frozenset[str] = frozenset(),
         *,
         believes: bool = True,
+        full: bool = False,
     ) -> None:
         """`removes` has the hub ids of those whose accounts go for good if they have left.
 
+        With `full` what everybody should have is worked out anew, not only for those that have changed, and compared with what was confirmed last.
         Without `believes` every account is read, whatever the target is believed to hold (an audit).
         """
         self._believes = believes
+        self._full = full
         self.preview = Preview(target.name)
         self._engine = engine
         self._target = target
@@ -89,6 +93,7 @@ class Previewer:
         self._brake = Brake(engine, target, self._kinds, removes)
         self._leaving = Departures(target.name)
         self._parallel = asyncio.Semaphore(target.concurrency)
+        self._confirmed: dict[int, Confirmed] = {}
         self._created: dict[str, str] = {}
         """Hub id → stand-in for the account, of everybody who would get one."""
         self._deleted: set[str] = set()
@@ -101,12 +106,12 @@ class Previewer:
             StoreUnavailable: our own database cannot be read.
         """
         self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
-        everything = not self._believes or await self._looks_at_everything()
+        everything = self._full or not self._believes or await self._looks_at_everything()
         seen: set[str] = set()
         woken: dict[str, set[str]] = {name: set() for name in self._kinds}
         for kind in sorted(self._kinds.values(), key=lambda kind: kind.rank):
             async for page in self._pages(kind, all=everything):
-                for item in await self._look(kind, page):
+                for item in await self._look(kind, await self._unconfirmed(kind, page)):
                     seen.add(item.id)
                     if item.action in {Action.CREATE, Action.DELETE}:
                         await self._wake(item.id, woken)
@@ -114,6 +119,8 @@ class Previewer:
                         yield item
             again = sorted(woken[kind.resource_type.name] - seen)
             for item in await self._look(kind, [(own, await self._link(own)) for own in again]):
+                if everything and item.action is Action.NOTHING:
+                    continue  # counted with its page
                 if self._count(item):
                     yield item
         async for item in self._parked(seen):
@@ -132,7 +139,7 @@ class Previewer:
         behind = await engine.store.last_change(engine.tenant) > progress.position
         return behind and any(groups_count(kind) for kind in self._kinds.values())
 
-    async def _pages(self, kind: Kind, *, all: bool) -> AsyncIterator[Sequence[tuple[str, Link | None]]]:
+    async def _pages(self, kind: Kind, *, all: bool) -> AsyncIterator[Page]:
         after = 0
         while self.preview.stopped is None:
             page = await self._engine.links.pending(
@@ -149,6 +156,19 @@ class Previewer:
             after = page[-1][0]
             yield [(own, link) for _, own, link in page]
 
+    async def _unconfirmed(self, kind: Kind, page: Page) -> Page:
+        """Those of a page that have to be looked at one by one; the others are counted."""
+        if not self._believes or self._progress is None or kind.members:
+            return page
+        confirmed = self._confirmed.get(kind.rank)
+        if confirmed is None:
+            confirmed = Confirmed(self._engine, self._target, kind, self._progress.number)
+            self._confirmed[kind.rank] = confirmed
+        settled = await confirmed.among(page, self._removes)
+        self.preview.counts[Action.NOTHING] += len(settled)
+        self.preview.compared[kind.resource_type.name] += len(settled)
+        return [(own, link) for own, link in page if own not in settled]
+
     async def _wake(self, id: str, woken: Mapping[str, set[str]]) -> None:
         if self._progress is not None:
             for resource_type, other in await self._engine.links.dependents(
@@ -161,7 +181,7 @@ class Previewer:
             return None
         return await self._engine.links.link(self._engine.tenant, self._progress.number, id)
 
-    async def _look(self, kind: Kind, page: Sequence[tuple[str, Link | None]]) -> list[Item]:
+    async def _look(self, kind: Kind, page: Page) -> list[Item]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._one(kind, own, link)) for own, link in page]
         return [item for task in tasks if (item := task.result()) is not None]

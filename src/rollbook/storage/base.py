@@ -169,6 +169,18 @@ class Store(Protocol):
     ) -> Record | None:
         """The resource, or None. `members` and `groups` say whether to read them along."""
 
+    async def get_many(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        ids: Sequence[str],
+        rules: Rules = USUAL,
+        *,
+        members: bool = True,
+        groups: bool = True,
+    ) -> Mapping[str, Record]:
+        """Those of the resources that exist and are of that type, by id; in one look."""
+
     async def search(
         self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
     ) -> Found:

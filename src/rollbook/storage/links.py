@@ -180,6 +180,12 @@ class LinkStore(Protocol):
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
 
+    async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
+        """The beginning of a stretch of time, not before `start`, that no other worker has for that limit.
+
+        Both in microseconds, since 1970 and long.
+        """
+
     async def follow(
         self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False
     ) -> bool:

@@ -57,6 +57,23 @@ class MemoryStore:
         kept = self._kept(tenant, resource_type, id)
         return self._record(self._of(tenant), kept, rules, members=members, groups=groups) if kept else None
 
+    async def get_many(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        ids: Sequence[str],
+        rules: Rules = USUAL,
+        *,
+        members: bool = True,
+        groups: bool = True,
+    ) -> Mapping[str, Record]:
+        """Those of the resources that exist and are of that type, by id."""
+        of = self._of(tenant)
+        kept = {own: found for own in ids if (found := self._kept(tenant, resource_type, own))}
+        return {
+            own: self._record(of, found, rules, members=members, groups=groups) for own, found in kept.items()
+        }
+
     async def search(
         self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
     ) -> Found:

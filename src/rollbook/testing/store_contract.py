@@ -83,6 +83,21 @@ class TestContract:
         assert not await store.delete(TENANT, GROUP, "ann", AUTHOR)
         assert await store.get(TENANT, USER, "ann") is not None
 
+    async def test_many_are_read_in_one_look(self, store: FullStore) -> None:
+        """Those that exist and are of the type, as `get` finds them each, with their groups if asked for."""
+        for name in ("ann", "bob", "cyd"):
+            await add_user(store, name)
+        await add_group(store, "staff", "ann", "bob")
+        asked = ["bob", "nobody", "ann", "staff"]
+        found = await store.get_many(TENANT, USER, asked)
+        assert found == {name: await store.get(TENANT, USER, name) for name in ("ann", "bob")}
+        assert {group.value for group in found["ann"].groups or ()} == {"staff"}
+        bare = await store.get_many(TENANT, USER, asked, members=False, groups=False)
+        assert {name: record.groups for name, record in bare.items()} == {"ann": None, "bob": None}
+        staff = await store.get_many(TENANT, GROUP, ["staff"])
+        assert staff["staff"] == await store.get(TENANT, GROUP, "staff")
+        assert await store.get_many(TENANT, USER, []) == {}
+
     async def test_update_replaces_the_document(self, store: FullStore) -> None:
         """An update gives a new version and time, and keeps the time of creation."""
         old = await add_user(store, "ann", title="Boss")

@@ -16,7 +16,9 @@ from rollbook.storage.links import (
 )
 from rollbook.storage.sql import deliveries, link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
+from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.link_outcomes import Account, keep_account
+from rollbook.storage.sql.reads import FEW, listed
 
 _COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error, left_at"
 
@@ -44,6 +46,17 @@ WITH_ACCOUNTS = f"""
     WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND (due, pk) > (?, ?)
     AND remote_id IS NOT NULL
     ORDER BY due, pk LIMIT ?
+"""
+TAKE_TURNS = """
+    INSERT INTO turn (tenant, target, name, until) VALUES (?, ?, ?, ?)
+    ON CONFLICT (tenant, target, name) DO UPDATE
+    SET until = CASE WHEN turn.until > ? THEN turn.until + ? ELSE ? END
+    RETURNING until
+"""
+BY_KEYS = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk {SQLITE.among_numbers}"
+ACCOUNTS_OF = f"""
+    SELECT id, remote_id FROM link
+    WHERE tenant = ? AND target = ? AND id {SQLITE.among_texts} AND remote_id IS NOT NULL
 """
 DEPENDENTS = """
     SELECT type, id FROM link WHERE tenant = ? AND target = ? AND (
@@ -95,6 +108,12 @@ class SqlLinks:
         """Leave the target alone until then, and say why."""
         sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
         await self._database.write(tenant, lambda conn: conn.run(sql, (until, error, tenant, target)))
+
+    async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
+        """The beginning of a stretch of time, not before `start`, that no other worker has for that limit."""
+        parameters = (tenant, target, limit, start + length, start, length, start + length)
+        ((until,),) = await self._database.write(tenant, lambda conn: conn.all(TAKE_TURNS, parameters))
+        return int(until) - length
 
     async def follow(
         self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False
@@ -241,13 +260,10 @@ class SqlLinks:
 
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""
-        sql = "SELECT remote_id FROM link WHERE tenant = ? AND target = ? AND id = ?"
-
-        def work(conn: Connection) -> dict[str, str]:
-            rows = ((own, conn.one(sql, (tenant, target, own))) for own in ids)
-            return {own: row[0] for own, row in rows if row is not None and row[0] is not None}
-
-        return await self._database.read_now(work)
+        parameters = (tenant, target, listed(ids))
+        if len(ids) <= FEW:
+            return await self._database.read_now(lambda conn: dict(conn.all(ACCOUNTS_OF, parameters)))
+        return await self._database.read(lambda conn: dict(conn.all(ACCOUNTS_OF, parameters)))
 
     async def count_accounts(self, tenant: int, target: int, remote_ids: Sequence[str]) -> int:
         """How many of these accounts belong to a link."""
@@ -328,9 +344,9 @@ class SqlLinks:
 
         def work(conn: Connection) -> list[tuple[int, str, Link | None]]:
             rows = conn.all(_ALL if all else _PENDING, (*parameters, limit))
-            sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk = ?"
-            found = ((key, own, conn.one(sql, (tenant, number, key))) for key, own in rows)
-            return [(key, own, _link(row) if row else None) for key, own, row in found]
+            links = conn.all(BY_KEYS, (tenant, number, listed([key for key, _ in rows])))
+            found = {row[0]: _link(row) for row in links}
+            return [(key, own, found.get(key)) for key, own in rows]
 
         return await self._database.read(work)
 

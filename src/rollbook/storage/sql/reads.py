@@ -98,6 +98,7 @@ def listed_whole(wanted: Wanted, keys: str) -> str:
 
 
 BY_ID = "r.tenant = ? AND r.id = ?"
+BY_IDS = f"r.tenant = ? AND r.id {SQLITE.among_texts}"
 BY_KEYS = f"{R_TENANT} = ? AND r.pk {SQLITE.among_numbers} ORDER BY r.pk"
 
 GROUPS = {

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0009
+-- Revision: 0013
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -257,4 +257,12 @@ CREATE INDEX run_by_batch ON run (tenant, batch);
 
 CREATE INDEX link_grace ON link (tenant, target, due) WHERE state = 'left' AND left_at IS NOT NULL;
 
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+CREATE TABLE turn (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (tenant, target, name)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0013');

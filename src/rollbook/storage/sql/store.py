@@ -30,7 +30,7 @@ from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connec
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.load import Joined, Loaded, Mark
-from rollbook.storage.sql.reads import BY_ID, EVERYTHING, FEW, TooLong, Wanted, Whole
+from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
 
@@ -177,6 +177,26 @@ class SqlStore:
         with suppress(TooLong):
             return await self.database.read_now(lambda connection: read(connection, near=True))
         return await self.database.read(lambda connection: read(connection, near=False))
+
+    async def get_many(
+        self,
+        tenant: int,
+        resource_type: ResourceType,
+        ids: Sequence[str],
+        rules: Rules = USUAL,
+        *,
+        members: bool = True,
+        groups: bool = True,
+    ) -> Mapping[str, Record]:
+        """Those of the resources that exist and are of that type, by id."""
+        wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
+        whole = Whole(self._layout, tenant, resource_type, wanted, near=False)
+
+        def read(connection: Connection) -> dict[str, Record]:
+            found = whole.read(connection, BY_IDS, (tenant, reads.listed(ids)))
+            return {record.id: record for record in found}
+
+        return await self.database.read(read)
 
     async def search(
         self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
