@@ -114,6 +114,22 @@ async def test_empty_fills_what_is_empty_whenever_that_is(hub: World) -> None:
 
 
 @pytest.mark.parametrize("patch", [True, False])
+@pytest.mark.parametrize("way", [ONCE, IF_EMPTY, None])
+async def test_a_part_that_is_not_ours_to_write_stays(hub: World, patch: bool, way: Way | None) -> None:
+    """Where a name has a part of the target's own, and lacks ours, ours is written and the other stays."""
+    service = hub.service(profile=Profile(patch=patch))
+    await hub.hire("ada", {"name": {"givenName": "Ada", "familyName": "King"}}, externalId=None)
+    service.add("Users", {"userName": "ada", "name": {"givenName": "Augusta"}})
+    rules: dict[str, Way | Rule | None] = {"name.familyName": None}
+    if way is not None:
+        rules["name.givenName"] = way
+    wanted = kept_up(rules)
+    await hub.apply(wanted)
+    assert service.named("Users", "ada")["name"] == {"givenName": "Augusta", "familyName": "King"}
+    assert await quiet(hub, wanted)
+
+
+@pytest.mark.parametrize("patch", [True, False])
 @pytest.mark.parametrize(
     ("clear", "attribute", "value", "sent"),
     [

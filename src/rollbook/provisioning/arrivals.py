@@ -310,7 +310,7 @@ def _raised(outcome: _Done | BaseException) -> _Done:
 def _record(one: _Done, failed: set[str]) -> SourceRecord:
     """What to remember; where a group failed, that the record has to be looked at again."""
     before, after = one.wish.groups_before, one.wish.person.groups
-    if not failed.intersection({*before} ^ {*after}):
+    if not failed.intersection({*before, *after}):
         return SourceRecord(one.wish.person.key, one.user, one.wish.digest, after)
     groups = [name for name in after if name in before or name not in failed]
     groups += [name for name in before if name not in after and name in failed]

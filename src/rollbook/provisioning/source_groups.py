@@ -75,10 +75,13 @@ class SourceGroups:
 
 
 def moves_of(people: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> dict[str, Moves]:
-    """Moves by group, of people given as id, groups until now, and groups from now on."""
+    """Moves by group, of people given as id, groups until now, and groups from now on.
+
+    Also into groups where they should be already: an undo, or somebody, may have taken them out.
+    """
     moves: dict[str, Moves] = {}
     for user, old, new in people:
-        for name in set(new) - set(old):
+        for name in set(new):
             moves.setdefault(name, Moves()).joins.add(user)
         for name in set(old) - set(new):
             moves.setdefault(name, Moves()).leaves.add(user)
