@@ -3,10 +3,11 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rollbook.operations import tokens
 from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
@@ -29,6 +30,11 @@ from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore
+
+if TYPE_CHECKING:
+    from rollbook.provisioning.messages import Hook
+    from rollbook.provisioning.model import Config
+    from rollbook.server.hooks import Hooks
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,27 @@ async def take_definitions(store: SqlStore, settings: Settings, given: Catalog |
             + "\n".join(map(text_of, lines(survey)))
         )
     await store.redefine(survey, Author("rollbook serve", now()), drop=False)
+
+
+def hooks_of(application: Application, config: "Config") -> "Hooks":
+    """What stands before the server if there is a configuration: it takes what is sent to its webhook sources."""
+    from rollbook.server.hooks import Hooks
+    from rollbook.storage.sql.arrivals import SqlArrivals
+
+    services, tenant = application.services, application.tenant.number
+    store = SqlArrivals(application.store.database)
+    return Hooks(application.live, store, tenant, services.now, services.limits, webhooks(config))
+
+
+def webhooks(config: "Config") -> "Mapping[str, Hook]":
+    """The webhook sources of a configuration."""
+    from rollbook.provisioning.messages import Hook
+
+    return {
+        name: Hook(source.key, source.options["secrets"])
+        for name, source in config.sources.items()
+        if source.type == "webhook"
+    }
 
 
 async def build(settings: Settings, store: SqlStore) -> Application:

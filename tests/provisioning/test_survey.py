@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.provisioning.sources.base import Found, Row, RowProblem, SourceError
+from rollbook.provisioning.sources.base import EVERYTHING, Found, Row, RowProblem, SourceError
 from rollbook.provisioning.survey import Keys, check_shrinkage, survey
 
 
@@ -14,6 +14,7 @@ class Rows:
     """A reading of given rows."""
 
     columns = ("id",)
+    extent = EVERYTHING
 
     def __init__(self, *found: Found) -> None:
         self._found = found
@@ -21,6 +22,9 @@ class Rows:
     def rows(self) -> Iterator[Found]:
         """The rows."""
         return iter(self._found)
+
+    def settle(self, failed: frozenset[str]) -> None:
+        """Nothing waits."""
 
     def close(self) -> None:
         """Nothing is open."""

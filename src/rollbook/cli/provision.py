@@ -39,6 +39,10 @@ def pull(
     database: Database = None,
     schemas: Schemas = None,
     accept: Accept = None,
+    only_changes: Annotated[
+        bool,
+        typer.Option("--changes/--full", help="Read only what has changed, where a source can tell."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the hub up to date with its sources."""
@@ -47,7 +51,7 @@ def pull(
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
-        reports = await desk.pull(sources or [])
+        reports = await desk.pull(sources or [], whole=not only_changes)
         output.show_pull(reports, as_json=as_json)
         return 1 if any(report.failed for report in reports) else 0
 

@@ -14,6 +14,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.config import load_config
 from rollbook.provisioning.directory import pull, pull_one
+from rollbook.provisioning.follower import Sitting
 from rollbook.provisioning.hub import Hub
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report, Watch
@@ -23,6 +24,7 @@ from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.report import PersonChange, PullReport
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
+from rollbook.provisioning.sources.webhook import Within
 from rollbook.provisioning.status import SourceStatus, TargetStatus, target_status
 from rollbook.provisioning.targets.scim import connect
 from rollbook.provisioning.undo import Undo, UndoPlan
@@ -32,7 +34,9 @@ from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id
 from rollbook.storage.links import Run
 from rollbook.storage.sql.archive import Archive
+from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.links import SqlLinks
+from rollbook.storage.sql.source_marks import SqlSourceMarks
 from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
 
@@ -159,10 +163,10 @@ class Desk:
             found.append((await engine.links.open_target(engine.tenant, target.name, digest)).number)
         return found
 
-    async def pull(self, names: Iterable[str]) -> list[SourceReport]:
-        """Read sources into the hub; one that fails stops no other."""
+    async def pull(self, names: Iterable[str], *, whole: bool = True) -> list[SourceReport]:
+        """Read sources into the hub, everything or what has changed; one that fails stops no other."""
         return [
-            await self._pull(self._store, source, lambda _: None, dry_run=False)
+            await self._pull(self._store, source, lambda _: None, dry_run=False, whole=whole)
             for source in self.sources(names)
         ]
 
@@ -305,7 +309,13 @@ class Desk:
         return Engine(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), now, asyncio.sleep)
 
     async def _pull(
-        self, store: SqlStore, source: model.Source, watch: Callable[[PersonChange], None], *, dry_run: bool
+        self,
+        store: SqlStore,
+        source: model.Source,
+        watch: Callable[[PersonChange], None],
+        *,
+        dry_run: bool,
+        whole: bool = True,
     ) -> SourceReport:
         hub = Hub(store, SqlSourceRecords(store.database), store.catalog, DEFAULT_TENANT, now, new_id)
         links, started = SqlLinks(store.database), now()
@@ -317,8 +327,16 @@ class Desk:
         report: PullReport | None = None
         error: str | None = None
         try:
-            place = source_of(source)
-            report = await pull(source, place, hub, dry_run=dry_run, accept=self.accept, observe=watch)
+            report = await pull(
+                source,
+                source_of(source, _within(store, applies=not dry_run)),
+                hub,
+                dry_run=dry_run,
+                accept=self.accept,
+                observe=watch,
+                marks=SqlSourceMarks(store.database),
+                whole=whole,
+            )
         except SourceError as failure:
             error = failure.detail
         if run is not None:
@@ -327,20 +345,35 @@ class Desk:
         return SourceReport(source.name, report, error, (now() - started) / 1000, number)
 
     async def pull_when_due(self, source: model.Source, since: int) -> str | None:
-        """Pull a source, unless somebody has since then; why it failed, None if it did not."""
+        """Pull what has changed in a source, unless somebody has since then; why it failed, None if it did not."""
         links, started = self.links, now()
         run = await links.begin_run_once(DEFAULT_TENANT, "pull", source.name, started, since)
         if run is None:
             return None
-        report: PullReport | None = None
-        error: str | None = None
-        try:
-            hub = self._hub()
-            report = await pull(source, source_of(source), hub, accept=frozenset())
-        except SourceError as failure:
-            error = failure.detail
-        await links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+        figures, error = await self._pull_changes(source)
+        await links.end_run(DEFAULT_TENANT, run, now(), figures, error)
         return error
+
+    async def has_arrivals(self, source: model.Source) -> bool:
+        """Whether something has come for a source that no pull has seen."""
+        return await SqlArrivals(self._store.database).has_new(DEFAULT_TENANT, source.name)
+
+    async def pull_arrivals(self, source: model.Source, sitting: Sitting) -> str | None:
+        """Apply what has come for a source, as part of a run; why it failed, None if it did not."""
+        if sitting.run is None:
+            sitting.run = await self.links.begin_run(DEFAULT_TENANT, "pull", source.name, now())
+        figures, error = await self._pull_changes(source)
+        sitting.counts.update(figures)
+        await self.links.end_run(DEFAULT_TENANT, sitting.run, now(), sitting.counts, error)
+        return error
+
+    async def _pull_changes(self, source: model.Source) -> tuple[dict[str, int], str | None]:
+        try:
+            place, marks = source_of(source, _within(self._store)), SqlSourceMarks(self._store.database)
+            report = await pull(source, place, self._hub(), marks=marks, whole=False)
+        except SourceError as failure:
+            return {}, failure.detail
+        return _figures(report), None
 
     def _hub(self) -> Hub:
         records = SqlSourceRecords(self._store.database)
@@ -403,6 +436,11 @@ async def opened_desk(
     settings = Settings(database=url, database_origin=origin, schemas=schemas)
     async with opened(settings) as store:
         yield Desk(load_config(config, store.catalog, environment), store)
+
+
+def _within(store: SqlStore, *, applies: bool = True) -> Within:
+    loop = asyncio.get_running_loop()
+    return Within(SqlArrivals(store.database), DEFAULT_TENANT, now, loop, applies)
 
 
 def _chosen(kind: str, known: Mapping[str, Named], names: Iterable[str]) -> list[Named]:

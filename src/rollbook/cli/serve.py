@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from rollbook.app import Application
+    from rollbook.provisioning.model import Config
+    from rollbook.server.hooks import Hooks
     from rollbook.settings import Settings
 
 
@@ -116,29 +118,37 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
     store = prepare_store(settings)
     is_new, lock = store.database.is_new, store.database.serve_lock()
     async with running(settings, store) as application:
-        _check_config(settings, application)
+        hooks = _hooks(settings, application)
         token = await _first_token(settings, application)
         _announce(settings, application, is_new=is_new, token=token, works=works)
         if listens:
-            async with _working(settings, application, works=works):
-                await _listen(settings, application)
+            async with _working(settings, application, hooks, works=works):
+                await _listen(settings, application, hooks)
     lock.release()
 
 
 @asynccontextmanager
-async def _working(settings: "Settings", application: "Application", *, works: bool) -> AsyncIterator[None]:
+async def _working(
+    settings: "Settings", application: "Application", hooks: "Hooks | None", *, works: bool
+) -> AsyncIterator[None]:
     """Keep targets in step meanwhile, if there is a configuration."""
     import asyncio
 
+    from rollbook.app import webhooks
     from rollbook.cli.work import keep
 
     if settings.config is None or not works:
         yield
         return
+
+    def reloaded(config: "Config") -> None:
+        if hooks is not None:
+            hooks.hooks = webhooks(config)
+
     lock, alone = application.store.database.work_lock()
     stop = asyncio.Event()
     working = asyncio.get_running_loop().create_task(
-        keep(application.store, settings.config, stop, alone=alone)
+        keep(application.store, settings.config, stop, alone=alone, reloaded=reloaded)
     )
     try:
         yield
@@ -177,7 +187,7 @@ def _serve_beside(settings: "Settings") -> None:
 
     async def serve_quietly() -> None:
         async with running(settings) as application:
-            await _listen(settings, application)
+            await _listen(settings, application, _hooks(settings, application))
 
     _run_beside(serve_quietly())
 
@@ -222,14 +232,17 @@ def _run_beside(work: "Coroutine[None, None, None]") -> None:
         raise SystemExit(code) from None
 
 
-def _check_config(settings: "Settings", application: "Application") -> None:
-    if settings.config is not None:
-        from rollbook.provisioning.config import load_config
+def _hooks(settings: "Settings", application: "Application") -> "Hooks | None":
+    """What takes the messages of webhooks, None without a configuration; one with mistakes is refused here."""
+    if settings.config is None:
+        return None
+    from rollbook.app import hooks_of
+    from rollbook.provisioning.config import load_config
 
-        load_config(settings.config, application.tenant.catalog, os.environ)
+    return hooks_of(application, load_config(settings.config, application.tenant.catalog, os.environ))
 
 
-async def _listen(settings: "Settings", application: "Application") -> None:
+async def _listen(settings: "Settings", application: "Application", hooks: "Hooks | None") -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
     import asyncio
     import gc
@@ -238,8 +251,10 @@ async def _listen(settings: "Settings", application: "Application") -> None:
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
+    from rollbook.server.errors import ErrorBoundary
+
     server = Server(
-        application.asgi,
+        application.asgi if hooks is None else ErrorBoundary(hooks),
         settings.host,
         settings.port,
         interface=Interfaces.ASGINL,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rollbook.cli.provision_work import Desk
     from rollbook.provisioning.alerts import Alert, Send
     from rollbook.provisioning.keeper import Keeper
-    from rollbook.provisioning.model import Alerts
+    from rollbook.provisioning.model import Alerts, Config
     from rollbook.storage.sql.store import SqlStore
 
 
@@ -53,14 +53,21 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
 def sources_in_words(desk: "Desk") -> str:
     """Which sources are read by whom."""
     told = [
-        name if source.schedule else f"{name} (by hand: rollbook pull {name})"
+        name if source.schedule or source.type == "webhook" else f"{name} (by hand: rollbook pull {name})"
         for name, source in desk.config.sources.items()
     ]
     return ", ".join(told) or "none"
 
 
-async def keep(store: "SqlStore", config: Path, stop: asyncio.Event, *, alone: bool) -> None:
-    """Work by the configuration until told to stop; SIGHUP reads it again.
+async def keep(
+    store: "SqlStore",
+    config: Path,
+    stop: asyncio.Event,
+    *,
+    alone: bool,
+    reloaded: "Callable[[Config], None]" = lambda _: None,
+) -> None:
+    """Work by the configuration until told to stop; SIGHUP reads it again, and whoever else goes by it is told.
 
     `alone`: nobody else works on these targets, so that what is claimed was claimed by somebody who has died.
     """
@@ -75,6 +82,7 @@ async def keep(store: "SqlStore", config: Path, stop: asyncio.Event, *, alone: b
         keeper = _keeper(desk)
         working = loop.create_task(keeper.run())
         desk = await _until(stop, again, working, desk, config)
+        reloaded(desk.config)
         keeper.stop()
         await working
 
@@ -128,7 +136,9 @@ def _keeper(desk: "Desk") -> "Keeper":
     from rollbook.provisioning.targets.scim import connect
 
     alerter = Alerter(_ways(desk.config.alerts), now, _logged())
-    return Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter)
+    keeper = Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter)
+    keeper.follow(desk)
+    return keeper
 
 
 def _ways(alerts: "Alerts") -> "list[Send]":

@@ -184,7 +184,8 @@ class Arrivals:
             if key in known:
                 ids[key] = known[key].id
             elif key not in self.survey.keys:
-                self.report.report(_left_empty(person, path, f"{key} is no record of this source"))
+                reason = "is not known yet" if self.survey.partial else "is no record of this source"
+                self.report.report(_left_empty(person, path, f"{key} {reason}"))
             elif self.rehearsing:
                 ids[key] = f"(record {key})"
             else:

@@ -38,7 +38,8 @@ class Departures:
         if missing:
             known = await self.hub.records.count(self.hub.tenant, self.rules.source.name)
             check_shrinkage(label, known, missing, self.rules.source.shrink_limit)
-        lost = [row for row in self.survey.bad if row.key is None]
+        # Who is said to be gone is gone, whatever else could not be read.
+        lost = [row for row in self.survey.bad if row.key is None and not self.survey.partial]
         if not (missing and lost):
             return missing
         self.report.held = missing
@@ -55,7 +56,22 @@ class Departures:
             outcomes = await asyncio.gather(*map(self._leave, page))
             await self.writer.keep([record for record in outcomes if record is not None])
 
-    async def _missing(self) -> AsyncIterator[Sequence[SourceRecord]]:
+    def _missing(self) -> AsyncIterator[Sequence[SourceRecord]]:
+        return self._named() if self.survey.partial else self._absent()
+
+    async def _named(self) -> AsyncIterator[Sequence[SourceRecord]]:
+        """Those the source says are gone; in a reading of changes, nobody else is taken to be."""
+        gone = [key for key in dict.fromkeys(self.survey.gone) if key not in self.survey.keys]
+        for start in range(0, len(gone), _PAGE):
+            found = await self.hub.records.find(
+                self.hub.tenant, self.rules.source.name, gone[start : start + _PAGE]
+            )
+            missing = [record for record in found.values() if record.missing_since is None]
+            if missing:
+                yield missing
+
+    async def _absent(self) -> AsyncIterator[Sequence[SourceRecord]]:
+        """Those whose records are not there any more."""
         key = ""
         name = self.rules.source.name
         while page := await self.hub.records.after(self.hub.tenant, name, key, _PAGE):

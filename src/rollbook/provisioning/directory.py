@@ -16,12 +16,14 @@ from rollbook.provisioning import model
 from rollbook.provisioning.arrivals import Arrivals
 from rollbook.provisioning.departures import Departures
 from rollbook.provisioning.hub import Hub, LiveWriter, Rehearsal, Writer
+from rollbook.provisioning.increments import Increments
 from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.people import Person, UserRules
 from rollbook.provisioning.report import Observe, PullProblem, PullReport, nobody_watches
 from rollbook.provisioning.sources.base import Reading, Row, Source
 from rollbook.provisioning.survey import Survey, survey
+from rollbook.storage.source_marks import SourceMarks
 
 BATCH = 200
 """Records that are looked up and written together: one transaction's worth of writes."""
@@ -35,6 +37,8 @@ async def pull(
     dry_run: bool = False,
     accept: frozenset[str] = frozenset(),
     observe: Observe = nobody_watches,
+    marks: SourceMarks | None = None,
+    whole: bool = True,
 ) -> PullReport:
     """Bring the hub up to date with a source.
 
@@ -45,26 +49,36 @@ async def pull(
         dry_run: decide everything, write nothing; a name that becomes free on the way still counts as taken.
         accept: keys of records that may become another person's.
         observe: told of each person who changes, with old and new values.
+        marks: where it is kept how far sources were read; without, everything is read each time.
+        whole: read everything, also where the source could tell what has changed since the last time.
 
     Raises:
         SourceError: the source cannot be acted on; nothing was written, or the file changed on the way.
         StoreUnavailable: the hub cannot be written now; run it again.
     """
-    reading = await asyncio.to_thread(place.open)
+    today = _today(hub.now())
+    increments = Increments(source, hub.tenant, marks, hub.now(), today)
+    mark = await increments.begin(whole=whole)
+    reading = await asyncio.to_thread(place.open, mark.mark if mark else None)
     try:
         found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
-        report = PullReport(source.name, rows=found.rows)
+        report = PullReport(source.name, rows=found.rows, partial=reading.extent.since is not None)
+        if reading.extent.remark is not None:
+            report.report(PullProblem(None, None, reading.extent.remark, warning=True))
         for bad in found.bad:
             report.report(PullProblem(bad.line, bad.key, bad.reason))
         rules = UserRules(source, hub.type_named("User"))
         writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name)
         departures = Departures(rules, hub, writer, report, observe, found)
         arrivals = Arrivals(rules, hub, writer, report, observe, found, accept, rehearsing=dry_run)
-        walk = _Walk(rules, reading, found, report, _today(hub.now()))
+        walk = _Walk(rules, reading, found, report, today)
         await _apply(walk, arrivals, departures, place.label)
+        if not dry_run:
+            await increments.end(reading.extent, mark)
+            await asyncio.to_thread(reading.settle, frozenset(report.unsettled))
         return report
     finally:
-        reading.close()
+        await asyncio.to_thread(reading.close)
 
 
 async def pull_one(source: model.Source, place: Source, hub: Hub, key: str) -> PullReport:
@@ -89,7 +103,7 @@ async def pull_one(source: model.Source, place: Source, hub: Hub, key: str) -> P
                 await arrivals.take(people)
         return report
     finally:
-        reading.close()
+        await asyncio.to_thread(reading.close)
 
 
 async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, label: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind
+from rollbook.provisioning.follower import Applies, Follower
 from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
@@ -71,6 +72,11 @@ class Keeper:
         self._alerter = alerter
         self._watch = watch
         self._stopping = asyncio.Event()
+        self._applies: Applies | None = None
+
+    def follow(self, applies: Applies) -> None:
+        """Also apply what arrives for sources of its own accord."""
+        self._applies = applies
 
     def stop(self) -> None:
         """Ask every loop to end; what is under way is finished first."""
@@ -84,6 +90,8 @@ class Keeper:
             for source in self._config.sources.values():
                 if source.schedule is not None:
                     group.create_task(self._pull_when_due(source))
+                if source.type == "webhook" and self._applies is not None:
+                    group.create_task(self._follow(source, self._applies))
             await self._stopping.wait()
 
     async def _keep(self, target: model.Target) -> None:
@@ -199,6 +207,11 @@ class Keeper:
                     await self._alerter.tell(Alert(Kind.SOURCE, source.name, failed))
             except StoreUnavailable:
                 await self._wait(STORE_SECONDS)
+
+    async def _follow(self, source: model.Source, applies: Applies) -> None:
+        follower = Follower(source, applies, self._alerter, self._engine.now, self._wait)
+        while not self._stopping.is_set():
+            await follower.turn()
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until asked to stop."""

@@ -113,6 +113,20 @@ class GroupRule:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """How a source tells what has changed since it was read last."""
+
+    full: Schedule
+    """When everything is read all the same."""
+    overlap: int = 0
+    """Milliseconds before the mark that are read again, for what was written late."""
+    column: str | None = None
+    """Of a query: the column that says when a record was changed last."""
+    query: str | None = None
+    """The query for changes since `:since`, if not made of the other one."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A place people come from."""
 
@@ -139,6 +153,10 @@ class Source:
     """What only sources of its type have; secrets are among it."""
     schedule: Schedule | None = None
     """When a worker pulls it; never by itself without one."""
+    changes: Changes | None = None
+    """How changes are read; None if everything is, each time."""
+    digest: str = ""
+    """Changes whenever anything does that decides what is read or made of it."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ MOST_PROBLEMS = 1000
 """Problems that are listed one by one; further ones are counted."""
 
 
+_MOST_UNSETTLED = 20_000
+
+
 class Action(StrEnum):
     """What became of one person."""
 
@@ -61,6 +64,10 @@ class PullReport:
     """Missing people that were left as they are, because rows that cannot be read may be theirs."""
     problems: list[PullProblem] = field(default_factory=list)
     unlisted: int = 0
+    unsettled: set[str] = field(default_factory=set, repr=False)
+    """Keys of those with a problem, also if it is only an attribute that was left empty; not of more than a source of changes can have."""
+    partial: bool = False
+    """Whether only what had changed was read."""
     _listed: set[PullProblem] = field(default_factory=set, repr=False)
 
     @property
@@ -72,6 +79,8 @@ class PullReport:
         """List a problem once, or count it if there are too many."""
         if problem in self._listed:
             return
+        if problem.person is not None and len(self.unsettled) < _MOST_UNSETTLED:
+            self.unsettled.add(problem.person)
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
             self._listed.add(problem)

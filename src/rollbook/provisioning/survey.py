@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rollbook.provisioning.sources.base import Reading, Row, RowProblem, SourceError
+from rollbook.provisioning.sources.base import Gone, Reading, Row, RowProblem, Same, SourceError
 
 FEWEST = 5
 """Fewer bad or missing records than this never stop a run by their share."""
@@ -54,6 +54,12 @@ class Survey:
     rows: int = 0
     bad: list[RowProblem] = field(default_factory=list)
     """Rows to be left out."""
+    same: int = 0
+    """Records that are there as they were, of which no more was said."""
+    partial: bool = False
+    """Whether a key that is not here says nothing: these are changes only."""
+    gone: list[str] = field(default_factory=list)
+    """Keys that the source says are gone."""
 
     def is_repeated(self, key: str) -> bool:
         """Whether more than one row has the key."""
@@ -64,19 +70,25 @@ def survey(reading: Reading, label: str, shrink_limit: float) -> Survey:
     """Read everything once.
 
     Raises:
-        SourceError: there is no row, or more of them are bad than the share that may be missing.
+        SourceError: there is no row, or more of them are bad than the share that may be missing. Not so for changes: there may be none.
     """
-    found = Survey()
+    found = Survey(partial=reading.extent.partial)
     for row in reading.rows():
-        if isinstance(row, Row):
-            found.rows += 1
-            found.keys.add(row.key)
-            continue
-        found.bad.append(row)
-        if row.key is not None:
-            found.keys.add(row.key)
-        if len(found.bad) >= _MOST_BAD and len(found.bad) > found.rows:
-            break
+        match row:
+            case Row():
+                found.rows += 1
+                found.keys.add(row.key)
+            case Same():
+                found.same += 1
+                found.keys.add(row.key)
+            case Gone():
+                found.gone.append(row.key)
+            case RowProblem():
+                found.bad.append(row)
+                if row.key is not None:
+                    found.keys.add(row.key)
+                if len(found.bad) >= _MOST_BAD and len(found.bad) > found.rows:
+                    break
     found.repeated = found.keys.seal()
     _check(found, label, shrink_limit)
     return found
@@ -87,13 +99,15 @@ _MOST_BAD = 10_000
 
 
 def _check(found: Survey, label: str, shrink_limit: float) -> None:
-    bad = len(found.bad)
-    if not found.rows and not bad:
+    if found.partial:
+        return
+    bad, good = len(found.bad), found.rows + found.same
+    if not good and not bad:
         raise SourceError(f"{label} has a header and no rows; nobody is taken to have left because of that")
-    if (bad >= FEWEST and bad > shrink_limit * (found.rows + bad)) or not found.rows:
+    if (bad >= FEWEST and bad > shrink_limit * (good + bad)) or not good:
         first = found.bad[0]
         raise SourceError(
-            f"{label}: {bad} of {found.rows + bad} rows cannot be used, so nothing was done;"
+            f"{label}: {bad} of {good + bad} rows cannot be used, so nothing was done;"
             f" the first is line {first.line}: {first.reason}"
         )
 

@@ -112,7 +112,7 @@ async def read_json(
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
     """
     _check_content_type(request)
-    raw = await _read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
+    raw = await read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
     value = parse_json(raw)
     if decimals and _LONG_NUMBER.search(raw):  # or a text that looks like one: then this says nothing
         return _look_at(raw, parse_float=_number, parse_int=_whole_number)
@@ -210,7 +210,12 @@ def _check_content_type(request: Request) -> None:
             raise UnsupportedMediaType(f"charset {value!r} is not read here; send UTF-8")
 
 
-async def _read_body(request: Request, most: Most, seconds: float) -> bytes:
+async def read_body(request: Request, most: Most, seconds: float) -> bytes:
+    """The body as it is.
+
+    Raises:
+        PayloadTooLarge, RequestTimeout: it is too large, or too slow.
+    """
     declared = request.header(b"content-length")
     if declared and declared.isdigit():
         most.check(int(declared[:20]))

@@ -7,8 +7,9 @@ from tests.provisioning.sources.conformance import *  # noqa: F403 - the suite
 from tests.provisioning.sources.conformance import Make
 
 from rollbook.provisioning.sources.base import Row, Source, SourceError
-from rollbook.provisioning.sources.ldap_directory import Directory, _records, ldap_directory
-from rollbook.provisioning.sources.spool import SpooledSource
+from rollbook.provisioning.sources.ldap_directory import Directory, ldap_directory
+from rollbook.provisioning.sources.ldap_directory import records as read_entries
+from rollbook.provisioning.sources.spool import Course, Item, SpooledSource
 from rollbook.testing.slapd import ADMIN, BASE, HOW, Slapd, is_there, slapd
 
 pytestmark = pytest.mark.skipif(not is_there(), reason=HOW)
@@ -37,8 +38,8 @@ def _as_in_the_suite(directory: Directory, needed: tuple[str, ...]) -> Source:
     """Its attributes under the names of the suite."""
     names = {"uid": "id", "cn": "name", "mail": "mail"}
 
-    def walk() -> Iterator[dict[str, str] | str]:
-        for record in _records(directory, tuple(names)):
+    def walk(course: Course) -> Iterator[Item]:
+        for record in read_entries(directory, tuple(names), course):
             yield (
                 {names[name]: value for name, value in record.items() if name in names}
                 if isinstance(record, dict)

@@ -11,6 +11,7 @@ from rollbook.client import ScimClient
 from rollbook.protocol import urns
 from rollbook.provisioning.sources.base import Row, Source, SourceError
 from rollbook.provisioning.sources.scim_server import scim_server
+from rollbook.provisioning.sources.spool import Course, Item, SpooledSource
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Fault, Profile, ScriptedTarget, html
 
@@ -39,13 +40,11 @@ def _user(one: dict[str, str]) -> dict[str, object]:
 
 def _renamed(source: object, needed: tuple[str, ...]) -> Source:
     """Its attributes under the names of the suite."""
-    from rollbook.provisioning.sources.spool import SpooledSource
-
     assert isinstance(source, SpooledSource)
     names = {"externalId": "id", "displayName": "name", "emails": "mail"}
 
-    def walk() -> Iterator[dict[str, str] | str]:
-        for record in source._walk():
+    def walk(course: Course) -> Iterator[Item]:
+        for record in source._walk(course):
             assert isinstance(record, dict)
             yield {names[name]: value for name, value in record.items() if name in names}
 

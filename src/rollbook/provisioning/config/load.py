@@ -97,6 +97,8 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
         delimiter=getattr(shape, "delimiter", ","),
         options=rules.options,
         schedule=rules.schedule,
+        changes=rules.changes,
+        digest=_source_digest(shape, rules),
     )
 
 
@@ -124,6 +126,20 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         rate=rules.rate,
         access=rules.access,
     )
+
+
+def _source_digest(shape: SourceShape, rules: SourceRules) -> str:
+    """A hash over all that decides what is read and what is made of it; without secrets, which may be renewed."""
+    options = {name: value for name, value in rules.options.items() if name not in _SECRETS}
+    parts: list[JsonValue] = [_DIGEST_FORMAT, shape.type, shape.key, rules.path]
+    parts += [json.dumps(options, sort_keys=True, default=str), repr(rules.changes)]
+    parts += [_described(rules.users), _described(model.ObjectMapping(rules.references))]
+    parts.append([[group.column, describe(group.display_name)] for group in rules.groups])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+_SECRETS = frozenset({"token", "password", "secrets", "url", "database"})
+"""Options that are secrets, or may have one in them; where the source is stands in its path too."""
 
 
 def _digest(shape: TargetShape, rules: TargetRules) -> str:

@@ -47,6 +47,7 @@ class SourceRules:
     uses: tuple[Use, ...] = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
     schedule: Schedule | None = None
+    changes: model.Changes | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,16 @@ class SectionReader:
             tuple(reader.uses),
             options,
             self._times.schedule((*place, "schedule"), raw.get("schedule")),
+            self._changes(place, raw),
         )
+
+    def _changes(self, place: Place, raw: dict[str, Any]) -> model.Changes | None:
+        found = self._times.changes((*place, "changes"), raw.get("changes"))
+        if found and raw.get("type") == "ldap" and str(raw.get("key")).lower() != "entryuuid":
+            mark = self._document.value((*place, "key"))
+            reason = "a directory tells who is gone by entryUUID only"
+            self._document.report("RB105", "changes need the key entryUUID", mark, reason)
+        return found
 
     def _source_groups(self, place: Place, raw: JsonValue, reader: RuleReader) -> tuple[model.GroupRule, ...]:
         found: list[model.GroupRule] = []

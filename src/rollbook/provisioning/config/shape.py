@@ -108,22 +108,10 @@ AttributeRule = Annotated[
 Rules = dict[str, AttributeRule]
 UNION_TAGS = frozenset(
     {
-        "rule",
-        "values",
-        "written_out",
-        "in_file",
-        "parts",
-        "limits",
-        "off",
-        "same",
-        "by_reason",
-        "csv",
-        "jsonl",
-        "sql",
-        "scim",
-        "ldap",
+        "rule", "values", "written_out", "in_file", "parts", "limits", "off", "same", "by_reason", "one", "several",
+        "csv", "jsonl", "sql", "scim", "ldap", "rollbook", "webhook",
     }
-)
+)  # fmt: skip
 """Names pydantic puts into the place of an error that are not in the file."""
 
 
@@ -172,6 +160,35 @@ class AlertsShape(Shape):
     mail: Annotated[MailShape | None, Field(description="Mail: to, sender, server.")] = None
 
 
+class ChangesShape(Shape):
+    """That a worker reads only what has changed, and when it reads everything all the same."""
+
+    full: ScheduleShape = Field(
+        ScheduleShape(every="1d", cron=None, zone="UTC"),
+        description="When everything is read all the same: every or cron.",
+    )
+
+
+class ScimChangesShape(ChangesShape):
+    """Changes of a SCIM server, by meta.lastModified."""
+
+    overlap: str = Field("5m", description="How much before the last change seen is read again.")
+
+
+class SqlChangesShape(ScimChangesShape):
+    """Changes of a query."""
+
+    column: str = Field(
+        min_length=1,
+        description="The column that says when a record was changed last: a time, or a number that grows.",
+    )
+    query: str | None = Field(
+        None,
+        min_length=1,
+        description="The SELECT for changes since :since, if the usual one with a condition is not it.",
+    )
+
+
 class SourceShape(Shape):
     """What all sources have in common."""
 
@@ -216,6 +233,9 @@ class SqlShape(SourceShape):
         description="An SQLAlchemy URL, or ${VARIABLE}, file:/path or command:… of one with a password.",
     )
     query: str = Field(min_length=1, description="One SELECT; its columns are those of the source.")
+    changes: SqlChangesShape | None = Field(
+        None, description="Read changes only: column, query, overlap, full."
+    )
 
 
 class ScimShape(SourceShape):
@@ -228,6 +248,7 @@ class ScimShape(SourceShape):
     )
     filter: str | None = Field(None, description="A SCIM filter, sent as it is; all users without one.")
     private: bool = Field(False, description="Whether the host's name may lead to an inner network.")
+    changes: ScimChangesShape | None = Field(None, description="Read changes only: overlap, full.")
 
 
 class LdapShape(SourceShape):
@@ -247,10 +268,40 @@ class LdapShape(SourceShape):
     start_tls: bool = Field(False, description="Whether to begin TLS on an ldap:// connection.")
     ca_file: str | None = Field(None, description="Authorities to trust, as PEM, relative to this file.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until the server is given up.")
+    changes: ChangesShape | None = Field(
+        None, description="Read changes only, by syncrepl; the key must be entryUUID: full."
+    )
+
+
+class RollbookShape(SourceShape):
+    """The users of another Rollbook, read from its database."""
+
+    type: Literal["rollbook"] = Field(description="rollbook")
+    database: str = Field(
+        min_length=1, description="Its database URL, or ${VARIABLE} or file:/path of one with a password."
+    )
+    tenant: int = Field(1, ge=1, description="The number of its tenant.")
+    changes: ChangesShape | None = Field(None, description="Read changes only, by its change log: full.")
+
+
+def _secret_kind(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+class WebhookShape(SourceShape):
+    """People that are sent to us, signed: rollbook serve takes them at /hooks/ and the source's name."""
+
+    type: Literal["webhook"] = Field(description="webhook")
+    secret: Annotated[
+        Annotated[str, Tag("one")]
+        | Annotated[tuple[str, ...], Tag("several"), Field(min_length=1, strict=False)],
+        Discriminator(_secret_kind),
+    ] = Field(description="${VARIABLE} or file:/path of a secret whsec_…; a list of two while it is changed.")
 
 
 AnySource = Annotated[
-    CsvShape | JsonLinesShape | SqlShape | ScimShape | LdapShape, Field(discriminator="type")
+    CsvShape | JsonLinesShape | SqlShape | ScimShape | LdapShape | RollbookShape | WebhookShape,
+    Field(discriminator="type"),
 ]
 
 SOURCES: dict[str, type[SourceShape]] = {
@@ -259,6 +310,8 @@ SOURCES: dict[str, type[SourceShape]] = {
     "sql": SqlShape,
     "scim": ScimShape,
     "ldap": LdapShape,
+    "rollbook": RollbookShape,
+    "webhook": WebhookShape,
 }
 """Every kind of source by its type."""
 
@@ -460,6 +513,7 @@ _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
     ("alerts",): AlertsShape,
     ("alerts", "*"): MailShape,
     ("sources", "*", "schedule"): ScheduleShape,
+    ("sources", "*", "changes", "full"): ScheduleShape,
     ("targets", "*"): TargetShape,
     ("targets", "*", "groups"): TargetGroupsShape,
     ("targets", "*", "brake"): BrakeShape,
@@ -469,6 +523,7 @@ _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
     ("targets", "*", "quiet"): QuietShape,
 }
 """What may stand at a place; * is any name."""
+_CHANGES: dict[str, type[Shape]] = {"sql": SqlChangesShape, "scim": ScimChangesShape}
 
 
 def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tuple[str, ...]:
@@ -476,6 +531,8 @@ def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tupl
     model = _MODELS.get(tuple("*" if index == 1 else step for index, step in enumerate(place)))
     if place[:1] == ("sources",) and len(place) == _SECTION:
         model = SOURCES.get(str(type_name), CsvShape)
+    if len(place) == _SECTION + 1 and place[:1] == ("sources",) and place[2] == "changes":
+        model = _CHANGES.get(str(type_name), ChangesShape)
     if len(place) == _SECTION + 2 and place[0] == "sources" and place[2] == "groups":
         model = SourceGroupShape
     if place[:1] == ("tables",) and len(place) == _SECTION:

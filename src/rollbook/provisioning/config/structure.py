@@ -114,7 +114,9 @@ _TELL: Mapping[str, Callable[[Document, Place, Mapping[str, Any]], None]] = {
 
 _HINTS: Mapping[str | int, str] = {
     "version": "write: version: 1",
-    "type": "a source is of type csv, jsonl, sql, scim or ldap, a target of type scim",
+    "type": "a source is of type csv, jsonl, sql, scim, ldap, rollbook or webhook, a target of type scim",
+    "secret": "secret: ${NAME_OF_A_VARIABLE} or file:/run/secrets/name",
+    "column": "column: the one that says when a record was changed last, such as updated_at",
     "key": "key: the column that identifies a person for ever, such as employee_id",
     "token": "token: ${NAME_OF_A_VARIABLE} or file:/run/secrets/name",
     "users": "users: {userName: {from: …}}",

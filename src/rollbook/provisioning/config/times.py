@@ -38,6 +38,21 @@ class TimeReader:
             return None
         return found
 
+    def changes(self, place: Place, raw: Any) -> model.Changes | None:
+        """How changes of a source are read, None if everything is."""
+        if not isinstance(raw, dict):
+            return None
+        full = self.schedule((*place, "full"), raw.get("full", {"every": "1d"}))
+        overlap = 0
+        try:
+            overlap = milliseconds(str(raw.get("overlap", "5m")))
+        except Unreadable as error:
+            self._document.report("RB105", str(error), self._document.value((*place, "overlap")))
+        column, query = (
+            raw.get(name) if isinstance(raw.get(name), str) else None for name in ("column", "query")
+        )
+        return None if full is None else model.Changes(full, overlap, column, query)
+
     def leave(self, place: Place, raw: Any) -> model.LeavePolicy:
         """What happens to accounts of those who leave; the shape says what is wrong with names."""
         if not isinstance(raw, dict):

@@ -2,6 +2,9 @@
 
 A reading is a walk over all records of one moment. It is complete only if it came to its end and nothing
 suggests that records were lost on the way; from one that is not, nobody is taken to have left (T-71).
+
+Some sources can also tell what has changed since a mark, a text of their own that an earlier reading ended with. Then only
+those go who are said to be gone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +37,43 @@ class RowProblem:
     key: str | None = None
 
 
-Found: TypeAlias = Row | RowProblem
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A record that is there and has not changed since the mark; no more is said of it."""
+
+    line: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A record that the source says it has no more."""
+
+    line: int
+    key: str
+
+
+Found: TypeAlias = Row | RowProblem | Same | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of a source a reading has.
+
+    Args:
+        since: the mark it begins at, None if everything was read.
+        partial: whether a record that is not in it says nothing. Not so where a source names all that are there (`Same`).
+        mark: where a later reading of changes begins, None if the source cannot tell.
+        remark: why it has more than was asked for, for people.
+    """
+
+    since: str | None = None
+    partial: bool = False
+    mark: str | None = None
+    remark: str | None = None
+
+
+EVERYTHING = Extent()
 
 
 class Reading(Protocol):
@@ -44,12 +83,19 @@ class Reading(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns every record has."""
 
+    @property
+    def extent(self) -> Extent:
+        """How much of the source it has."""
+
     def rows(self) -> Iterator[Found]:
         """Every record in order, from the start; those that cannot be used as problems.
 
         Raises:
             SourceError: the reading is not complete, or the source changed meanwhile.
         """
+
+    def settle(self, failed: frozenset[str]) -> None:
+        """All of it was applied, except for the records with these keys; nothing to do for most."""
 
     def close(self) -> None:
         """Let go of the source."""
@@ -69,8 +115,8 @@ class Source(Protocol):
             SourceError: as for `open`, but for columns that are missing.
         """
 
-    def open(self) -> Reading:
-        """Begin a reading.
+    def open(self, since: str | None = None) -> Reading:
+        """Begin a reading: of everything, or of what has changed since a mark, if the source can tell. Any doubt means everything.
 
         Raises:
             SourceError: it cannot be opened, or is not what the configuration says.

@@ -12,7 +12,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from rollbook.provisioning.sources.base import Found, Row, RowProblem, SourceError, missing_columns
+from rollbook.provisioning.sources.base import (
+    EVERYTHING,
+    Extent,
+    Found,
+    Row,
+    RowProblem,
+    SourceError,
+    missing_columns,
+)
 
 LONGEST_FIELD = 131_072
 """Characters in a field; the csv module's own limit. Beyond it a quotation mark was most likely left open."""
@@ -57,7 +65,7 @@ class CsvFile:
         reading.close()
         return reading.columns
 
-    def open(self) -> "CsvReading":
+    def open(self, since: str | None = None) -> "CsvReading":  # noqa: ARG002 - a file tells no changes
         """Open the file and read its header.
 
         Raises:
@@ -113,6 +121,11 @@ class CsvReading:
         """The names in the header line."""
         return self._columns
 
+    @property
+    def extent(self) -> Extent:
+        """The whole file."""
+        return EVERYTHING
+
     def rows(self) -> Iterator[Found]:
         """Every row below the header, blank lines left out."""
         lines = self._lines()
@@ -130,6 +143,9 @@ class CsvReading:
             )
         if self._state() != self._opened:
             raise SourceError(f"{self._label} was changed while it was read; try again when it is finished")
+
+    def settle(self, failed: frozenset[str]) -> None:
+        """Nothing: the file stays as it is."""
 
     def close(self) -> None:
         """Close the file."""

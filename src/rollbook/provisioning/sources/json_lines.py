@@ -15,7 +15,7 @@ _LONGEST_LINE = 1_048_576
 
 def json_lines(path: Path, key: str, needed: tuple[str, ...]) -> SpooledSource:
     """The source in a file."""
-    return SpooledSource(str(path), key, needed, lambda: _records(path))
+    return SpooledSource(str(path), key, needed, lambda _: _records(path))
 
 
 def _records(path: Path) -> Iterator[Fields | Problem]:

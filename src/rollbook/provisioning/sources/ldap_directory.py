@@ -1,4 +1,7 @@
-"""People from an LDAP directory: a paged search, over TLS unless it is this machine (RFC 4511, 2696)."""
+"""People from an LDAP directory: a paged search, over TLS unless it is this machine (RFC 4511, 2696).
+
+Changes by content synchronisation (RFC 4533) are in `ldap_sync`.
+"""
 
 import re
 import uuid
@@ -9,7 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rollbook.provisioning.sources.base import SourceError
-from rollbook.provisioning.sources.spool import Fields, Problem, SpooledSource
+from rollbook.provisioning.sources.spool import (
+    Anew,
+    Course,
+    Fields,
+    Item,
+    Left,
+    Problem,
+    SpooledSource,
+    There,
+)
 
 PAGE = 500
 """Entries in a page: half of what Active Directory gives at most."""
@@ -33,23 +45,66 @@ class Directory:
     timeout: float = 30.0
 
 
-def ldap_directory(directory: Directory, key: str, needed: tuple[str, ...]) -> SpooledSource:
-    """The source that a search gives. Attributes with several values have one line for each; `dn` is there too."""
+def ldap_directory(
+    directory: Directory, key: str, needed: tuple[str, ...], *, changes: bool = False
+) -> SpooledSource:
+    """The source that a search gives. Attributes with several values have one line for each; `dn` is there too.
+
+    With `changes`, for which the key has to be entryUUID, it can tell what has changed.
+    """
     wanted = tuple(dict.fromkeys((*directory.attributes, key, *needed)))
     return SpooledSource(
-        f"{directory.url}/{directory.base}", key, needed, lambda: _records(directory, wanted)
+        f"{directory.url}/{directory.base}",
+        key,
+        needed,
+        lambda course: records(directory, wanted, course, changes=changes),
     )
 
 
-def _records(directory: Directory, wanted: tuple[str, ...]) -> Iterator[Fields | Problem]:
+def records(
+    directory: Directory, wanted: tuple[str, ...], course: Course, *, changes: bool = False
+) -> Iterator[Item]:
+    """The entries of the directory, or those changed since the mark of the course."""
     ldap = _library(directory)
     connection = _connected(ldap, directory)
+    attributes = [name for name in wanted if name != "dn"]
     try:
-        yield from _search(ldap, connection, directory, [name for name in wanted if name != "dn"])
+        if changes and not course.plain:
+            yield from _synchronised(ldap, connection, directory, attributes, course)
+        else:
+            course.since = None
+            yield from _search(ldap, connection, directory, attributes)
     except ldap.LDAPError as error:
         raise SourceError(f"{directory.url}: {_words(error)}") from None
     finally:
         connection.unbind_s()
+
+
+def _synchronised(
+    ldap: ModuleType, connection: Any, directory: Directory, wanted: list[str], course: Course
+) -> Iterator[Item]:
+    from rollbook.provisioning.sources.ldap_sync import Sync, synchronise
+
+    names = {name.lower(): name for name in wanted}
+    asked = Sync(directory.base, directory.filter, wanted, directory.timeout)
+    try:
+        for dn, attributes in synchronise(ldap, connection, asked, course):
+            yield attributes if isinstance(attributes, There | Left) else _record(dn, attributes, names)
+    except (ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.CONNECT_ERROR):
+        raise
+    except (ldap.UNAVAILABLE_CRITICAL_EXTENSION, ldap.UNWILLING_TO_PERFORM) as error:
+        raise Anew(
+            f"the server tells no changes ({_words(error)}; OpenLDAP needs the overlay syncprov)", plain=True
+        ) from None
+    except ldap.SIZELIMIT_EXCEEDED:
+        raise Anew(
+            "the server's size limit holds for synchronisation too: lift it for the reader, or leave out changes",
+            plain=True,
+        ) from None
+    except ldap.LDAPError as error:  # e-syncRefreshRequired among them: the mark is too old, or not one
+        if course.since is None:
+            raise
+        raise Anew(f"the server does not go on from the mark ({_words(error)})") from None
 
 
 def _search(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rollbook.provisioning.sources.base import SourceError
-from rollbook.provisioning.sources.spool import Fields, Problem, SpooledSource
+from rollbook.provisioning.sources.spool import Anew, Course, Fields, SpooledSource
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -18,9 +19,19 @@ FETCHED = 1_000
 _READS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(select|with|table|values)\b", re.IGNORECASE)
 
 
-def sql(url: str, query: str, key: str, needed: tuple[str, ...]) -> SpooledSource:
+@dataclass(frozen=True)
+class Since:
+    """How changes are asked for: the column that says when a row was changed last, which grows, and a query of their own."""
+
+    column: str
+    query: str | None = None
+    overlap: int = 0
+    """Milliseconds before the mark that are read again, if it is a time: a transaction that was slow wrote an older one."""
+
+
+def sql(url: str, query: str, key: str, needed: tuple[str, ...], since: Since | None = None) -> SpooledSource:
     """The source that a query gives."""
-    return SpooledSource(shown_url(url), key, needed, lambda: _records(url, query))
+    return SpooledSource(shown_url(url), key, needed, lambda course: _records(url, query, since, course))
 
 
 def shown_url(url: str) -> str:
@@ -28,27 +39,110 @@ def shown_url(url: str) -> str:
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:•••@", url)
 
 
-def _records(url: str, query: str) -> Iterator[Fields | Problem]:
-    from sqlalchemy import text
+def _records(url: str, query: str, since: Since | None, course: Course) -> Iterator[Fields]:
     from sqlalchemy.exc import SQLAlchemyError
 
     label = shown_url(url)
-    if not _READS.match(query):
-        raise SourceError(f"{label}: the query must begin with SELECT or WITH: a source is only read")
+    for one in (query, since.query if since else None):
+        if one is not None and not _READS.match(one):
+            raise SourceError(f"{label}: the query must begin with SELECT or WITH: a source is only read")
     engine = _engine(url, label)
     try:
         with engine.connect() as connection:
             _only_read(connection)
-            rows = connection.execution_options(stream_results=True, yield_per=FETCHED).execute(text(query))
-            names = list(rows.keys())
-            for row in rows:
-                yield {
-                    name: _text(value) for name, value in zip(names, row, strict=True) if value is not None
-                }
+            if since is None:
+                course.since = None
+                yield from _rows(connection, query, {})
+            else:
+                yield from _changes(connection, query, since, course)
     except SQLAlchemyError as error:
+        if course.since is not None:
+            raise Anew(f"the query for changes failed ({_words(error)})") from None
         raise SourceError(f"{label}: {_words(error)}") from None
     finally:
         engine.dispose()
+
+
+def _rows(connection: "Connection", query: str, parameters: dict[str, Any]) -> Iterator[Fields]:
+    for names, row in _raw_rows(connection, query, parameters):
+        yield _fields(names, row)
+
+
+def _raw_rows(
+    connection: "Connection", query: str, parameters: dict[str, Any]
+) -> Iterator[tuple[list[str], Any]]:
+    from sqlalchemy import text
+
+    streamed = connection.execution_options(stream_results=True, yield_per=FETCHED)
+    rows = streamed.execute(text(query), parameters)
+    names = list(rows.keys())
+    for row in rows:
+        yield names, row
+
+
+def _fields(names: list[str], row: Any) -> Fields:
+    return {name: _text(value) for name, value in zip(names, row, strict=True) if value is not None}
+
+
+def _changes(connection: "Connection", query: str, since: Since, course: Course) -> Iterator[Fields]:
+    """Everything, or what has changed since the mark; the highest value of the column is the next one."""
+    former = None if course.since is None else _value(course.since)
+    course.partial = former is not None
+    parameters: dict[str, Any] = {}
+    if former is not None:
+        quoted = connection.dialect.identifier_preparer.quote(since.column)
+        query = since.query or _later(query, quoted)
+        parameters["since"] = _earlier(former, since.overlap)
+    highest = former
+    for names, row in _raw_rows(connection, query, parameters):
+        if since.column not in names:
+            raise SourceError(f'changes.column: the query gives no column "{since.column}"')
+        value = row[names.index(since.column)]
+        if value is not None and (highest is None or value > highest):
+            highest = value
+        yield _fields(names, row)
+    course.mark = _mark(highest)
+
+
+def _later(query: str, column: str) -> str:
+    inner = query.rstrip().rstrip(";")
+    return f"SELECT * FROM ({inner}) AS q WHERE {column} >= :since"  # noqa: S608 - both are the configuration's own
+
+
+def _earlier(value: Any, overlap: int) -> Any:
+    return value - timedelta(milliseconds=overlap) if isinstance(value, datetime) else value
+
+
+def _mark(value: object) -> str | None:
+    """A value of the column as text that `_value` reads; None if it is of no kind that grows."""
+    match value:
+        case datetime():
+            return f"time {value.isoformat()}"
+        case int() if not isinstance(value, bool):
+            return f"number {value}"
+        case str():
+            return f"text {value}"
+        case bytes():
+            return f"bytes {value.hex()}"
+        case _:
+            return None
+
+
+def _value(mark: str) -> Any:
+    kind, _, text = mark.partition(" ")
+    try:
+        match kind:
+            case "time":
+                return datetime.fromisoformat(text)
+            case "number":
+                return int(text)
+            case "text":
+                return text
+            case "bytes":
+                return bytes.fromhex(text)
+    except ValueError:
+        pass
+    raise Anew("the mark cannot be read")
 
 
 def _engine(url: str, label: str) -> "Engine":

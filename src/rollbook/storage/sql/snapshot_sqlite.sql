@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0013
+-- Revision: 0014
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -265,4 +265,45 @@ CREATE TABLE turn (
         PRIMARY KEY (tenant, target, name)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0013');
+CREATE TABLE source_mark (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        full_at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, source)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE arrival (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        key TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        body BLOB,
+        tried INTEGER NOT NULL,
+        PRIMARY KEY (tenant, source, key)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX arrival_in_order ON arrival (tenant, source, sequence);
+
+CREATE INDEX arrival_new ON arrival (tenant, source) WHERE tried = 0;
+
+CREATE TABLE arrived (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, source, id)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX arrived_by_time ON arrived (tenant, source, at);
+
+CREATE TABLE source_lease (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (tenant, source)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0014');
