@@ -281,6 +281,7 @@ myst_substitutions = {
     "source_keys": keys(shape.SourceShape),
     "source_group_keys": keys(shape.SourceGroupShape),
     "target_keys": keys(shape.TargetShape),
+    "changes_keys": keys(shape.SqlChangesShape),
     "schedule_keys": keys(shape.ScheduleShape),
     "quiet_keys": keys(shape.QuietShape),
     "alert_keys": keys(shape.AlertsShape),

@@ -311,9 +311,10 @@ def _source_end(console: Console, source: SourceReport, tense: str = "") -> None
     words = (
         ("create", "change", "disable", "delete") if tense else ("created", "changed", "disabled", "deleted")
     )
+    read = "changes read" if report.partial else "rows"
     counts = (report.created, report.changed, report.disabled, report.deleted)
     told = ", ".join(f"{count} {tense}{word}" for word, count in zip(words, counts, strict=True))
-    line_on(console, f"source {source.source}: {report.rows} rows, {told}, {report.unchanged} unchanged")
+    line_on(console, f"source {source.source}: {report.rows} {read}, {told}, {report.unchanged} unchanged")
     for problem in report.problems:
         place = f"line {problem.line}: " if problem.line is not None else ""
         whose = f"record {printable(problem.person)}: " if problem.person else ""
@@ -393,7 +394,9 @@ def _source(source: SourceReport) -> JsonObject:
     found: JsonObject = {"source": source.source, "error": source.error, "seconds": source.seconds}
     if source.report is not None:
         report = source.report
-        names = ("rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held", "unlisted")
+        names = (
+            "rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held", "unlisted", "partial"
+        )  # fmt: skip
         found |= {name: getattr(report, name) for name in names}
         found["problems"] = [asdict(problem) for problem in report.problems]
     return found

@@ -62,7 +62,9 @@ async def pull(
     reading = await asyncio.to_thread(place.open, mark.mark if mark else None)
     try:
         found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
-        report = PullReport(source.name, rows=found.rows, partial=reading.extent.since is not None)
+        report = PullReport(
+            source.name, rows=found.rows, partial=found.partial or reading.extent.since is not None
+        )
         if reading.extent.remark is not None:
             report.report(PullProblem(None, None, reading.extent.remark, warning=True))
         for bad in found.bad:

@@ -119,7 +119,10 @@ class ScriptedTarget:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI interface."""
         raw = await _read(receive)
-        query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+        query = {
+            name: values[0]
+            for name, values in parse_qs(scope["query_string"].decode(), keep_blank_values=True).items()
+        }
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         request = Recorded(
             scope["method"],

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import pytest
 from tests.provisioning.sources.conformance import *  # noqa: F403 - the suite
 from tests.provisioning.sources.conformance import Make
+from tests.provisioning.sources.scim_service import Service
 
 from rollbook.client import ScimClient
 from rollbook.protocol import urns
@@ -16,13 +17,13 @@ from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Fault, Profile, ScriptedTarget, html
 
 
-@pytest.fixture
-def make_source() -> Iterator[Make]:
+@pytest.fixture(params=[True, False], ids=["cursor", "index"])
+def make_source(request: pytest.FixtureRequest) -> Iterator[Make]:
     """A server with these users, which gives pages of 100."""
     with ExitStack() as stack:
 
         def make(records: Sequence[dict[str, str]], needed: tuple[str, ...] = ()) -> Source:
-            target = ScriptedTarget(Profile(token="secret", page_limit=100))
+            target = Service(Profile(token="secret", page_limit=100), cursors=request.param)
             for one in records:
                 target.add("Users", {"schemas": [urns.USER], **_user(one)})
             url = stack.enter_context(served(target)) + "/v2"

@@ -35,9 +35,9 @@ def _records(
     connect: Callable[[], ScimClient], url: str, filter: str | None, overlap: int | None, course: Course
 ) -> Iterator[Fields | Problem]:
     # A source is read in a thread, which has a loop of its own for as long as the walk takes.
+    newest = _begin(course, overlap)
     loop = asyncio.new_event_loop()
     client = connect()
-    newest = _begin(course, overlap)
     try:
         capabilities = loop.run_until_complete(client.discover())
         wanted = _since(filter, newest - (overlap or 0)) if course.partial else filter
@@ -61,9 +61,11 @@ def _records(
 
 def _begin(course: Course, overlap: int | None) -> int:
     """The moment that changes are asked for since, 0 if everything is read."""
-    if overlap is None or course.since is None or not course.since.isdigit():
+    if overlap is None or course.since is None:
         course.since = None
         return 0
+    if not course.since.isdigit():
+        raise Anew("the mark cannot be read")
     course.partial = True
     return int(course.since)
 
