@@ -176,3 +176,14 @@ def test_mistakes_in_changes_and_webhooks(tmp_path: Path, text: str, code: str, 
     found = mistakes(tmp_path, text, OTHER="x")
     assert (code, title) in {(problem.code, problem.title) for problem in found}
     assert all(KEY not in problem.text for problem in found)
+
+
+def test_a_table_that_has_changed_changes_the_digest(tmp_path: Path) -> None:
+    """What is made of a record is another thing then, though the record is the same."""
+    rules = SQL.replace("URL", "sqlite:///hr.db").replace(
+        "from: mail", """expr: 'lookup("names", record.mail)'"""
+    )
+    digests = [
+        load(tmp_path, f"{rules}tables:\n  names: {{a: {to}}}\n").sources["hr"].digest for to in ("x", "y")
+    ]
+    assert len(set(digests)) == 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollbook.provisioning import model
-from rollbook.provisioning.mapping import Computed
+from rollbook.provisioning.mapping import expressions
 from rollbook.provisioning.sources.base import Extent
 from rollbook.storage.source_marks import SourceMark, SourceMarks
 
@@ -53,7 +53,7 @@ class Increments:
         asked = any(
             read.variable == _DAY
             for rule in rules
-            if isinstance(rule, Computed)
-            for read in rule.expression.reads
+            for expression in expressions(rule)
+            for read in expression.reads
         )
         return f"{self.source.digest} {self.today:%Y-%m-%d}" if asked else self.source.digest

@@ -135,6 +135,7 @@ def _source_digest(shape: SourceShape, rules: SourceRules) -> str:
     parts += [json.dumps(options, sort_keys=True, default=str), repr(rules.changes)]
     parts += [_described(rules.users), _described(model.ObjectMapping(rules.references))]
     parts.append([[group.column, describe(group.display_name)] for group in rules.groups])
+    parts.append(rules.tables)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -4,7 +4,7 @@ Reads the plain data rather than the checked shape, so that a mistake in one pla
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class SourceRules:
     options: Mapping[str, Any] = field(repr=False)
     schedule: Schedule | None = None
     changes: model.Changes | None = None
+    tables: str = ""
+    """Changes with the content of the tables that rules look in; empty without any."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,15 @@ class SectionReader:
             options,
             self._times.schedule((*place, "schedule"), raw.get("schedule")),
             self._changes(place, raw),
+            self._used_tables(
+                [*(one.rule for one in mapping.assignments), *(group.display_name for group in groups)]
+            ),
+        )
+
+    def _used_tables(self, rules: Iterable[model.Rule]) -> str:
+        """Changes with the content of the tables that these rules look in."""
+        return self._tables.digest(
+            {name for rule in rules for found in expressions(rule) for name in found.tables}
         )
 
     def _changes(self, place: Place, raw: dict[str, Any]) -> model.Changes | None:
@@ -228,8 +239,7 @@ class SectionReader:
         access = self._access.access(place, raw)
         leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
         every = (*users.assignments, *(groups.mapping.assignments if groups else ()))
-        used = {name for one in every for found in expressions(one.rule) for name in found.tables}
-        tables = self._tables.digest(used)
+        tables = self._used_tables(one.rule for one in every)
         return TargetRules(
             secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect, clear, tables
         )

@@ -15,7 +15,6 @@ from typing import BinaryIO, Protocol
 from rollbook.provisioning.sources.base import (
     EVERYTHING,
     Extent,
-    Found,
     Row,
     RowProblem,
     SourceError,
@@ -126,10 +125,10 @@ class CsvReading:
         """The whole file."""
         return EVERYTHING
 
-    def rows(self) -> Iterator[Found]:
+    def rows(self) -> Iterator[Row | RowProblem]:
         """Every row below the header, blank lines left out."""
         lines = self._lines()
-        last: Found | None = None
+        last: Row | RowProblem | None = None
         try:
             reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
             self._next(reader)
@@ -151,7 +150,7 @@ class CsvReading:
         """Close the file."""
         self._file.close()
 
-    def _rows(self, reader: "_Cells") -> Iterator[Found]:
+    def _rows(self, reader: "_Cells") -> Iterator[Row | RowProblem]:
         key_at = self._columns.index(self._key)
         while True:
             line = reader.line_num + 1
@@ -169,7 +168,7 @@ class CsvReading:
             if cells:
                 yield self._row(line, cells, key_at)
 
-    def _row(self, line: int, cells: list[str], key_at: int) -> Found:
+    def _row(self, line: int, cells: list[str], key_at: int) -> Row | RowProblem:
         key = cells[key_at].strip() if key_at < len(cells) else ""
         if len(cells) != len(self._columns):
             reason = f"{len(cells)} fields where the header has {len(self._columns)}"
