@@ -134,8 +134,9 @@ def test_a_mark_that_is_none(feed: Feed) -> None:
     """Any doubt means everything, and says so."""
     keys = _fill(feed)
     seen = read(feed, "nonsense")
-    assert not seen.extent.partial
     assert seen.there == set(keys.values())
     assert seen.extent.mark
+    assert not seen.gone
     if seen.extent.since is None:  # or the server itself took it for none, and sent everybody
+        assert not seen.extent.partial
         assert "everything was read" in str(seen.extent.remark)
