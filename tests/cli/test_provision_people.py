@@ -166,6 +166,7 @@ def test_report_lists_who_holds_what(office: Office) -> None:
     office.run("apply")
     told = office.run("report", "app").stdout
     assert "of a User it may hold externalId, userName" in told
+    assert "of a Group it may hold displayName, members; nothing else" in told
     assert "5 accounts" in told
     assert "Lovelace" not in told
     assert "Lovelace" in office.run("report", "app", "--values").stdout

@@ -10,7 +10,7 @@ from tests.provisioning.test_config import TARGET, load, mistakes
 from tests.provisioning.world import CATALOG, World, target, world
 
 from rollbook.client import ScimClient
-from rollbook.provisioning.items import Action
+from rollbook.provisioning.items import ADOPTED, Action
 from rollbook.provisioning.profile import Profile, Rate, names, profile_named
 from rollbook.provisioning.targets.rates import Rates, seconds_for
 from rollbook.provisioning.targets.scim import ScimTarget
@@ -31,16 +31,22 @@ def test_every_file_is_whole(name: str) -> None:
     assert set(found.unverified) <= cells
     for attribute in (*found.required, *found.forbidden, *found.updatable):
         assert user.find(attribute) is not None, attribute
+    for kind, listed in (*found.lookup.items(), *found.fixed.items()):
+        named = CATALOG.resource_type(kind)
+        assert named is not None, kind
+        assert all(named.find(attribute) is not None for attribute in listed), listed
     for rate in found.rate:
         assert rate.per > 0
         assert rate.requests > 0
 
 
 def test_there_are_those_of_the_issue() -> None:
-    """Twelve by name, and others."""
+    """Twelve by name, and the others of the table of targets."""
     assert {
         "aws-identity-center", "slack", "github-emu", "atlassian", "salesforce", "google-cloud-identity", "gitlab",
-        "zoom", "databricks", "snowflake", "miro", "hcp-terraform",
+        "zoom", "databricks", "snowflake", "miro", "hcp-terraform", "jfrog", "sentry", "pingone", "teleport", "fusionauth",
+        "wso2-identity-server", "webex", "deel", "zscaler", "configcat", "launchdarkly", "mirantis-mke",
+        "posit-connect", "grafana", "keycloak",
     } < set(names())  # fmt: skip
 
 
@@ -124,6 +130,52 @@ async def test_only_what_can_be_changed_is(hub: World) -> None:
     assert hub.service().requests[-1].body["Operations"] == [
         {"op": "replace", "path": "active", "value": False}
     ]
+
+
+@pytest.mark.anyio
+async def test_pain_point_23_what_cannot_be_renamed_is_told_and_not_sent(hub: World) -> None:
+    """JFrog, Miro: a new name is told before and after, never sent, and stops nothing else of the account."""
+    jfrog = profile_named("jfrog")
+    ada = await hub.hire("ada", title="Analyst")
+    team = await hub.group("team", ada)
+    hub.connect = _connect(hub, jfrog)  # type: ignore[method-assign, assignment]
+    app = replace(target(), profile=jfrog)
+    await hub.apply(app)
+    await hub.change(ada, userName="countess", title="Lead")
+    await hub.rename(team, "all of us")
+    planned = {item.resource_type: item for item in (await hub.preview(app))[0]}
+    await hub.apply(app)
+    done = {item.resource_type: item for item in hub.items}
+    for items in (planned, done):
+        assert (items["User"].action, [one.attribute for one in items["User"].differences]) == (
+            Action.CHANGE,
+            ["title"],
+        )
+        assert items["User"].reason == "userName cannot be changed there, and stays as it is"
+        assert items["Group"].action is Action.NOTHING
+        assert items["Group"].reason == "displayName cannot be changed there, and stays as it is"
+        assert items["Group"].changes  # so that people see it
+    account = hub.service().named("Users", "ada")
+    assert account["title"] == "Lead"
+    assert hub.service().named("Groups", "team")
+    assert [one.method for one in hub.service().writes].count(
+        "PATCH"
+    ) == 2  # the member at first, then the title
+    assert not [item for item in (await hub.preview(app))[0] if item.changes]
+
+
+@pytest.mark.anyio
+async def test_taking_over_is_told_beside_what_stays(hub: World) -> None:
+    """An account of another name that is found by its externalId."""
+    jfrog = profile_named("jfrog")
+    hub.service().add("Users", {"userName": "countess", "externalId": "e-ada", "active": True})
+    await hub.hire("ada")
+    hub.connect = _connect(hub, jfrog)  # type: ignore[method-assign, assignment]
+    await hub.apply(replace(target(groups=None), profile=jfrog))
+    (item,) = hub.items
+    assert item.adopts
+    assert item.reason == f"{ADOPTED}; userName cannot be changed there, and stays as it is"
+    assert hub.service().named("Users", "countess")
 
 
 @pytest.mark.anyio

@@ -158,6 +158,11 @@ class World:
             TENANT, USER, id, lambda present: Change(merged(present.document)), Scope(), self._author()
         )
 
+    async def rename(self, group: str, name: str) -> None:
+        """Give a hub group another name."""
+        change = Change({"displayName": name})
+        await self.store.update(TENANT, GROUP, group, lambda _: change, Scope(), self._author())
+
     async def members(self, group: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
         """Change the members of a hub group."""
         change = Change(None, tuple(map(Member, add)), tuple(remove))

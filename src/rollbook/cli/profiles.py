@@ -35,7 +35,8 @@ def profiles(
 
 _SHOWN = {
     "source": "from", "lookup": "found by", "max_members": "members in a call", "max_page": "largest page",
-    "required": "demands", "forbidden": "refuses", "updatable": "lets change only", "delete_means": "delete means",
+    "required": "demands", "forbidden": "refuses", "updatable": "lets change only",
+    "fixed": "never changes", "clear": "a value that is gone", "delete_means": "delete means",
     "unverified": "not verified",
 }  # fmt: skip
 
@@ -51,5 +52,5 @@ def _lines(profile: dict[str, Any]) -> list[str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{kind} by {', '.join(names)}" for kind, names in value.items())
+        return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in value.items())
     return ", ".join(value) if isinstance(value, list | tuple) else str(value)

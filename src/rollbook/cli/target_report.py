@@ -101,9 +101,8 @@ async def print_text(found: AsyncIterator[JsonObject], target: "model.Target", d
     out = console_of()
     line_on(out, f"{target.name} ({target.url})", "bold")
     for name, kind in kinds_of(target, desk.engine.catalog).items():
-        line_on(
-            out, f"  of a {name} it may hold {', '.join(mapped_names(kind.mapping))}; nothing else", "dim"
-        )
+        names = [*mapped_names(kind.mapping), *(["members"] if kind.members else [])]
+        line_on(out, f"  of a {name} it may hold {', '.join(names)}; nothing else", "dim")
     counts: Counter[str] = Counter()
     accounts = 0
     async for row in found:

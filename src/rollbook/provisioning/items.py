@@ -50,7 +50,8 @@ class Item:
     def changes(self) -> bool:
         """Whether anything is, or was, different at the target."""
         acts = self.action not in {Action.NOTHING, Action.KEEP}
-        return bool(acts or self.added or self.removed or self.adopts)
+        differs = self.action is Action.NOTHING and self.reason  # and cannot be made right
+        return bool(acts or differs or self.added or self.removed or self.adopts)
 
 
 def failure_text(reason: str, hint: str) -> str:

@@ -15,7 +15,9 @@ from rollbook.provisioning.model import Apply, Clear, Leave
 
 @dataclass(frozen=True)
 class NoChange:
-    """The target holds what it should, or nothing as it should."""
+    """The target holds what it should, or nothing as it should; `reason` if it differs and cannot be changed."""
+
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Create:
 
 @dataclass(frozen=True)
 class Update:
-    """The account differs."""
+    """The account differs; `reason` names what of it stays as it is, and why."""
 
     differences: tuple[Difference, ...]
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Situation:
     disabled: bool = False
     updatable: tuple[str, ...] = ()
     """The only attributes that can be changed once there is an account; all if empty."""
+    fixed: tuple[str, ...] = ()
+    """Those that cannot be."""
 
 
 def plan(situation: Situation) -> Step:
@@ -97,10 +102,16 @@ def plan(situation: Situation) -> Step:
     managed, wanted = (
         _with_active(situation, wanted, value=True) if situation.disabled else (situation.managed, wanted)
     )
-    differences = _possible(
-        situation, compare(lasting(managed, situation.present), wanted, situation.present)
-    )
-    return Update(differences) if differences else NoChange()
+    found = compare(lasting(managed, situation.present), wanted, situation.present)
+    differences = _possible(situation, found)
+    stays = _what_stays(one for one in found if one not in differences)
+    return Update(differences, stays) if differences else NoChange(stays)
+
+
+def _what_stays(refused: Iterable[Difference]) -> str | None:
+    """What a target lets nobody change is never sent, since it would refuse the rest too; it is told (pain point 20)."""
+    names = ", ".join(dict.fromkeys(one.attribute for one in refused))
+    return f"{names} cannot be changed there, and stays as it is" if names else None
 
 
 def _leave(situation: Situation, reason: str) -> Step:
@@ -121,8 +132,12 @@ def _leave(situation: Situation, reason: str) -> Step:
 
 def _possible(situation: Situation, differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """Those that the target lets anybody change."""
-    allowed = situation.updatable
-    return tuple(one for one in differences if not allowed or one.path.attribute.name in allowed)
+    allowed, fixed = situation.updatable, situation.fixed
+    return tuple(
+        one
+        for one in differences
+        if (not allowed or one.path.attribute.name in allowed) and one.path.attribute.name not in fixed
+    )
 
 
 def _with_active(

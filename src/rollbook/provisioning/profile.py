@@ -57,6 +57,8 @@ class Profile:
     forbidden: tuple[str, ...] = ()
     updatable: tuple[str, ...] = ()
     """The only attributes that can be changed once there is an account; all if empty."""
+    fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By resource type, what cannot be changed once there is an account."""
     clear: str | None = None
     """What it takes for a value that is gone: remove, null, empty or keep."""
     single_valued: bool = False
@@ -111,5 +113,6 @@ def _read(name: str, raw: Mapping[str, Any]) -> Profile:
         key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()
     }
     plain["rate"] = tuple(map(rate_of, raw.get("rate", ())))
-    plain["lookup"] = {kind: tuple(found) for kind, found in raw.get("lookup", {}).items()}
+    for name_of_both in ("lookup", "fixed"):
+        plain[name_of_both] = {kind: tuple(found) for kind, found in raw.get(name_of_both, {}).items()}
     return Profile(name=name, **plain)

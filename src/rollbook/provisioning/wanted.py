@@ -47,6 +47,8 @@ class Kind:
     """The attributes that find an account, where the target's profile says so."""
     updatable: tuple[str, ...] = ()
     """The only ones that can be changed, all if empty."""
+    fixed: tuple[str, ...] = ()
+    """Those that cannot be changed once there is an account."""
 
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
@@ -109,6 +111,7 @@ def kinds_of(target: Target, catalog: Catalog) -> dict[str, Kind]:
             scope_text=target.scope_text,
             lookup=profile.lookup.get(user.name),
             updatable=profile.updatable,
+            fixed=profile.fixed.get(user.name, ()),
         )
     if group is not None and target.groups is not None:
         groups = target.groups
@@ -121,6 +124,7 @@ def kinds_of(target: Target, catalog: Catalog) -> dict[str, Kind]:
             groups.members,
             groups.scope_text,
             profile.lookup.get(group.name),
+            fixed=profile.fixed.get(group.name, ()),
         )
     return found
 

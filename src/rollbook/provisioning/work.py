@@ -139,6 +139,7 @@ def situation_of(work: Work, present: JsonObject | None) -> Situation:
         present=present,
         disabled=work.link.disabled,
         updatable=work.kind.updatable,
+        fixed=work.kind.fixed,
     )
 
 
@@ -241,6 +242,8 @@ def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int
         action = Action.COMPLETE
     link = work.link
     adopts = work.adopted and action not in {Action.DELETE, Action.KEEP}
+    if adopts and not isinstance(step, Disable):
+        reason = f"{ADOPTED}; {reason}" if reason else ADOPTED
     return Item(
         target.name,
         link.resource_type,
@@ -248,7 +251,7 @@ def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int
         work.label,
         action,
         differences,
-        ADOPTED if adopts and reason is None else reason,
+        reason,
         *moved,
         adopts=adopts,
         sensitive=target.sensitive,
