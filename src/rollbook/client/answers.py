@@ -51,6 +51,19 @@ def body_of(answer: HttpResponse) -> JsonValue:
         raise TargetRefused("the answer is not JSON", http_status=answer.status) from error
 
 
+def check_done(answer: HttpResponse) -> None:
+    """Let an answer of success pass whose body does not matter, unless it is about something else (FE-06, T-66).
+
+    Raises:
+        TargetRefused: it is a page for people, such as a sign-in form, or a SCIM Error after all.
+    """
+    if answer.content.strip() and _is_html(answer):
+        raise TargetRefused("an HTML page came instead of SCIM", http_status=answer.status)
+    document = _scim_error(answer)
+    if document is not None:
+        raise TargetRefused(_detail(answer, document), http_status=answer.status)
+
+
 def error_of(answer: HttpResponse, now: float = 0.0) -> ScimError:
     """The error that an answer outside 2xx stands for; `now` is the time in seconds since 1970."""
     document = _scim_error(answer)

@@ -5,10 +5,10 @@ Raises the error classes the server answers with; never repeats a call by itself
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-from rollbook.client.answers import body_of, member
+from rollbook.client.answers import body_of, check_done, member
 from rollbook.client.authentication import Authentication, Bearer
 from rollbook.client.discovery import Capabilities, discover
 from rollbook.client.ladder import Ladder
@@ -17,11 +17,15 @@ from rollbook.client.results import ListPage, ScimResource, read_location, read_
 from rollbook.client.transport import DEFAULT_LIMITS, HttpResponse, Limits, PyqwestTransport, Transport
 from rollbook.protocol import urns
 from rollbook.protocol.compare import prepare
-from rollbook.protocol.errors import NotFound, Sensitive, TargetUnavailable
+from rollbook.protocol.errors import NotFound, Sensitive, TargetRefused, TargetUnavailable
 from rollbook.protocol.filters import And, Compare, Filter, Name, Operator, render
 from rollbook.protocol.values import JsonObject, JsonValue
 
 _FIND_COUNT = 10  # more than one match is already one too many
+_MOST_LOOKED_THROUGH = (
+    10_000  # resources of a service that ignores filters: for one person a hundred pages are enough
+)
+_R = TypeVar("_R", bound=ScimResource | None)
 
 
 class ScimClient:
@@ -94,17 +98,18 @@ class ScimClient:
 
         Raises:
             NotFound: the service says, in a SCIM Error, that there is none.
+            TargetRefused: the answer is another resource.
         """
-        return await self._get(_path(endpoint, id), _projection(attributes, excluded_attributes))
+        found = await self._get(_path(endpoint, id), _projection(attributes, excluded_attributes))
+        return _same(found, id)
 
     async def replace(
         self, endpoint: str, id: str, document: JsonObject, *, if_match: str | None = None
     ) -> ScimResource | None:
         """Replace a resource (RFC 7644 §3.5.1); what it is now, if the service says so."""
         headers = _if_match(if_match)
-        return self._resource(
-            await self._ladder.call("PUT", _path(endpoint, id), body=document, headers=headers)
-        )
+        answer = await self._ladder.call("PUT", _path(endpoint, id), body=document, headers=headers)
+        return _same(self._resource(answer), id)
 
     async def patch(
         self, endpoint: str, id: str, operations: Sequence[JsonObject], *, if_match: str | None = None
@@ -112,13 +117,12 @@ class ScimClient:
         """Change a resource by PATCH operations (RFC 7644 §3.5.2); what it is now, if the service says so."""
         message = {"schemas": [urns.PATCH_OP], "Operations": list(operations)}
         headers = _if_match(if_match)
-        return self._resource(
-            await self._ladder.call("PATCH", _path(endpoint, id), body=message, headers=headers)
-        )
+        answer = await self._ladder.call("PATCH", _path(endpoint, id), body=message, headers=headers)
+        return _same(self._resource(answer), id)
 
     async def delete(self, endpoint: str, id: str, *, if_match: str | None = None) -> None:
         """Delete a resource (RFC 7644 §3.6)."""
-        await self._ladder.call("DELETE", _path(endpoint, id), headers=_if_match(if_match))
+        check_done(await self._ladder.call("DELETE", _path(endpoint, id), headers=_if_match(if_match)))
 
     async def search(
         self,
@@ -183,8 +187,11 @@ class ScimClient:
         """The resources whose top-level text attributes have the wanted values, at most ten.
 
         Only `eq` and `and` are asked for, and each hit is looked at again: some services ignore a filter they
-        do not understand and answer with everybody (C-5-03). `exact` says whether case counts. A SCIM 404 on
-        the list means nobody (C-4-08).
+        do not understand and answer with everybody (C-5-03). Then all of them are looked through. `exact` says
+        whether case counts. A SCIM 404 on the list means nobody (C-4-08).
+
+        Raises:
+            TargetRefused: the answer is others than asked for, and too many, or not all that there are.
         """
         terms = tuple(Compare(Name(name), Operator.EQ, value) for name, value in wanted.items())
         condition: Filter = terms[0] if len(terms) == 1 else And(terms)
@@ -194,7 +201,31 @@ class ScimClient:
             )
         except NotFound:
             return ()
-        return tuple(found for found in page.resources if _has(found.body, wanted, exact=exact))
+        hits = {found.id: found for found in page.resources if _has(found.body, wanted, exact=exact)}
+        if page.total <= len(page.resources) or all(found.id in hits for found in page.resources):
+            return tuple(hits.values())
+        return await self._look_through(endpoint, condition, wanted, exact, excluded_attributes)
+
+    async def _look_through(
+        self,
+        endpoint: str,
+        condition: Filter,
+        wanted: Mapping[str, str],
+        exact: bool,
+        excluded_attributes: Sequence[str],
+    ) -> tuple[ScimResource, ...]:
+        """The same where the first page holds others than asked for: whoever it does not show may stand on the next."""
+        hits: list[ScimResource] = []
+        walk, seen = self.iterate(endpoint, condition, excluded_attributes=excluded_attributes), 0
+        async for found in walk:
+            seen += 1
+            if seen > _MOST_LOOKED_THROUGH:
+                raise TargetRefused(f"a search was answered with more than {_MOST_LOOKED_THROUGH} others")
+            if _has(found.body, wanted, exact=exact) and len(hits) < _FIND_COUNT:
+                hits.append(found)
+        if not walk.complete:
+            raise TargetRefused("a search was answered with others than asked for, and not with all")
+        return tuple(hits)
 
     async def _read(self, path: str) -> JsonValue:
         return body_of(await self._ladder.call("GET", path))
@@ -206,6 +237,13 @@ class ScimClient:
     def _resource(self, answer: HttpResponse) -> ScimResource | None:
         document = body_of(answer)
         return None if document is None else read_resource(document, self._ladder.base_url)
+
+
+def _same(found: _R, id: str) -> _R:
+    # Or what is decided by somebody else's data would be written to somebody else's account (T-66).
+    if found is not None and found.id != id:
+        raise TargetRefused("asked about one resource, the answer is about another")
+    return found
 
 
 def _path(endpoint: str, id: str) -> str:

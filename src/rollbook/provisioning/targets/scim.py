@@ -19,6 +19,7 @@ from rollbook.client import (
 )
 from rollbook.client.answers import member
 from rollbook.protocol import errors
+from rollbook.protocol.compare import prepare
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import lease, model
@@ -29,6 +30,7 @@ from rollbook.provisioning.differences import (
     operations,
     replacement,
 )
+from rollbook.provisioning.items import NeedsPerson
 from rollbook.provisioning.outgoing import Gate
 from rollbook.provisioning.profile import NO_PROFILE, Profile
 from rollbook.provisioning.wanted import Kind
@@ -122,10 +124,17 @@ class ScimTarget:
             return ()
 
     async def create(self, kind: Kind, body: JsonObject) -> ScimResource:
-        """Make an account."""
+        """Make an account.
+
+        Raises:
+            NeedsPerson: the answer is somebody else's account.
+        """
         _gate(kind).check_body(body)
         self._about_to_write()
-        return await self._client.create(await self._endpoint(kind), body)
+        created = await self._client.create(await self._endpoint(kind), body)
+        if _is_another(body, created.body):
+            raise NeedsPerson(f"the target answered with the account of somebody else, {created.id}")
+        return created
 
     async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
         """Take the differences away by PATCH; if the target has no PATCH, or no such path, by PUT (C-6-01)."""
@@ -182,7 +191,9 @@ class ScimTarget:
         whole = await self._client.get(endpoint, remote_id)
         name = kind.resource_type.memberships or "members"
         present = member(whole.body, name)
-        kept = [value for value in present or () if member(value, "value") not in {*add, *remove}]
+        named = {*add, *remove}
+        listed = present if isinstance(present, list) else []
+        kept = [one for one in listed if isinstance(one, dict) and str(member(one, "value")) not in named]
         body = replacement(kind.resource_type, whole.body, ())
         body[name] = [*kept, *({"value": own} for own in add)]
         _gate(kind).check_body(body, whole.body)
@@ -219,6 +230,19 @@ class ScimTarget:
         if kind is None:
             return ""
         return self._capabilities.endpoints.get(kind.resource_type.name, kind.resource_type.endpoint)
+
+
+def _is_another(wanted: JsonObject, shown: JsonObject) -> bool:
+    """Whether an account that is said to be new is somebody else's (T-66).
+
+    A target may rewrite a name. None has use for another external id, or rewrites everything.
+    """
+    pairs = {name: (value, member(shown, name)) for name, value in wanted.items() if isinstance(value, str)}
+    ours, theirs = pairs.get("externalId", (None, None))
+    if isinstance(theirs, str) and theirs != ours:
+        return True
+    told = [(one, other) for one, other in pairs.values() if isinstance(other, str)]
+    return len(told) > 1 and all(prepare(one) != prepare(other) for one, other in told)
 
 
 def _gate(kind: Kind) -> Gate:
