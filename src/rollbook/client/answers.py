@@ -124,15 +124,21 @@ def _request_error(status: int, document: JsonObject) -> RequestError:
     # Some services put a scimType under another status than its own: the status decides what is done.
     if known is None or known.status != status:
         known = BY_STATUS.get(status, RequestError)
-    return known(text[:_WORDS])
+    return known(_one_line(text))
 
 
 def _detail(answer: HttpResponse, document: JsonObject | None) -> str:
     words = member(document, "detail") if document else None
     if isinstance(words, str) and words:
-        return f"HTTP {answer.status}: {words[:_WORDS]}"
+        return f"HTTP {answer.status}: {_one_line(words)}"
     kind = "HTML" if _is_html(answer) else "no body" if not answer.content.strip() else "no SCIM Error"
     return f"HTTP {answer.status} with {kind}"
+
+
+def _one_line(text: str) -> str:
+    """Somebody else's words as one line that any terminal shows and any database keeps."""
+    line = " ".join(text[: 2 * _WORDS].split())
+    return "".join(one for one in line if one.isprintable())[:_WORDS]
 
 
 def _is_html(answer: HttpResponse) -> bool:

@@ -43,6 +43,8 @@ def read_resource(document: JsonValue, base_url: str) -> ScimResource:
     remote_id = member(document, "id")
     if not isinstance(remote_id, str | int) or isinstance(remote_id, bool) or remote_id == "":
         raise TargetRefused("the answer is not a resource: it has no id")
+    if not is_id(str(remote_id)):
+        raise TargetRefused("the answer is not a resource: its id is longer than any, or holds a zero byte")
     meta = member(document, "meta")
     meta = meta if isinstance(meta, dict) else {}
     version, location = member(meta, "version"), member(meta, "location")
@@ -52,6 +54,14 @@ def read_resource(document: JsonValue, base_url: str) -> ScimResource:
         read_location(location, base_url),
         document,
     )
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of a resource: one that a URL has room for and a database can keep (T-66)."""
+    return 0 < len(text) <= _LONGEST_ID and "\0" not in text
+
+
+_LONGEST_ID = 600  # characters; a row of PostgreSQL's index takes 2,700 bytes
 
 
 def read_location(text: JsonValue, base_url: str) -> str | None:

@@ -18,6 +18,7 @@ from rollbook.client import (
     WatchedTransport,
 )
 from rollbook.client.answers import member
+from rollbook.client.results import is_id
 from rollbook.protocol import errors
 from rollbook.protocol.compare import prepare
 from rollbook.protocol.schema import AttributePath
@@ -106,7 +107,7 @@ class ScimTarget:
         values = member(found.body, kind.resource_type.memberships or "members")
         listed = values if isinstance(values, list) else []
         ids = (member(value, "value") for value in listed if isinstance(value, dict))
-        return [str(value) for value in ids if value is not None]
+        return [str(value) for value in ids if value is not None and is_id(str(value))]
 
     async def find(self, kind: Kind, path: AttributePath, value: str) -> Sequence[ScimResource]:
         """The accounts with exactly that value; a target that cannot look for it has none (client.md 5)."""
