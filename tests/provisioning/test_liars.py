@@ -112,3 +112,18 @@ async def test_t_66_the_same_account_twice_in_a_list_is_one(hub: World) -> None:
     link = await hub.link(ada)
     assert link is not None
     assert link.remote_id == own
+
+
+@pytest.mark.parametrize("shown", [[], "Lovelace", 1.5, {"FAMILYNAME": "Byron", "givenName": "Ada"}])
+async def test_c_4_02_a_put_to_a_target_with_shapes_and_names_of_its_own(hub: World, shown: object) -> None:
+    """What it shows in place of an object, or under another case, is replaced and not said twice."""
+    service = hub.service(profile=Profile(patch=False))
+    own = service.add("Users", {"USERNAME": "ada", "externalId": "e-ada", "Name": shown, "META": {"x": 1}})
+    await hub.hire("ADA", {"name": {"familyName": "Lovelace"}}, externalId="e-ada")
+    (report,) = await hub.apply(target())
+    assert not report.failed
+    (put,) = service.writes
+    kept = {"givenName": "Ada"} if isinstance(shown, dict) else {}
+    assert put.body["name"] == {**kept, "familyName": "Lovelace"}
+    assert {"USERNAME", "Name", "META"}.isdisjoint(put.body)
+    assert service.resources["Users"][own]["userName"] == "ADA"

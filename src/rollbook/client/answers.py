@@ -4,6 +4,7 @@ Only a SCIM Error speaks about our request. A page of HTML, a gateway's JSON or 
 about a resource and becomes a `TargetError` (FE-06, C-8-03).
 """
 
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 import orjson
@@ -24,6 +25,7 @@ MOST_PATIENCE = 3600.0
 """The longest Retry-After that is believed, in seconds (T-67)."""
 
 _MAY_PASS = frozenset({408, 425, 429})
+_SHORTEST_SECRET = 8
 _WORDS = 300  # characters of somebody else's text that an error of ours repeats
 
 
@@ -62,6 +64,13 @@ def check_done(answer: HttpResponse) -> None:
     document = _scim_error(answer)
     if document is not None:
         raise TargetRefused(_detail(answer, document), http_status=answer.status)
+
+
+def without(answer: HttpResponse, secret: str) -> HttpResponse:
+    """The answer with dots where it repeats our credentials: its words are shown, kept and sent on (I-13)."""
+    if len(secret) < _SHORTEST_SECRET:
+        return answer
+    return replace(answer, content=answer.content.replace(secret.encode(), b"..."))
 
 
 def error_of(answer: HttpResponse, now: float = 0.0) -> ScimError:
@@ -124,18 +133,18 @@ def _request_error(status: int, document: JsonObject) -> RequestError:
     # Some services put a scimType under another status than its own: the status decides what is done.
     if known is None or known.status != status:
         known = BY_STATUS.get(status, RequestError)
-    return known(_one_line(text))
+    return known(one_line(text))
 
 
 def _detail(answer: HttpResponse, document: JsonObject | None) -> str:
     words = member(document, "detail") if document else None
     if isinstance(words, str) and words:
-        return f"HTTP {answer.status}: {_one_line(words)}"
+        return f"HTTP {answer.status}: {one_line(words)}"
     kind = "HTML" if _is_html(answer) else "no body" if not answer.content.strip() else "no SCIM Error"
     return f"HTTP {answer.status} with {kind}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Somebody else's words as one line that any terminal shows and any database keeps."""
     line = " ".join(text[: 2 * _WORDS].split())
     return "".join(one for one in line if one.isprintable())[:_WORDS]

@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import orjson
 
 from rollbook import __version__
-from rollbook.client.answers import error_of
+from rollbook.client.answers import error_of, without
 from rollbook.client.authentication import Authentication
 from rollbook.client.transport import HttpRequest, HttpResponse, Transport
 from rollbook.protocol.errors import TargetRefused
@@ -90,10 +90,13 @@ class Ladder:
     async def _authenticate(self, request: HttpRequest) -> HttpResponse:
         if self._authentication is None:
             return await self._send(request)
-        answer = await self._send(await self._signed(request, self._authentication))
+        signed = await self._signed(request, self._authentication)
+        answer = await self._send(signed)
         if answer.status == 401 and await self._authentication.renew():
-            answer = await self._send(await self._signed(request, self._authentication))
-        return answer
+            signed = await self._signed(request, self._authentication)
+            answer = await self._send(signed)
+        secret = signed.headers["authorization"].partition(" ")[2]
+        return answer if 200 <= answer.status < 300 else without(answer, secret)
 
     async def _signed(self, request: HttpRequest, authentication: Authentication) -> HttpRequest:
         headers = {**request.headers, "authorization": await authentication.header()}

@@ -1,6 +1,7 @@
 """OAuth 2 client credentials (RFC 6749 4.4): by a shared secret, or by a key of our own (RFC 7523)."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from rollbook.client.answers import parse_json
+from rollbook.client.answers import one_line, parse_json, without
 from rollbook.client.transport import HttpRequest, HttpResponse, Transport
 from rollbook.protocol.errors import TargetUnavailable, Unauthorized
 from rollbook.protocol.values import JsonObject
@@ -21,6 +22,7 @@ USUAL_SECONDS = 300.0
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 60
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,12 @@ class ClientCredentials:
         document = _document(answer)
         token = document.get("access_token")
         if answer.status != 200 or not isinstance(token, str) or not token:
-            raise _refusal(answer, document)
+            raise _refusal(answer, _document(without(answer, self._grant.secret or "")))
+        if not _HEADER_TEXT.fullmatch(token):
+            raise Unauthorized("the token endpoint gives a token that no header can carry")
         if str(document.get("token_type", "bearer")).lower() != "bearer":
             raise Unauthorized(
-                f"the token endpoint gives tokens of a kind not known here: {document['token_type']!r}"
+                f"the token endpoint gives tokens of a kind not known here: {one_line(str(document['token_type']))[:80]}"
             )
         lasts = document.get("expires_in")
         seconds = (
@@ -145,6 +149,8 @@ def _refusal(answer: HttpResponse, document: JsonObject) -> Unauthorized | Targe
             f"the token endpoint answers HTTP {answer.status}", http_status=answer.status
         )
     code = document.get("error")
-    words = str(code)[:80] if code else f"HTTP {answer.status} without a token"
+    words = one_line(str(code))[:80] if code else f"HTTP {answer.status} without a token"
     told = document.get("error_description")
-    return Unauthorized(f"the token endpoint refuses: {words}" + (f" ({str(told)[:200]})" if told else ""))
+    return Unauthorized(
+        f"the token endpoint refuses: {words}" + (f" ({one_line(str(told))[:200]})" if told else "")
+    )

@@ -308,21 +308,35 @@ def _member(document: Mapping[str, JsonValue], name: str) -> JsonValue:
 
 
 def _assign(document: JsonObject, item: Difference) -> None:
-    holder = document.setdefault(item.path.urn, {}) if item.path.urn else document
+    holder = _object(document, item.path.urn) if item.path.urn else document
     name = item.path.attribute.name
     if item.path.sub is not None:
-        holder = holder.setdefault(name, {})
+        holder = _object(holder, name)
         name = item.path.sub.name
-    if item.new is None and item.clear not in _SENT:
-        holder.pop(name, None)
-    else:
+    _take(holder, name)
+    if item.new is not None or item.clear in _SENT:
         holder[name] = _sent(item)
 
 
+def _object(holder: JsonObject, name: str) -> JsonObject:
+    """The object of that name, under exactly that name; a new one in place of what is none."""
+    found = _take(holder, name)
+    holder[name] = made = found if isinstance(found, dict) else {}
+    return made
+
+
+def _take(holder: JsonObject, name: str) -> JsonValue:
+    """Take away what stands under a name in any case: a PUT must not say it twice (C-4-02)."""
+    found = _member(holder, name)
+    for other in [other for other in holder if other.lower() == name.lower()]:
+        del holder[other]
+    return found
+
+
 def _drop(document: JsonObject, path: AttributePath) -> None:
-    holder = document.get(path.urn) if path.urn else document
+    holder = _member(document, path.urn) if path.urn else document
     if isinstance(holder, dict):
-        holder.pop(path.attribute.name, None)
+        _take(holder, path.attribute.name)
 
 
 def _quoted(text: str) -> str:

@@ -101,7 +101,11 @@ def _name(urn: str | None, attribute: str) -> str:
 
 
 def _of(document: JsonValue, name: str) -> JsonValue:
-    return document.get(name) if isinstance(document, Mapping) else None
+    if not isinstance(document, Mapping):
+        return None
+    if name in document:
+        return document[name]
+    return next((value for other, value in document.items() if other.lower() == name.lower()), None)
 
 
 def _same_parts(element: JsonObject, present: JsonValue) -> set[str]:
