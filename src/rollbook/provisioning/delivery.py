@@ -167,7 +167,7 @@ class Delivery:
         sought = sought_of(work)
         if not sought:
             return work, None
-        account = await find_account(self._far, work.kind, sought)
+        account = await find_account(self._far, work.kind, sought, self._target.sensitive)
         if account is None:
             self._wait_until_settled(work)
             return work, None

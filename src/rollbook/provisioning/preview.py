@@ -280,7 +280,7 @@ class Previewer:
         sought = sought_of(work)
         if not sought:
             return work, None
-        account = await find_account(self._far, work.kind, sought)
+        account = await find_account(self._far, work.kind, sought, self._target.sensitive)
         if account is not None:
             spare_protected(self._target, work, account)
             work = replace(work, adopted=work.link.sought is None)

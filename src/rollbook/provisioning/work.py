@@ -3,7 +3,7 @@
 A delivery and a preview share everything here; what they differ in is whether they write.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, value_at
 from rollbook.provisioning.items import ADOPTED, Action, Item, NeedsPerson
 from rollbook.provisioning.mapping import day
+from rollbook.provisioning.masking import MASK, is_sensitive
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.plan import Create, Delete, Disable, Keep, NoChange, Situation, Step, Update
 from rollbook.provisioning.targets.base import Target
@@ -149,7 +150,9 @@ def sought_by(kind: Kind, document: JsonObject) -> dict[str, str]:
     return {path: value for path, value in values if isinstance(value, str)}
 
 
-async def find_account(far: Target, kind: Kind, sought: Mapping[str, str]) -> ScimResource | None:
+async def find_account(
+    far: Target, kind: Kind, sought: Mapping[str, str], sensitive: Collection[str] = ()
+) -> ScimResource | None:
     """The one account that has one of these values, best first; None if there is none.
 
     Raises:
@@ -161,7 +164,8 @@ async def find_account(far: Target, kind: Kind, sought: Mapping[str, str]) -> Sc
             continue
         found = await far.find(kind, path, value)
         if len(found) > 1:
-            raise NeedsPerson(f"{len(found)} accounts have {path.text} {value!r}: remove all but one there")
+            told = MASK if is_sensitive(path, sensitive) else repr(value)
+            raise NeedsPerson(f"{len(found)} accounts have {path.text} {told}: remove all but one there")
         if found:
             return found[0]
     return None

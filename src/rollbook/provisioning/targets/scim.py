@@ -1,7 +1,8 @@
 """A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rollbook.client import (
     Authentication,
@@ -32,6 +33,7 @@ from rollbook.provisioning.differences import (
     replacement,
 )
 from rollbook.provisioning.items import NeedsPerson
+from rollbook.provisioning.masking import changed_texts, is_sensitive, sensitive_texts, without_texts
 from rollbook.provisioning.outgoing import Gate
 from rollbook.provisioning.profile import NO_PROFILE, Profile
 from rollbook.provisioning.wanted import Kind
@@ -51,7 +53,7 @@ def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -
     if watch is not None:
         transport = WatchedTransport(transport, watch)
     client = ScimClient(target.url, _authentication(target), transport=transport)
-    return ScimTarget(client, target.profile)
+    return ScimTarget(client, target.profile, target.sensitive)
 
 
 def _transport(target: model.Target) -> Transport:
@@ -81,9 +83,13 @@ def _authentication(target: model.Target) -> Authentication | str | None:
 class ScimTarget:
     """One SCIM service. What it cannot do although it said so is remembered (C-2-05)."""
 
-    def __init__(self, client: ScimClient, profile: Profile = NO_PROFILE) -> None:
+    def __init__(
+        self, client: ScimClient, profile: Profile = NO_PROFILE, sensitive: Collection[str] = frozenset()
+    ) -> None:
+        """`sensitive` has the attributes whose values nobody is shown, also where the target repeats them."""
         self._client = client
         self._profile = profile
+        self._sensitive = sensitive
         self._capabilities: Capabilities | None = None
         self._asking = asyncio.Lock()
         self._patches: dict[bool, bool] = {False: True, True: True}
@@ -115,12 +121,13 @@ class ScimTarget:
         _gate(kind).check_search(name)
         excluded = [kind.resource_type.memberships] if kind.resource_type.memberships else []
         try:
-            return await self._client.find(
-                await self._endpoint(kind),
-                {name: value},
-                exact=path.leaf.compares_exactly,
-                excluded_attributes=excluded,
-            )
+            with _hiding({value} if is_sensitive(path, self._sensitive) else ()):
+                return await self._client.find(
+                    await self._endpoint(kind),
+                    {name: value},
+                    exact=path.leaf.compares_exactly,
+                    excluded_attributes=excluded,
+                )
         except (errors.InvalidFilter, errors.UnsupportedFeature):
             return ()
 
@@ -132,13 +139,18 @@ class ScimTarget:
         """
         _gate(kind).check_body(body)
         self._about_to_write()
-        created = await self._client.create(await self._endpoint(kind), body)
+        with _hiding(sensitive_texts(body, self._sensitive)):
+            created = await self._client.create(await self._endpoint(kind), body)
         if _is_another(body, created.body):
             raise NeedsPerson(f"the target answered with the account of somebody else, {created.id}")
         return created
 
     async def update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
         """Take the differences away by PATCH; if the target has no PATCH, or no such path, by PUT (C-6-01)."""
+        with _hiding(changed_texts(differences, self._sensitive)):
+            await self._update(kind, present, differences)
+
+    async def _update(self, kind: Kind, present: ScimResource, differences: Sequence[Difference]) -> None:
         endpoint = await self._endpoint(kind)
         has_members = kind.resource_type.memberships is not None
         if self._patches[has_members]:
@@ -244,6 +256,16 @@ def _is_another(wanted: JsonObject, shown: JsonObject) -> bool:
         return True
     told = [(one, other) for one, other in pairs.values() if isinstance(other, str)]
     return len(told) > 1 and all(prepare(one) != prepare(other) for one, other in told)
+
+
+@contextmanager
+def _hiding(texts: Iterable[str]) -> Iterator[None]:
+    """Errors of what is done here say nothing of these texts, though the target may repeat what it was sent."""
+    try:
+        yield
+    except errors.ScimError as error:
+        error.detail = without_texts(error.detail, texts)
+        raise
 
 
 def _gate(kind: Kind) -> Gate:
