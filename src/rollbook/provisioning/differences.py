@@ -208,12 +208,16 @@ def _cannot_change(attribute: Attribute, old: JsonValue) -> bool:
 
 
 def _compare_parts(item: Managed, new: JsonValue, old: JsonValue) -> list[Difference]:
-    """A singular complex attribute. Cases: 1. one side has none; 2. a reference; 3. part by part."""
+    """A singular complex attribute. Cases: 1. one side has none; 2. a reference; 3. part by part.
+
+    Where the target has parts that are not ours to write, the whole is never sent: it might replace them.
+    """
+    has_others = isinstance(old, dict) and any(part not in _NOTHING for part in old.values())
     new, old = _parts(item, new), _parts(item, old)
     if not new and not old:
         return []
     attribute = item.path.attribute
-    if not old or (_refers(attribute) and not _same_part(attribute, "value", new, old)):
+    if not (old or has_others) or (_refers(attribute) and not _same_part(attribute, "value", new, old)):
         return [Difference(item.path, old or None, new or None)]
     if _refers(attribute):
         return []
