@@ -10,12 +10,16 @@ from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, S
 if TYPE_CHECKING:
     from rollbook.cli.provision_work import Desk
 
-Number = Annotated[int, typer.Argument(help="The number of the run.", metavar="RUN", min=1)]
+_MOST = 2**63 - 1
+"""What a database takes for a number."""
+
+Number = Annotated[int, typer.Argument(help="The number of the run.", metavar="RUN", min=1, max=_MOST)]
 
 
 def runs(
     number: Annotated[
-        int | None, typer.Argument(help="Show what this run did, item by item.", metavar="RUN", min=1)
+        int | None,
+        typer.Argument(help="Show what this run did, item by item.", metavar="RUN", min=1, max=_MOST),
     ] = None,
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,

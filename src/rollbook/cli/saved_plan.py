@@ -125,6 +125,8 @@ class SavedPlan:
             *_moved("source", self.sources, now.sources),
             *_moved("target", self.targets, now.targets),
         ]
+        if self.departures != now.departures:
+            moved.append("other accounts than those of the file would be taken away")
         if moved or planned.failed:
             told = "\n".join(f"  {line}" for line in moved[:_TOLD])
             more = f"\n  and {len(moved) - _TOLD} more" if len(moved) > _TOLD else ""
@@ -197,10 +199,27 @@ def load(file: Path) -> SavedPlan:
         found = json.loads(file.read_text("utf-8"))
         if found["format"] != FORMAT:
             raise SettingsError(f"{file} is a plan of another Rollbook ({found['rollbook']}); make it anew")
-        departures = {name: Approval(*one) for name, one in found["departures"].items()}
-        return SavedPlan(found["targets"], found["sources"], found["readsSources"], departures)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        departures = {
+            name: Approval(int(number), plan) for name, (number, plan) in found["departures"].items()
+        }
+        if not found["targets"]:  # to the engine no name at all means every target
+            raise SettingsError(f"{file} names no target; make it anew: rollbook plan -o {file}")
+        targets, sources = _lines(found["targets"]), _lines(found["sources"])
+        return SavedPlan(targets, sources, bool(found["readsSources"]), departures)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(f"{file} is no plan of rollbook plan -o: {type(error).__name__}") from None
+
+
+def _lines(found: Mapping[str, list[JsonObject]]) -> _Lines:
+    """The lines of a file, which anybody may have edited.
+
+    Raises:
+        KeyError, TypeError, AttributeError: they are not what they should be.
+    """
+    for lines in found.values():
+        for line in lines:
+            hash((line["who"], line["action"], *(one["attribute"] for one in line["changes"])))
+    return {name: list(lines) for name, lines in found.items()}
 
 
 def _moved(
