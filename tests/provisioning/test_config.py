@@ -180,6 +180,29 @@ def test_groups_have_defaults(tmp_path: Path) -> None:
     assert mapped_paths(groups.mapping) == {"displayName"}
 
 
+@pytest.mark.parametrize(
+    ("groups", "profile", "flat"),
+    [
+        ("{}", None, False),
+        ("{nested: keep}", None, False),
+        ("{nested: flatten}", None, True),
+        ("{}", "slack", True),
+        ("{nested: keep}", "slack", False),
+        ("{}", "databricks", False),
+    ],
+)
+def test_25_nested_groups_are_flattened_as_said_or_as_the_profile_says(
+    tmp_path: Path, groups: str, profile: str | None, *, flat: bool
+) -> None:
+    """Whoever says nothing of either keeps them; what is flattened is another digest, all else is the same one."""
+    target = TARGET.partition("\n")[2] + "      emails: [{value: {from: userName}}]\n"
+    more = f"    profile: {profile}\n" if profile else ""
+    config = load(tmp_path, SOURCE + target + f"    groups: {groups}\n" + more)
+    kept = load(tmp_path, SOURCE + target + "    groups: {nested: keep}\n" + more)
+    assert config.targets["t"].is_flat is flat
+    assert (config.targets["t"].digest == kept.targets["t"].digest) is not flat
+
+
 def test_everything_may_be_said(tmp_path: Path) -> None:
     """All settings of a source and a target."""
     text = SOURCE + "    encoding: cp1252\n    delimiter: ';'\n    missing: delete\n    shrink_limit: 0.5\n"

@@ -14,7 +14,7 @@ from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
 from rollbook.storage.sql.databases import open_store
-from rollbook.storage.sql.links import CLAIM, CLAIM_ONE, DEPENDENTS, SqlLinks
+from rollbook.storage.sql.links import CLAIM, CLAIM_ONE, DEPENDENTS, FLAT_DEPENDENTS, SqlLinks
 from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -476,6 +476,12 @@ STATEMENTS = {
     "dependents": (DEPENDENTS, (1, 1, 1, 1, "a", 1, 1, "a")),
     "members-to-add": (link_members.TO_ADD, (1, 1, 1, 1, 1, 1, 10)),
     "members-to-remove": (link_members.TO_REMOVE, (1, 1, 1, 1, 1, 1, 1, 1, 10)),
+    "flat-members-to-add": (link_members.FLAT_TO_ADD, (1, 1, 1, 1, 1, 1, 10)),
+    "flat-members-to-remove": (link_members.FLAT_TO_REMOVE, (1, 1, 1, 1, 1, 1, 1, 1, 1, 10)),
+    "people-in": (link_members.PEOPLE_IN, (1, "a")),
+    "flat-dependents": (FLAT_DEPENDENTS, (1, "a", 1, 1)),
+    "groups-above": (link_marks.ABOVE, (1, 1, 10)),
+    "waiting": (link_marks.WAITING, (1, 1, "a")),
     "range-end": (link_marks.RANGE_END, (1, 1, 2, 10)),
     "changes": (link_marks.CHANGES, (1, 1, 10)),
 }

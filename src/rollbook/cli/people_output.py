@@ -128,6 +128,8 @@ def _show_target(out: Console, view: TargetView) -> None:
             "" if term.holds else "red",
         )
     line_on(out, f"  account  {_account_words(view)}")
+    if view.flat_members is not None:
+        line_on(out, f"  members  {view.flat_members} people, those in groups of this group too (flattened)")
     if view.link is not None and view.link.error:
         reason, _, advice = view.link.error.partition("\n")
         line_on(out, f"  failed   {printable(reason)}", "red")

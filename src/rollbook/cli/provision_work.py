@@ -160,7 +160,11 @@ class Desk:
         engine, found = self.engine, []
         for target in self.targets(names):
             digest = reach_digest(target, engine.catalog, engine.today)
-            found.append((await engine.links.open_target(engine.tenant, target.name, digest)).number)
+            found.append(
+                (
+                    await engine.links.open_target(engine.tenant, target.name, digest, flat=target.is_flat)
+                ).number
+            )
         return found
 
     async def pull(self, names: Iterable[str], *, whole: bool = True) -> list[SourceReport]:

@@ -4,6 +4,7 @@ Whatever interrupts it, starting again is safe: a remote id is recorded as soon 
 created before having been looked for (client.md 5).
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from rollbook.provisioning import lease, model
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
-from rollbook.provisioning.model import Leave
+from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
 from rollbook.provisioning.states import Event, move
 from rollbook.provisioning.targets.base import Target
@@ -27,6 +28,7 @@ from rollbook.provisioning.work import (
     describe,
     expectation_of,
     find_account,
+    frees_a_value,
     grace_ends,
     is_off,
     leave_of,
@@ -38,7 +40,7 @@ from rollbook.provisioning.work import (
     spare_protected,
     want_of,
 )
-from rollbook.storage.links import Link, MemberChanges, Outcome
+from rollbook.storage.links import Link, MemberChanges, Outcome, any_of
 
 LEASE_MILLISECONDS = 5 * 60_000
 """How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
@@ -82,6 +84,10 @@ class Delivery:
         self._bring_first = bring_first
         self._guard = guard
         self._kinds = kinds_of(target, engine.catalog)
+        self._freed: Counter[str] = Counter()
+        """How many accounts of each type have gone, or let go of a value that nobody else may have."""
+        self._freed_before: dict[str, int] = {}
+        """The same when work on each resource began."""
 
     async def deliver(self, link: Link) -> Item:
         """Do for one claimed link what is to be done, and record it.
@@ -92,6 +98,7 @@ class Delivery:
             Later: the account is being worked on for somebody else, or would go without the brake having seen it.
         """
         lease.hold(self._lease(link.due))
+        self._freed_before[link.id] = self._freed[link.resource_type]
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
         leave = self._leave(link, kind, wish.left)
@@ -104,8 +111,39 @@ class Delivery:
             return await self._drop(work.link, describe(self._target, work, step, (0, 0)))
         work, moved = await self._settle_members(work)
         item = describe(self._target, work, step, moved)
-        await self._finish(work, item)
+        await self._finish(work, item, frees=frees_a_value(kind, step))
+        self._freed_before.pop(link.id, None)
         return item
+
+    def has_freed_since(self, link: Link) -> bool:
+        """Whether something was freed that a resource may have lacked, while it was being tried and failed."""
+        before = self._freed_before.pop(link.id, None)
+        return before is not None and self._freed[link.resource_type] > before
+
+    async def waits_for(self, link: Link, error: Exception) -> dict[str, str | None]:
+        """What may be the end of a failure, by what is known of it: other accounts of ours at this target.
+
+        Those it names, those in the way, and where the target does not say which one is in the way, any of its type.
+        """
+        links, tenant = self._engine.links, self._engine.tenant
+        found: dict[str, str | None] = dict(await self._named(link))
+        for name, account in error.accounts if isinstance(error, NeedsPerson) else ():
+            holder = await links.holder(tenant, self._number, name, account)
+            if holder is not None and holder.id != link.id:
+                found[holder.id] = account
+        if isinstance(error, errors.Conflict):
+            found[any_of(link.resource_type)] = None
+        return found
+
+    async def _named(self, link: Link) -> Mapping[str, str | None]:
+        kind = self._kinds[link.resource_type]
+        try:
+            wish = await read_wish(self._engine, kind, link.id)
+        except MappingError:
+            return {}
+        ids = sorted(wish.references)
+        accounts = await self._engine.links.remote_ids(self._engine.tenant, self._number, ids)
+        return {own: accounts.get(own) for own in ids}
 
     async def about(self, link: Link) -> tuple[str | None, bool]:
         """What people call the resource, and whether its account should lose access."""
@@ -140,7 +178,7 @@ class Delivery:
             if isinstance(step, Disable | Delete) and not self._guard.may_leave(work.link):
                 raise Later
             try:
-                return await self._carry_out(work, step, account), step
+                done = await self._carry_out(work, step, account)
             except errors.NotFound:
                 if account is None:
                     raise
@@ -149,6 +187,9 @@ class Delivery:
                 if not isinstance(step, Create):
                     raise
                 conflict = error
+            else:
+                self._freed[work.link.resource_type] += frees_a_value(work.kind, step)
+                return done, step
         raise NeedsPerson("the account comes and goes: something else writes at the target")
 
     async def _present(self, work: Work) -> tuple[Work, ScimResource | None]:
@@ -237,7 +278,7 @@ class Delivery:
             )
             changes = _without(found, refused, limit)
             if not changes:
-                _tell_refused(refused)
+                self._tell_refused(refused)
                 return work, (added, removed)
             self._held(await links.expect_members(tenant, self._number, work.link, changes))
             await self._change_members(work, changes, refused)
@@ -272,6 +313,21 @@ class Delivery:
             self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
             lease.hold(self._lease(until))
 
+    def _tell_refused(self, refused: Mapping[str, str]) -> None:
+        """Park the group for those whom the target refuses as members; all others are in.
+
+        Raises:
+            NeedsPerson: there are any.
+        """
+        if refused:
+            own, reason = next(iter(refused.items()))
+            others = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
+            told = f"the target refuses account {own}{others} as a member; all others are in: {reason}"
+            names = [
+                name for name, kind in self._kinds.items() if not self._target.is_flat or not kind.members
+            ]
+            raise NeedsPerson(told, [(name, one) for one in refused for name in names])
+
     async def _learn_members(self, work: Work) -> Work:
         if work.link.members_read:
             return work
@@ -286,7 +342,7 @@ class Delivery:
             return Leave.DELETE
         return leave_of(link, left, self._target, kind, self._engine.now())
 
-    async def _finish(self, work: Work, item: Item) -> None:
+    async def _finish(self, work: Work, item: Item, *, frees: bool) -> None:
         left, now = work.want.wish.left is not None, self._engine.now()
         ends = grace_ends(work.link, work.want.wish.left, self._target, now)
         outcome = Outcome(
@@ -297,6 +353,7 @@ class Delivery:
             confirmed=work.want.digest,
             disabled=left and work.want.leave is Leave.DISABLE,
             references=work.want.references,
+            frees=frees,
             entry=entry_of(self._run, item, now),
         )
         self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))
@@ -327,7 +384,8 @@ class Delivery:
                 disabled=disabled,
             )
         except errors.Uniqueness as error:
-            raise NeedsPerson(error.detail) from error
+            others = [] if remote_id is None else [(work.kind.resource_type.name, remote_id)]
+            raise NeedsPerson(error.detail, others) from error
         except errors.Conflict as error:
             raise Later from error
         self._held(kept)
@@ -370,17 +428,3 @@ def _without(changes: MemberChanges, refused: Mapping[str, str], limit: int) -> 
         tuple(one for one in ids if one not in refused)[:limit] for ids in (changes.add, changes.remove)
     )
     return MemberChanges(add, remove)
-
-
-def _tell_refused(refused: Mapping[str, str]) -> None:
-    """Park the group for those whom the target refuses as members; all others are in.
-
-    Raises:
-        NeedsPerson: there are any.
-    """
-    if refused:
-        own, reason = next(iter(refused.items()))
-        others = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
-        raise NeedsPerson(
-            f"the target refuses account {own}{others} as a member; all others are in: {reason}"
-        )

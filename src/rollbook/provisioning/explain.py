@@ -71,6 +71,8 @@ class TargetView:
     stopped: str | None = None
     paused_until: int | None = None
     paused_because: str | None = None
+    flat_members: int | None = None
+    """How many people are in a group, directly or by way of others, where that makes them its members there."""
     deleted_at: int | None = None
     """When the account of somebody who has left will be deleted, if it is spared until then."""
 
@@ -179,6 +181,7 @@ async def explain_at(
         progress.stopped if progress else None,
         paused,
         progress.error if progress and paused else None,
+        len(await engine.links.people_in(engine.tenant, id)) if kind.members and target.is_flat else None,
         grace_ends(link, left, target, engine.now()) if link is not None and spared else None,
     )
 

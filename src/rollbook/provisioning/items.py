@@ -1,5 +1,6 @@
 """What was done, or is to be done, for one resource at one target: the line people read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,7 +61,15 @@ def failure_text(reason: str, hint: str) -> str:
 
 
 class NeedsPerson(Exception):
-    """The engine cannot decide and must not guess; somebody has to look at it."""
+    """The engine cannot decide and must not guess; somebody has to look at it.
+
+    `accounts` are those at the target that are in the way: a change of one of them may be the end of it.
+    """
+
+    def __init__(self, reason: str, accounts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(reason)
+        self.accounts = tuple(accounts)
+        """Each with its resource type."""
 
 
 class Later(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -343,6 +343,8 @@ class Line:
         label, leaving = await self._delivery.about(link)
         spread = zlib.crc32(f"{link.id}{link.attempts}".encode()) / 2**32
         verdict = judge(error, link.attempts, self._engine.now(), spread, leaving=leaving)
+        if verdict.again is None and self._delivery.has_freed_since(link):
+            verdict = replace(verdict, again=self._engine.now() + LATER_MILLISECONDS)
         if verdict.pause is not None:
             until = max(verdict.pause, self._paused_until)
             await self._engine.links.pause(self._engine.tenant, self._number, until, verdict.reason)
@@ -351,10 +353,19 @@ class Line:
         item = replace(self._item(link, label, action, text), next_try=verdict.again)
         if len(self._failures) < FAILURES_TOLD:
             self._failures[link.id] = item
-        await self._record(link, verdict, text, entry_of(self._order.run, item, self._engine.now()))
+        waits_for = await self._delivery.waits_for(link, error) if verdict.again is None else {}
+        entry = entry_of(self._order.run, item, self._engine.now())
+        await self._record(link, verdict, text, entry, waits_for)
         self._order.watch(item)
 
-    async def _record(self, link: Link, verdict: Verdict, text: str, entry: Entry | None) -> None:
+    async def _record(
+        self,
+        link: Link,
+        verdict: Verdict,
+        text: str,
+        entry: Entry | None,
+        waits_for: Mapping[str, str | None],
+    ) -> None:
         # What the delivery learnt before it failed, a remote id above all, is in the database already.
         outcome = Outcome(
             state=move(link.state, Event.PARK if verdict.again is None else Event.RETRY),
@@ -362,6 +373,7 @@ class Line:
             attempts=verdict.attempts,
             error=text,
             entry=entry,
+            waits_for=waits_for,
         )
         await self._engine.links.fail(self._engine.tenant, self._number, link, outcome)
 

@@ -167,6 +167,8 @@ class TargetGroups:
     mapping: ObjectMapping
     members: bool
     scope_text: str | None = None
+    flat: bool = False
+    """Whether people in groups of a group are its own members there: the target has no groups in groups."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,11 @@ class Target:
     rate: tuple[Rate, ...] = ()
     """What the profile says, unless the configuration says it."""
     access: Access = Access()
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether groups at the target have people only."""
+        return self.groups is not None and self.groups.flat
 
 
 @dataclass(frozen=True)

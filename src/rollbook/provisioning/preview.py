@@ -113,7 +113,9 @@ class Previewer:
             async for page in self._pages(kind, all=everything):
                 for item in await self._look(kind, await self._unconfirmed(kind, page)):
                     seen.add(item.id)
-                    if item.action in {Action.CREATE, Action.DELETE}:
+                    if item.action in {Action.CREATE, Action.DELETE} or (
+                        kind.members and self._target.is_flat
+                    ):
                         await self._wake(item.id, woken)
                     if self._count(item):
                         yield item
@@ -329,13 +331,19 @@ class Previewer:
         return set(await self._far.read_members(work.kind, work.link.remote_id))
 
     async def _wanted_members(self, work: Work) -> set[str]:
-        record = await self._engine.store.get(
-            self._engine.tenant, work.kind.resource_type, work.link.id, members=True, groups=False
-        )
-        ids = [member.value for member in (record.members if record else None) or ()]
+        ids = await self._members_in_hub(work)
         accounts = await self._remote_ids(ids)
         found = (accounts.get(own) or self._created.get(own) for own in ids)
         return {account for account in found if account is not None} - self._deleted
+
+    async def _members_in_hub(self, work: Work) -> Sequence[str]:
+        engine = self._engine
+        if self._target.is_flat:
+            return await engine.links.people_in(engine.tenant, work.link.id)
+        record = await engine.store.get(
+            engine.tenant, work.kind.resource_type, work.link.id, members=True, groups=False
+        )
+        return [member.value for member in (record.members if record else None) or ()]
 
     async def _parked(self, seen: set[str]) -> AsyncIterator[Item]:
         """What earlier runs had to give up, and a run would not touch."""

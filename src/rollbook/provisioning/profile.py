@@ -44,6 +44,8 @@ class Profile:
     put: bool = True
     filter: bool | None = None
     groups: bool = True
+    nesting: bool = True
+    """Whether a group can be a member of a group."""
     lookup: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By resource type, the attributes an account is looked for by, best first."""
     max_members: int | None = None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import orjson
 
 from rollbook.client import ScimResource
+from rollbook.protocol.attributes import Uniqueness
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.match import matches
 from rollbook.protocol.values import JsonObject
@@ -165,7 +166,11 @@ async def find_account(
         found = await far.find(kind, path, value)
         if len(found) > 1:
             told = MASK if is_sensitive(path, sensitive) else repr(value)
-            raise NeedsPerson(f"{len(found)} accounts have {path.text} {told}: remove all but one there")
+            name = kind.resource_type.name
+            raise NeedsPerson(
+                f"{len(found)} accounts have {path.text} {told}: remove all but one there",
+                [(name, account.id) for account in found],
+            )
         if found:
             return found[0]
     return None
@@ -223,6 +228,20 @@ def expectation_of(link: Link) -> Expectation | None:
 def is_off(account: ScimResource) -> bool:
     """Whether an account that is adopted was switched off by whoever looked after it before."""
     return account.body.get("active") is False
+
+
+def frees_a_value(kind: Kind, step: Step) -> bool:
+    """Whether an account lets go of a value that nobody else may have there: another one may be waiting for it."""
+    if isinstance(step, Delete):
+        return True
+    differences: tuple[Difference, ...] = getattr(step, "differences", ())
+    return any(one.old is not None and _is_unique(kind, one) for one in differences)
+
+
+def _is_unique(kind: Kind, difference: Difference) -> bool:
+    attribute = difference.path.attribute
+    joins = {path.attribute.name for path in kind.joins}
+    return attribute.uniqueness is not Uniqueness.NONE or attribute.name in joins | {"emails"}
 
 
 _ACTIONS: dict[type[Step], Action] = {

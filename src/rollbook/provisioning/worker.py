@@ -113,7 +113,10 @@ class Worker:
             return
         try:
             progress = await engine.links.open_target(
-                engine.tenant, target.name, reach_digest(target, engine.catalog, engine.today)
+                engine.tenant,
+                target.name,
+                reach_digest(target, engine.catalog, engine.today),
+                flat=target.is_flat,
             )
             if progress.stopped is not None:
                 report.stopped, report.hint = progress.stopped, f"rollbook resume {target.name}"
@@ -158,7 +161,7 @@ class Session:
             if self._far is None:
                 self._far = self._connect(target)
             digest = reach_digest(target, engine.catalog, engine.today)
-            progress = await engine.links.open_target(engine.tenant, target.name, digest)
+            progress = await engine.links.open_target(engine.tenant, target.name, digest, flat=target.is_flat)
             if progress.stopped is not None:  # somebody paused it a moment ago
                 report.stopped, report.stop = progress.stopped, Stop.AWAY
                 return report

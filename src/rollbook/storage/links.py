@@ -104,6 +104,10 @@ class Outcome:
     left_at: int | None = None
     until: int | None = None
     """When the grace period of somebody who has left is over."""
+    frees: bool = False
+    """Whether a value that nobody else may have is free at the target now."""
+    waits_for: Mapping[str, str | None] = field(default_factory=dict)
+    """What a failure waits for: resources with the account each had, None if none; or `any_of` a type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ class Progress:
     """Departures up to then count no more: somebody approved of them."""
     stopped: str | None = None
     """Why nothing happens there until somebody says so; None if work goes on."""
+    flat: bool = False
+    """Whether its groups have people only: those in groups of groups are members themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,11 @@ class Run:
     """The last numbers of the change log before and after it, for runs over sources."""
 
 
+def any_of(resource_type: str) -> str:
+    """What waits for any account of a type to go, or to let go of a value that nobody else may have."""
+    return f"*{resource_type}"
+
+
 Ranks = Mapping[str, int]
 """The resource types that go to a target, with the order in which they go: lower ones first."""
 
@@ -174,8 +185,11 @@ class LinkStore(Protocol):
     async def target(self, tenant: int, name: str) -> Progress | None:
         """The progress of the target of that name, None if nothing was ever done there."""
 
-    async def open_target(self, tenant: int, name: str, digest: str) -> Progress:
-        """The same, made if need be; a new digest begins a walk over all resources."""
+    async def open_target(self, tenant: int, name: str, digest: str, *, flat: bool = False) -> Progress:
+        """The same, made if need be; a new digest begins a walk over all resources.
+
+        `flat` says that groups there have people only. Then a change of a group marks those it is in, directly or not.
+        """
 
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
@@ -277,8 +291,12 @@ class LinkStore(Protocol):
     ) -> MemberChanges:
         """At most `limit` members of a group to add, and as many to remove; all of them if `nobody` should be in.
 
-        A member without an account at the target is left out; one that no link knows is left alone (I-15).
+        A member without an account at the target is left out; one that no link knows is left alone (I-15). At a flat target the
+        members are all people in the group, directly or by way of others.
         """
+
+    async def people_in(self, tenant: int, id: str) -> Sequence[str]:
+        """The ids of all people in a group, directly or by way of others, each once."""
 
     async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
         """The members by remote id that the group is known to have at the target."""
@@ -312,7 +330,7 @@ class LinkStore(Protocol):
         """
 
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
-        """The (resource type, id) of resources with links whose documents name this one."""
+        """The (resource type, id) of resources with links whose documents name this one, or whose groups have it."""
 
     async def figures(self, tenant: int, target: int, now: int) -> Figures:
         """Counts for people."""

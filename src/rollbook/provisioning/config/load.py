@@ -151,6 +151,7 @@ def _digest(shape: TargetShape, rules: TargetRules) -> str:
     parts.append(_described(rules.users))
     if shape.groups is not None and rules.groups is not None:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]
+        parts += ["flatten"] if rules.groups.flat else []
     parts += [rules.tables] if rules.tables else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -232,8 +232,9 @@ class SectionReader:
             secret = read_secret(self._document, (*place, "token"), token, self._folder, self._environment)
         scope = self._scope((*place, "scope"), raw.get("scope"), self._user)
         protect = self._scope((*place, "protect"), raw.get("protect"), self._user)
-        groups = self._target_groups((*place, "groups"), raw.get("groups"), clear)
         quiet = self._times.quiet((*place, "quiet"), raw.get("quiet"))
+        flattens = not profile.nesting
+        groups = self._target_groups((*place, "groups"), raw.get("groups"), clear, flattens=flattens)
         self._profiles.check(place, raw, profile, users)
         rate = self._profiles.rate((*place, "rate"), raw.get("rate")) or profile.rate
         access = self._access.access(place, raw)
@@ -244,7 +245,9 @@ class SectionReader:
             secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect, clear, tables
         )
 
-    def _target_groups(self, place: Place, raw: JsonValue, clear: model.Clear) -> model.TargetGroups | None:
+    def _target_groups(
+        self, place: Place, raw: JsonValue, clear: model.Clear, *, flattens: bool
+    ) -> model.TargetGroups | None:
         if not isinstance(raw, dict):
             return None
         reader = RuleReader(self._document, self._group, Subject.GROUP, self._group, self._tables, clear)
@@ -256,8 +259,9 @@ class SectionReader:
             mapping = model.ObjectMapping((own, *mapping.assignments))
         scope = self._scope((*place, "scope"), raw.get("scope"), self._group)
         text = raw.get("scope")
+        flat = raw.get("nested", "flatten" if flattens else "keep") == "flatten"
         return model.TargetGroups(
-            scope, mapping, raw.get("members") is not False, text if isinstance(text, str) else None
+            scope, mapping, raw.get("members") is not False, text if isinstance(text, str) else None, flat
         )
 
     def _scope(self, place: Place, text: JsonValue, names: Names) -> ResolvedFilter | None:

@@ -327,6 +327,10 @@ class TargetGroupsShape(Shape):
         None, alias="externalId", description="The group's externalId; none by default."
     )
     members: bool = Field(True, description="Whether members go out with the group.")
+    nested: Literal["keep", "flatten"] | None = Field(
+        None,
+        description="Groups in groups: keep them, or flatten: people in them become members; as the profile says, else keep.",
+    )
 
 
 class BrakeShape(Shape):

@@ -8,6 +8,8 @@ import orjson
 from rollbook.storage.links import Progress, Ranks
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import TENANT
+from rollbook.storage.sql.memberships import MOST_ABOVE
+from rollbook.storage.sql.reads import above
 
 _TENANT_BITS = 40
 
@@ -33,7 +35,10 @@ CHANGES = """
     SELECT sequence, type, id, operation, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
 """
+ABOVE = f"{above('SELECT m.tenant, m.container FROM membership m WHERE m.tenant = ? AND m.member = ?')} SELECT pk FROM above LIMIT ?"
+"""The keys of all groups that a resource is in, directly or not."""
 GRACE_OVER = "tenant = ? AND target = ? AND state = 'left' AND left_at IS NOT NULL AND due <= ?"
+WAITING = "SELECT pk FROM link_wait WHERE tenant = ? AND target = ? AND waits_for = ?"
 RANGE_END = f"""
     SELECT max(pk), count(*) FROM (SELECT pk FROM resource WHERE {TENANT} = ? AND pk > ? AND pk < ? ORDER BY pk LIMIT ?) AS some_of_them
 """
@@ -42,30 +47,30 @@ RANGE_END = f"""
 def progress(conn: Connection, tenant: int, name: str) -> Progress | None:
     """The progress of the target of that name."""
     row = conn.one(
-        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped FROM target"
+        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped, flat FROM target"
         " WHERE tenant = ? AND name = ?",
         (tenant, name),
     )
-    return Progress(*row) if row else None
+    return replace(Progress(*row[:9]), flat=bool(row[9])) if row else None
 
 
-def open_target(conn: Connection, tenant: int, name: str, digest: str) -> Progress:
+def open_target(conn: Connection, tenant: int, name: str, digest: str, *, flat: bool) -> Progress:
     """Note the target and its digest; if either is new, a walk begins (architecture 8)."""
     found = progress(conn, tenant, name)
     if found is None:
         row = conn.one("SELECT coalesce(max(number), 0) + 1 FROM target WHERE tenant = ?", (tenant,))
         last = conn.one("SELECT coalesce(max(sequence), 0) FROM change WHERE tenant = ?", (tenant,))
-        found = Progress(_number(row), name, digest, _number(last), 0)
+        found = Progress(_number(row), name, digest, _number(last), 0, flat=flat)
         conn.run(
-            "INSERT INTO target (tenant, number, name, digest, position, walked, paused_until, approved)"
-            " VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
-            (tenant, found.number, name, digest, found.position),
+            "INSERT INTO target (tenant, number, name, digest, position, walked, paused_until, approved, flat)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?)",
+            (tenant, found.number, name, digest, found.position, int(flat)),
         )
-    elif found.digest != digest:
-        found = replace(found, digest=digest, walked=0)
+    elif (found.digest, found.flat) != (digest, flat):
+        found = replace(found, digest=digest, walked=0, flat=flat)
         conn.run(
-            "UPDATE target SET digest = ?, walked = 0 WHERE tenant = ? AND number = ?",
-            (digest, tenant, found.number),
+            "UPDATE target SET digest = ?, walked = 0, flat = ? WHERE tenant = ? AND number = ?",
+            (digest, int(flat), tenant, found.number),
         )
     return found
 
@@ -74,7 +79,7 @@ def follow(
     conn: Connection, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool
 ) -> bool:
     """Mark what the next rows of the change log name, and move the position behind them."""
-    row = conn.one("SELECT position FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+    row = conn.one("SELECT position, flat FROM target WHERE tenant = ? AND number = ?", (tenant, target))
     entries = conn.all(CHANGES, (tenant, _number(row), limit))
     if not entries:
         return False
@@ -83,6 +88,8 @@ def follow(
             _mark_one(conn, tenant, target, changed, now, ranks)
     if groups_count:
         _follow_groups(conn, tenant, target, ranks, now, entries)
+    if row is not None and row[1]:
+        _follow_nesting(conn, tenant, target, now, entries)
     conn.run(
         "UPDATE target SET position = ? WHERE tenant = ? AND number = ?", (entries[-1][0], tenant, target)
     )
@@ -97,6 +104,38 @@ def _follow_groups(
         _mark_one(conn, tenant, target, member, now, ranks)
     if any(entry[1] == "Group" and _reaches_unnamed_members(entry[3], entry[4]) for entry in entries):
         conn.run("UPDATE target SET walked = 0 WHERE tenant = ? AND number = ?", (tenant, target))
+
+
+def _follow_nesting(conn: Connection, tenant: int, target: int, now: int, entries: Sequence[Row]) -> None:
+    """Mark all groups that have a changed group in them: its people are theirs.
+
+    A group that is gone has left its own mark: those it was in are changed by its end.
+    """
+    groups = dict.fromkeys(
+        entry[2] for entry in entries if entry[1] == "Group" and "members" in orjson.loads(entry[4])
+    )
+    for changed in groups:
+        row = conn.one("SELECT pk FROM resource WHERE tenant = ? AND id = ?", (tenant, changed))
+        if row is not None:
+            mark_containers(conn, tenant, target, row[0], now, flat=True)
+
+
+def mark_containers(conn: Connection, tenant: int, target: int, key: int, now: int, *, flat: bool) -> None:
+    """Mark the groups that a resource is in; where they are flat also those that it is in by way of others.
+
+    In more than anybody should have, it is a walk over everything in their place.
+    """
+    if not flat:
+        conn.run(
+            f"{_MARK_EXISTING} AND pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)",
+            (now, tenant, target, tenant, key),
+        )
+        return
+    found = conn.all(ABOVE, (tenant, key, MOST_ABOVE + 1))
+    if len(found) > MOST_ABOVE:
+        conn.run("UPDATE target SET walked = 0 WHERE tenant = ? AND number = ?", (tenant, target))
+    else:
+        conn.many(f"{_MARK_EXISTING} AND pk = ?", [(now, tenant, target, own) for (own,) in found])
 
 
 def _reaches_unnamed_members(operation: str, raw: bytes) -> bool:
@@ -162,16 +201,26 @@ def reset(conn: Connection, tenant: int, target: int, *, accounts: bool) -> None
 
 
 def wake_dependents(conn: Connection, tenant: int, target: int, key: int, id: str, now: int) -> None:
-    """Mark the links whose documents name this resource: those that refer to it, and groups it is in."""
+    """Mark the links whose documents name this resource: those that refer to it, wait for it, and groups it is in."""
     conn.run(
         f"{_MARK_EXISTING} AND pk IN"
         " (SELECT pk FROM link_reference WHERE tenant = ? AND target = ? AND refers_to = ?)",
         (now, tenant, target, tenant, target, id),
     )
-    conn.run(
-        f"{_MARK_EXISTING} AND pk IN (SELECT container FROM membership WHERE tenant = ? AND member = ?)",
-        (now, tenant, target, tenant, key),
-    )
+    row = conn.one("SELECT flat FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+    mark_containers(conn, tenant, target, key, now, flat=bool(row and row[0]))
+    wake_waiting(conn, tenant, target, id, now)
+
+
+def wake_waiting(conn: Connection, tenant: int, target: int, waits_for: str, now: int) -> None:
+    """Mark the links that were given up until something happens to this."""
+    rows = conn.all(WAITING, (tenant, target, waits_for))
+    if rows:
+        conn.many(f"{_MARK_EXISTING} AND pk = ?", [(now, tenant, target, own) for (own,) in rows])
+        conn.run(
+            "DELETE FROM link_wait WHERE tenant = ? AND target = ? AND waits_for = ?",
+            (tenant, target, waits_for),
+        )
 
 
 def _mark_one(conn: Connection, tenant: int, target: int, id: str, now: int, ranks: Ranks) -> None:

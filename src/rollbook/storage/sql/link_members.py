@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from rollbook.storage.links import MemberChanges
 from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.dialects import SQLITE
 
 TO_ADD = """
     SELECT own.remote_id FROM membership
@@ -39,6 +40,56 @@ TO_REMOVE = """
     ORDER BY known.remote_id LIMIT ?
 """
 
+# The group, and all groups in it, directly or not. Only what has members itself is gone down into: people are not put aside.
+BELOW = f"""
+    WITH RECURSIVE below (tenant, pk) AS (
+        {{start}}
+        UNION
+        SELECT m.tenant, m.member FROM below {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
+        WHERE EXISTS (SELECT 1 FROM membership AS inner_one WHERE inner_one.tenant = m.tenant AND inner_one.container = m.member)
+    )
+"""
+_BELOW_KEY = BELOW.format(
+    start="SELECT pk_of.tenant, pk_of.pk FROM resource AS pk_of WHERE pk_of.tenant = ? AND pk_of.pk = ?"
+)
+FLAT_TO_ADD = f"""
+    {_BELOW_KEY}
+    SELECT DISTINCT own.remote_id FROM below
+    {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
+    JOIN link AS own ON own.tenant = m.tenant AND own.target = ? AND own.pk = m.member
+    WHERE own.type = 'User' AND own.remote_id IS NOT NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM link_member AS known
+        WHERE known.tenant = ? AND known.target = ? AND known.pk = ? AND known.remote_id = own.remote_id
+        AND known.sure = 1
+    )
+    ORDER BY own.remote_id LIMIT ?
+"""
+FLAT_TO_REMOVE = f"""
+    {_BELOW_KEY}
+    SELECT known.remote_id FROM link_member AS known
+    WHERE known.tenant = ? AND known.target = ? AND known.pk = ?
+    AND EXISTS (
+        SELECT 1 FROM link AS own
+        WHERE own.tenant = ? AND own.target = ? AND own.type IN ('User', 'Group')
+        AND own.remote_id = known.remote_id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM link AS own
+        JOIN membership m ON m.tenant = own.tenant AND m.member = own.pk
+        JOIN below ON below.pk = m.container
+        WHERE own.tenant = ? AND own.target = ? AND own.type = 'User' AND own.remote_id = known.remote_id
+    )
+    ORDER BY known.remote_id LIMIT ?
+"""
+PEOPLE_IN = f"""
+    {BELOW.format(start="SELECT pk_of.tenant, pk_of.pk FROM resource AS pk_of WHERE pk_of.tenant = ? AND pk_of.id = ?")}
+    SELECT DISTINCT person.id FROM below
+    {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
+    JOIN resource AS person ON person.tenant = m.tenant AND person.pk = m.member
+    WHERE person.type = 'User' ORDER BY person.id
+"""
+
 _NO_GROUP = 0  # no resource has this key
 
 
@@ -47,9 +98,21 @@ def changes(
 ) -> MemberChanges:
     """Members to add to and to remove from the group of that key, as if the hub had nobody in it if so told."""
     container = _NO_GROUP if nobody else key
-    add = conn.all(TO_ADD, (target, tenant, container, tenant, target, key, limit))
-    remove = conn.all(TO_REMOVE, (tenant, target, key, tenant, target, container, tenant, target, limit))
+    row = conn.one("SELECT flat FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+    known, people = (tenant, target, key), (tenant, target)
+    if row is not None and row[0]:
+        inside = (tenant, container)
+        add = conn.all(FLAT_TO_ADD, (*inside, target, *known, limit))
+        remove = conn.all(FLAT_TO_REMOVE, (*inside, *known, *people, *people, limit))
+    else:
+        add = conn.all(TO_ADD, (target, tenant, container, *known, limit))
+        remove = conn.all(TO_REMOVE, (*known, *people, container, *people, limit))
     return MemberChanges(tuple(row[0] for row in add), tuple(row[0] for row in remove))
+
+
+def people_in(conn: Connection, tenant: int, id: str) -> Sequence[str]:
+    """The ids of all people in a group, directly or by way of others."""
+    return [row[0] for row in conn.all(PEOPLE_IN, (tenant, id))]
 
 
 def keep(

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rollbook.protocol.errors import Conflict, Uniqueness
-from rollbook.storage.links import Entry, Link, Outcome, State
+from rollbook.storage.links import Entry, Link, Outcome, State, any_of
 from rollbook.storage.sql import deliveries, link_marks, link_members
 from rollbook.storage.sql.connection import Connection
 
@@ -48,6 +48,8 @@ def keep_account(conn: Connection, tenant: int, target: int, link: Link, account
         (account.remote_id, int(account.disabled), *own),
     )
     link_marks.wake_dependents(conn, tenant, target, link.key, link.id, now)
+    if old and old[0] is not None:
+        link_marks.wake_waiting(conn, tenant, target, any_of(link.resource_type), now)
 
 
 def _free(conn: Connection, tenant: int, target: int, link: Link, account: Account, now: int) -> None:
@@ -70,6 +72,7 @@ def _free(conn: Connection, tenant: int, target: int, link: Link, account: Accou
     link_marks.wake_dependents(conn, tenant, target, key, owner, now)
     link_members.forget_group(conn, tenant, target, key)
     conn.run("DELETE FROM link_reference WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
+    _forget_waits(conn, tenant, target, key)
     conn.run("DELETE FROM link WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
 
 
@@ -80,6 +83,7 @@ def drop(
     deliveries.add(conn, tenant, target, link, entry)
     link_members.forget_group(conn, tenant, target, link.key)
     _keep_references(conn, tenant, target, link, set())
+    _forget_waits(conn, tenant, target, link.key)
     marked = conn.run(
         "UPDATE link SET state = 'ready', due = ?, attempts = 0, remote_id = NULL, confirmed = NULL,"
         " sought = NULL, disabled = 0, members_read = 0, error = NULL, left_at = NULL"
@@ -118,16 +122,37 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
     )
     deliveries.add(conn, tenant, target, link, outcome.entry)
     _keep_references(conn, tenant, target, link, outcome.references.keys())
+    if link.error is not None:
+        _forget_waits(conn, tenant, target, link.key)
+    if outcome.entry is not None:  # its account has changed: that may be what others were given up for
+        link_marks.wake_waiting(conn, tenant, target, link.id, outcome.due)
+    if outcome.frees:
+        link_marks.wake_waiting(conn, tenant, target, any_of(link.resource_type), outcome.due)
     return True
 
 
 def fail(conn: Connection, tenant: int, target: int, link: Link, outcome: Outcome) -> bool:
-    """Record a failure; False if another worker has the link."""
-    parameters = (link.marked, outcome.state, outcome.due, outcome.attempts, outcome.error)
+    """Record a failure, and what it waits for; False if another worker has the link."""
+    # What it waits for may have gone while it was being tried.
+    gone = any(
+        sent is not None and _account(conn, tenant, target, other) != sent
+        for other, sent in outcome.waits_for.items()
+    )
+    state = State.READY if gone else outcome.state
+    parameters = (link.marked, state, outcome.due, outcome.attempts, outcome.error)
     changed = conn.run(FAIL, (*parameters, tenant, target, link.key, link.fence))
     if changed:
         deliveries.add(conn, tenant, target, link, outcome.entry)
+        _forget_waits(conn, tenant, target, link.key)
+        conn.many(
+            "INSERT INTO link_wait (tenant, target, waits_for, pk) VALUES (?, ?, ?, ?)",
+            [(tenant, target, other, link.key) for other in outcome.waits_for],
+        )
     return changed > 0
+
+
+def _forget_waits(conn: Connection, tenant: int, target: int, key: int) -> None:
+    conn.run("DELETE FROM link_wait WHERE tenant = ? AND target = ? AND pk = ?", (tenant, target, key))
 
 
 def _account(conn: Connection, tenant: int, target: int, id: str) -> str | None:

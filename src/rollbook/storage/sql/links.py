@@ -18,7 +18,7 @@ from rollbook.storage.sql import deliveries, link_marks, link_members, link_outc
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.link_outcomes import Account, keep_account
-from rollbook.storage.sql.reads import FEW, listed
+from rollbook.storage.sql.reads import FEW, above, listed
 
 _COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error, left_at"
 
@@ -69,6 +69,11 @@ DEPENDENTS = """
     )
     ORDER BY pk
 """
+FLAT_DEPENDENTS = f"""
+    {above("SELECT m.tenant, m.container FROM resource JOIN membership m ON m.tenant = resource.tenant AND m.member = resource.pk WHERE resource.tenant = ? AND resource.id = ?")}
+    SELECT link.type, link.id FROM above {SQLITE.walk} link ON link.tenant = ? AND link.target = ? AND link.pk = above.pk
+    ORDER BY link.pk
+"""
 _ALL = """
     SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
     UNION
@@ -95,13 +100,13 @@ class SqlLinks:
         """The progress of the target of that name, None if nothing was ever done there."""
         return await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
 
-    async def open_target(self, tenant: int, name: str, digest: str) -> Progress:
+    async def open_target(self, tenant: int, name: str, digest: str, *, flat: bool = False) -> Progress:
         """The same, made if need be; a new digest begins a walk over all resources."""
         found = await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
-        if found is not None and found.digest == digest:
+        if found is not None and (found.digest, found.flat) == (digest, flat):
             return found
         return await self._database.write(
-            tenant, lambda conn: link_marks.open_target(conn, tenant, name, digest)
+            tenant, lambda conn: link_marks.open_target(conn, tenant, name, digest, flat=flat)
         )
 
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
@@ -280,6 +285,10 @@ class SqlLinks:
             lambda conn: link_members.changes(conn, tenant, target, link.key, limit, nobody=nobody)
         )
 
+    async def people_in(self, tenant: int, id: str) -> Sequence[str]:
+        """The ids of all people in a group, directly or by way of others, each once."""
+        return await self._database.read(lambda conn: link_members.people_in(conn, tenant, id))
+
     async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
         """The members by remote id that the group is known to have at the target."""
         return await self._database.read(lambda conn: link_members.known(conn, tenant, target, link.key))
@@ -351,11 +360,17 @@ class SqlLinks:
         return await self._database.read(work)
 
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
-        """The (resource type, id) of resources with links whose documents name this one."""
-        rows = await self._database.read(
-            lambda conn: conn.all(DEPENDENTS, (tenant, target, tenant, target, id, tenant, tenant, id))
-        )
-        return [(row[0], row[1]) for row in rows]
+        """The (resource type, id) of resources with links whose documents name this one, or whose groups have it."""
+
+        def work(conn: Connection) -> list[Row]:
+            found = conn.all(DEPENDENTS, (tenant, target, tenant, target, id, tenant, tenant, id))
+            row = conn.one("SELECT flat FROM target WHERE tenant = ? AND number = ?", (tenant, target))
+            if row is not None and row[0]:
+                found += conn.all(FLAT_DEPENDENTS, (tenant, id, tenant, target))
+            return found
+
+        rows = await self._database.read(work)
+        return list(dict.fromkeys((row[0], row[1]) for row in rows))
 
     async def figures(self, tenant: int, target: int, now: int) -> Figures:
         """Counts for people."""

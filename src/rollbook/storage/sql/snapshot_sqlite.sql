@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0014
+-- Revision: 0015
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -111,7 +111,7 @@ CREATE TABLE target (
         position INTEGER NOT NULL,
         walked INTEGER,
         paused_until INTEGER NOT NULL,
-        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT,
+        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT, flat INTEGER NOT NULL DEFAULT 0, audited INTEGER, audit_after INTEGER, audit_until INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (tenant, number),
         UNIQUE (tenant, name)
     ) STRICT, WITHOUT ROWID;
@@ -306,4 +306,25 @@ CREATE TABLE source_lease (
         PRIMARY KEY (tenant, source)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0014');
+CREATE TABLE link_wait (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        waits_for TEXT NOT NULL,
+        pk INTEGER NOT NULL,
+        PRIMARY KEY (tenant, target, waits_for, pk)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX link_wait_by_pk ON link_wait (tenant, target, pk);
+
+CREATE TABLE drift (
+        tenant INTEGER NOT NULL,
+        target INTEGER NOT NULL,
+        pk INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        detail BLOB NOT NULL,
+        PRIMARY KEY (tenant, target, pk)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0015');
