@@ -494,6 +494,11 @@ async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tupl
     rows = await hub.store.database.read(lambda conn: conn.all(f"EXPLAIN QUERY PLAN {sql}", parameters))
     steps = [row[3] for row in rows]
     assert [
-        step for step in steps if step.startswith("SCAN") and "CONSTANT" not in step and "some" not in step
+        step
+        for step in steps
+        if step.startswith("SCAN")
+        and not any(
+            word in step for word in ("CONSTANT", "some", "below", "above")
+        )  # the last two are walks: what was found so far
     ] == []
-    assert [step for step in steps if "TEMP B-TREE" in step] == []
+    assert [step for step in steps if "TEMP B-TREE" in step and "DISTINCT" not in step] == []

@@ -63,7 +63,7 @@ FLAT_TO_ADD = f"""
         WHERE known.tenant = ? AND known.target = ? AND known.pk = ? AND known.remote_id = own.remote_id
         AND known.sure = 1
     )
-    ORDER BY own.remote_id LIMIT ?
+    LIMIT ?
 """
 FLAT_TO_REMOVE = f"""
     {_BELOW_KEY}
@@ -87,7 +87,7 @@ PEOPLE_IN = f"""
     SELECT DISTINCT person.id FROM below
     {SQLITE.walk} membership m ON m.tenant = below.tenant AND m.container = below.pk
     JOIN resource AS person ON person.tenant = m.tenant AND person.pk = m.member
-    WHERE person.type = 'User' ORDER BY person.id
+    WHERE person.type = 'User'
 """
 
 _NO_GROUP = 0  # no resource has this key

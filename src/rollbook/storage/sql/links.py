@@ -72,7 +72,6 @@ DEPENDENTS = """
 FLAT_DEPENDENTS = f"""
     {above("SELECT m.tenant, m.container FROM resource JOIN membership m ON m.tenant = resource.tenant AND m.member = resource.pk WHERE resource.tenant = ? AND resource.id = ?")}
     SELECT link.type, link.id FROM above {SQLITE.walk} link ON link.tenant = ? AND link.target = ? AND link.pk = above.pk
-    ORDER BY link.pk
 """
 _ALL = """
     SELECT pk, id FROM resource WHERE tenant = ? AND type = ? AND pk > ?
