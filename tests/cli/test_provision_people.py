@@ -346,6 +346,31 @@ def test_pause_resume_retry_reset(office: Office) -> None:
     assert office.target.named("Users", "ida@x")["title"] == "Lecturer"
 
 
+def test_drift_is_listed_until_it_is_over(office: Office) -> None:
+    """What an audit has left, without sensitive values; `--fix` makes it right, and then there is nothing."""
+    office.run("apply")
+    nothing = office.run("drift")
+    assert (nothing.exit_code, nothing.stdout) == (0, "no audit has left anything that differs\n")
+    office.target.named("Users", "ada@x")["title"] = "Queen"
+    lost = office.target.named("Users", "grace@x")["id"]
+    audited = office.run("audit", "app")
+    assert audited.exit_code == 2
+    del office.target.resources["Users"][lost]
+    assert "left as they are: rollbook drift app" in office.run("audit", "app").stdout
+    found = office.run("drift", "app")
+    assert found.exit_code == 2, found.output
+    assert '"Queen" there, "Analyst" here' in found.stdout
+    assert "the account is gone there" in found.stdout
+    lines = [json.loads(line) for line in office.run("drift", "--json").stdout.splitlines()]
+    assert [(one["target"], one["label"], one.get("gone", False)) for one in lines] == [
+        ("app", "ada@x", False),
+        ("app", "grace@x", True),
+    ]
+    assert office.run("audit", "--fix").exit_code == 0
+    assert office.target.named("Users", "grace@x")["title"] == "Admiral"
+    assert office.run("drift").exit_code == 0
+
+
 def test_audit_finds_what_somebody_changed_there(office: Office) -> None:
     """A changed attribute, a lost account and a lost member are found without a write, and mended by --fix."""
     office.run("apply")

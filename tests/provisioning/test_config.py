@@ -20,7 +20,7 @@ from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.config.shape import json_schema
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import apply_mapping, mapped_paths, record_inputs, resource_inputs
-from rollbook.provisioning.model import Config, Leave, LeavePolicy
+from rollbook.provisioning.model import Config, Drift, DriftPolicy, Leave, LeavePolicy
 from rollbook.provisioning.names import Names
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -201,6 +201,52 @@ def test_25_nested_groups_are_flattened_as_said_or_as_the_profile_says(
     kept = load(tmp_path, SOURCE + target + "    groups: {nested: keep}\n" + more)
     assert config.targets["t"].is_flat is flat
     assert (config.targets["t"].digest == kept.targets["t"].digest) is not flat
+
+
+DRIFTS = [
+    ("{default: overwrite, ^titel: report}", "RB107", "titel is not mapped", "did you mean: title"),
+    ("{^userName: take_over}", "RB118", "userName cannot be taken over", "source hr fills it"),
+    ("{^displayName: take_over}", "RB118", "displayName cannot be taken over", "no plain copy"),
+    ("{^members: take_over}", "RB118", "members cannot be taken over", "report or overwrite"),
+    ("^take_over", "RB118", "userName cannot be taken over", "let the default be report"),
+    ("{default: ^take_over, title: report}", "RB118", "userName cannot be taken over", "name what is to be"),
+    ("{title: ^keep}", "RB105", "drift.title of target t is not one of the choices", "'overwrite'"),
+]
+
+
+@pytest.mark.parametrize(("written", "code", "title", "note"), DRIFTS)
+def test_03_drift_that_cannot_be_as_it_is_written(
+    tmp_path: Path, written: str, code: str, title: str, note: str
+) -> None:
+    """Attributes are mapped ones; taken over is what is a plain copy and no source fills."""
+    users = "      title: {from: title}\n      displayName: {expr: 'user.userName'}\n"
+    before = SOURCE + TARGET.partition("\n")[2] + users
+    text = before + f"    drift: {written}\n"
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text.replace("^", ""))
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.mark.line) == (code, before.count("\n") + 1)
+    assert problem.mark.column == text.splitlines()[-1].index("^") + 1
+    assert title in problem.title
+    assert note in problem.render()
+
+
+def test_03_audits_and_what_becomes_of_drift(tmp_path: Path) -> None:
+    """A schedule like that of a source; one word for all, or by attribute; nothing said is a report. Nothing sent changes."""
+    before = SOURCE + TARGET.partition("\n")[2] + "      title: {from: title}\n"
+    plain = load(tmp_path, before).targets["t"]
+    assert (plain.audit, plain.drift) == (None, None)
+    more = load(
+        tmp_path, before + "    audit: {every: 1d}\n    drift: {default: overwrite, title: take_over}\n"
+    )
+    found = more.targets["t"]
+    assert found.audit is not None
+    assert found.audit.every == 86_400_000
+    assert found.drift == DriftPolicy(Drift.OVERWRITE, {"title": Drift.TAKE_OVER})
+    assert found.digest == plain.digest
+    assert load(tmp_path, before + "    drift: overwrite\n").targets["t"].drift == DriftPolicy(
+        Drift.OVERWRITE
+    )
 
 
 def test_everything_may_be_said(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from tests.provisioning.world import ENTERPRISE, World, target, world
 
+from rollbook.provisioning.audit import AuditOrder, audit_target
 from rollbook.provisioning.brake import DAY
 from rollbook.provisioning.items import Action
-from rollbook.provisioning.model import BrakeLimit, Leave
+from rollbook.provisioning.model import BrakeLimit, Drift, DriftPolicy, Leave
 from rollbook.provisioning.profile import Profile as Kind
 from rollbook.provisioning.profile import profile_named
 from rollbook.provisioning.targets.scim import ScimTarget
@@ -48,15 +49,20 @@ async def test_01_a_load_that_is_cut_off_goes_on_where_it_was(hub: World) -> Non
 
 
 async def test_03_changes_by_hand_at_the_target_are_found(hub: World) -> None:
-    """An audit reads every account; `rollbook audit --fix` makes it right."""
+    """An audit reads every account; what becomes of it is the target's to say (test_audit)."""
     await hub.hire("ada", title="Analyst")
     await hub.apply(target())
     hub.service().named("Users", "ada")["title"] = "Queen"
-    from rollbook.provisioning.preview import Previewer
-
-    far = hub.connect(target())
-    found = [item async for item in Previewer(hub.engine, target(), far, believes=False).items()]
-    assert [(item.label, item.differences[0].old) for item in found] == [("ada", "Queen")]
+    reported, put_back = target(), replace(target(), drift=DriftPolicy(Drift.OVERWRITE))
+    for configured, left, there in ((reported, 1, "Queen"), (put_back, 0, "Analyst")):
+        report = await audit_target(
+            hub.engine, configured, hub.connect, AuditOrder(hub.clock.now() + 1, watch=hub.items.append)
+        )
+        assert report is not None
+        assert (report.counts["differ"], report.counts["left"]) == (1, left)
+        assert hub.items[-1].differences[0].old == "Queen"
+        await hub.apply(configured)
+        assert hub.service().named("Users", "ada")["title"] == there
 
 
 async def test_04_no_more_members_in_a_call_than_the_target_takes(hub: World) -> None:

@@ -16,6 +16,7 @@ from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, momen
 from rollbook.cli.provision_work import Applied, Planned, SourceReport
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
+from rollbook.provisioning.audit import AuditReport
 from rollbook.provisioning.brake import Departures
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.items import Action, Item
@@ -205,20 +206,29 @@ def plan_line(previews: Sequence[Preview]) -> str:
     )
 
 
-def show_audit(found: Planned) -> None:
-    """How much was compared, and how much of it differs."""
+def show_audit(reports: Sequence[AuditReport]) -> None:
+    """How much was compared, how much of it differs, and what becomes of it."""
     console = console_of()
-    for preview in found.targets:
+    for report in reports:
+        preview, counts = report.preview, report.counts
         if preview.stopped:
             line_on(console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
             continue
-        differ = sum(count for action, count in preview.counts.items() if action not in _AS_THEY_SHOULD)
         users, groups = (preview.compared.get(name, 0) for name in ("User", "Group"))
-        text = f"{preview.target}: {users} accounts and {groups} groups compared, {differ} differ"
-        line_on(console, text, "bold yellow" if differ else "bold")
+        text = f"{preview.target}: {users} accounts and {groups} groups compared, {counts['differ']} differ"
+        line_on(console, text, "bold yellow" if counts["differ"] else "bold")
+        for name, words in _BECOMES.items():
+            if counts[name]:
+                line_on(console, f"  {counts[name]} {words.format(target=preview.target)}")
 
 
-_AS_THEY_SHOULD = frozenset({Action.NOTHING, Action.KEEP})
+_BECOMES = {
+    "overwritten": "to be made right",
+    "taken over": "taken over into the hub",
+    "left": "left as they are: rollbook drift {target}",
+    "pending": "not compared: they are still to be delivered, or given up",
+    "failed": "could not be read",
+}
 
 
 def show_pull(reports: Sequence[SourceReport], *, as_json: bool) -> None:

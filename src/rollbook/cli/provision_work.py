@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from rollbook.app import now, opened
 from rollbook.operations.context import DEFAULT_TENANT
 from rollbook.provisioning import model
+from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
 from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.config import load_config
 from rollbook.provisioning.directory import pull, pull_one
@@ -32,7 +33,7 @@ from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database
 from rollbook.storage.ids import new_id
-from rollbook.storage.links import Run
+from rollbook.storage.links import Drifted, Run
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.links import SqlLinks
@@ -41,6 +42,8 @@ from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
 
 Named = TypeVar("Named")
+
+_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -266,11 +269,34 @@ class Desk:
         archive = Archive(store, DEFAULT_TENANT)
         return Undo(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), archive)
 
-    async def audit(self, names: Iterable[str], watch: PlanWatch) -> Planned:
-        """Every account of targets against what it should be, whatever they are believed to hold."""
-        planned = Planned()
-        await self._preview(self._store, self.targets(names), planned, watch, believes=False)
-        return planned
+    async def audit(self, names: Iterable[str], watch: PlanWatch, *, fix: bool = False) -> list[AuditReport]:
+        """Every account of targets against what it should be, whatever they are believed to hold.
+
+        What is to be overwritten, with `fix` all that differs, is due afterwards.
+        """
+        policy = model.DriftPolicy(model.Drift.OVERWRITE) if fix else None
+        reports = []
+        for target in self.targets(names):
+            watch.target(target)
+            order = AuditOrder(now() + 1, policy, at_any_hour=True, watch=watch.item)
+            try:
+                report = await audit_target(self.engine, target, connect, order)
+                reason = "somebody else is at an audit of it"
+            except ValueError as error:
+                report, reason = None, str(error)
+            reports.append(report or AuditReport(target.name, Preview(target.name, stopped=reason)))
+        return reports
+
+    async def drift(self, names: Iterable[str]) -> AsyncIterator[tuple[str, Drifted]]:
+        """What audits have found different at targets and left as it is."""
+        for target in self.targets(names):
+            progress, after = await self.links.target(DEFAULT_TENANT, target.name), 0
+            while progress and (
+                page := await self.links.drift(DEFAULT_TENANT, progress.number, after, _PAGE)
+            ):
+                after = page[-1].key
+                for one in page:
+                    yield target.name, one
 
     async def preview_undo(self, plan: UndoPlan, watch: PlanWatch) -> Planned:
         """What the targets would see of an undo; the hub's part is carried out on a copy."""

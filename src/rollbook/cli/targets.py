@@ -107,27 +107,53 @@ def audit(
 ) -> None:
     """Compare every account with what it should be: what somebody changed at the target is found.
 
-    Exit codes: 0 nothing differs or all is mended, 1 something could not be done, 2 something differs.
+    What becomes of it is what drift says of the target: it is reported (rollbook drift), overwritten, or taken over into the hub.
+    Exit codes: 0 nothing differs or all is mended, 1 something could not be done, 2 something differs and stays so.
     """
     from rollbook.cli import provision_output as output
     from rollbook.cli.errors import FAILED, PENDING
+    from rollbook.cli.provision_work import Planned
 
     async def work(desk: "Desk") -> int:
         printer = output.plan_printer(as_json=as_json and not fix, sensitive=desk.config.sensitive)
-        found = await desk.audit(targets or [], printer)
+        reports = await desk.audit(targets or [], printer, fix=fix)
+        found = Planned(targets=[report.preview for report in reports])
         if as_json and not fix:
             printer.end(found)
         else:
-            output.show_audit(found)
-        if found.failed or not fix or not found.pending:
-            return FAILED if found.failed else PENDING if found.pending else 0
-        names = [preview.target for preview in found.targets if preview.pending]
-        for number in await desk.numbers(names):
-            await desk.links.reset(desk.engine.tenant, number)
-        with output.progress() as watch:
-            done = await desk.apply(names, watch, read_sources=False, retry=False)
-        output.show_apply(done, as_json=as_json)
-        return FAILED if done.failed else 0
+            output.show_audit(reports)
+        failed = found.failed or any(report.counts["failed"] for report in reports)
+        names = [report.target for report in reports if report.counts["overwritten"]]
+        if names:
+            with output.progress() as watch:
+                done = await desk.apply(names, watch, read_sources=False, retry=False)
+            if fix or not as_json:
+                output.show_apply(done, as_json=as_json)
+            failed |= done.failed
+        left = any(report.counts["left"] for report in reports)
+        return FAILED if failed else PENDING if left else 0
+
+    run_work(work, config, database, schemas)
+
+
+def drift(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Targets; all if none is named.", metavar="TARGET…")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    database: Database = None,
+    schemas: Schemas = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """List what audits have found different at targets and left as it is. Asks the hub, not the targets.
+
+    Exit codes: 0 nothing, 2 something differs.
+    """
+    from rollbook.cli import drift_output as output
+    from rollbook.cli.errors import PENDING
+
+    async def work(desk: "Desk") -> int:
+        return PENDING if await output.show(desk.drift(targets or []), as_json=as_json) else 0
 
     run_work(work, config, database, schemas)
 

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     VANISHED = "accounts gone"
     SOURCE = "source failed"
     PARKED = "given up"
+    DRIFT = "drift"
     RECOVERED = "recovered"
 
 

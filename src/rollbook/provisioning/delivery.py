@@ -13,6 +13,7 @@ from rollbook.client import ScimResource
 from rollbook.protocol import errors
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import lease, model
+from rollbook.provisioning.drift import without_reported
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
 from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
@@ -86,6 +87,8 @@ class Delivery:
         self._kinds = kinds_of(target, engine.catalog)
         self._freed: Counter[str] = Counter()
         """How many accounts of each type have gone, or let go of a value that nobody else may have."""
+        self._spared: set[str] = set()
+        """Whose account keeps something that an audit has reported."""
         self._freed_before: dict[str, int] = {}
         """The same when work on each resource began."""
 
@@ -98,6 +101,7 @@ class Delivery:
             Later: the account is being worked on for somebody else, or would go without the brake having seen it.
         """
         lease.hold(self._lease(link.due))
+        self._spared.discard(link.id)
         self._freed_before[link.id] = self._freed[link.resource_type]
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
@@ -114,6 +118,24 @@ class Delivery:
         await self._finish(work, item, frees=frees_a_value(kind, step))
         self._freed_before.pop(link.id, None)
         return item
+
+    async def _planned(self, work: Work, account: ScimResource | None) -> Step:
+        """What is to be done; without what an audit has reported, where it was decided that it stays so.
+
+        Raises:
+            Later: the account would go without the brake having seen it.
+        """
+        step = plan(situation_of(work, None if account is None else account.body))
+        again = isinstance(step, Disable) and work.link.disabled  # it was counted when we switched it off
+        if isinstance(step, Disable | Delete) and not again and not self._guard.may_leave(work.link):
+            raise Later
+        if self._target.drift is None:
+            return step
+        links, tenant = self._engine.links, self._engine.tenant
+        kept = without_reported(step, await links.drift_of(tenant, self._number, work.link))
+        if kept is not step:
+            self._spared.add(work.link.id)
+        return kept
 
     def has_freed_since(self, link: Link) -> bool:
         """Whether something was freed that a resource may have lacked, while it was being tried and failed."""
@@ -174,9 +196,7 @@ class Delivery:
             work, account = await self._present(work)
             if conflict is not None and account is None:
                 raise conflict  # it exists, and is not shown: a second POST would not help (client.md 5)
-            step = plan(situation_of(work, None if account is None else account.body))
-            if isinstance(step, Disable | Delete) and not self._guard.may_leave(work.link):
-                raise Later
+            step = await self._planned(work, account)
             try:
                 done = await self._carry_out(work, step, account)
             except errors.NotFound:
@@ -354,6 +374,7 @@ class Delivery:
             disabled=left and work.want.leave is Leave.DISABLE,
             references=work.want.references,
             frees=frees,
+            drift_over=item.changes and work.link.id not in self._spared,
             entry=entry_of(self._run, item, now),
         )
         self._held(await self._engine.links.finish(self._engine.tenant, self._number, work.link, outcome))

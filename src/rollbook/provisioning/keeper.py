@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind
+from rollbook.provisioning.audit import AuditOrder, audit_target, is_due
 from rollbook.provisioning.follower import Applies, Follower
 from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Report, Stop, Watch
@@ -35,6 +36,9 @@ QUARANTINE_MILLISECONDS = (300_000, 900_000, 3_600_000, 21_600_000)
 
 OUT_OF_ORDER_MILLISECONDS = (60_000, 120_000, 300_000, 900_000, 1_800_000)
 """The same for one that does not answer, or not in SCIM."""
+
+AUDIT_SECONDS = 30.0
+"""How often the loop of audits looks at the clock, at most."""
 
 IDLE_MILLISECONDS, LONGEST_MILLISECONDS = 60_000, 900_000
 """Work belongs to one run until there was none for so long, or the run lasts that long."""
@@ -87,6 +91,9 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             for target in self._config.targets.values():
                 group.create_task(self._keep(target))
+            for target in self._config.targets.values():
+                if target.audit is not None:
+                    group.create_task(self._audit_when_due(target))
             for source in self._config.sources.values():
                 if source.schedule is not None:
                     group.create_task(self._pull_when_due(source))
@@ -212,6 +219,33 @@ class Keeper:
         follower = Follower(source, applies, self._alerter, self._engine.now, self._wait)
         while not self._stopping.is_set():
             await follower.turn()
+
+    async def _audit_when_due(self, target: model.Target) -> None:
+        """The loop of a target's audits; whoever of several workers comes first does one."""
+        begun = self._engine.now()
+        while not self._stopping.is_set():
+            try:
+                now = self._engine.now()
+                progress = await self._engine.links.target(self._engine.tenant, target.name)
+                due = is_due(target, progress, begun, now)
+                if due is not None and due <= now:
+                    await self._audit(target, due)
+                wait = _LONGEST_WAIT if due is None or due <= now else (due - now) / 1000
+                await self._wait(min(wait, _LONGEST_WAIT, AUDIT_SECONDS))
+            except StoreUnavailable:
+                await self._wait(STORE_SECONDS)
+
+    async def _audit(self, target: model.Target, due: int) -> None:
+        """One audit; people are told of what it leaves."""
+        try:
+            report = await audit_target(self._engine, target, self._connect, AuditOrder(due))
+        except ValueError:
+            return  # its URL is none: the loop of the target says so
+        if report is not None and report.counts["left"]:
+            text = f"an audit has found {report.counts['left']} accounts or groups that differ"
+            await self._alerter.tell(
+                Alert(Kind.DRIFT, target.name, text, f"look at them: rollbook drift {target.name}")
+            )
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until asked to stop."""

@@ -171,6 +171,38 @@ class TargetGroups:
     """Whether people in groups of a group are its own members there: the target has no groups in groups."""
 
 
+class Drift(StrEnum):
+    """What happens to what an audit finds different at a target."""
+
+    REPORT = "report"
+    OVERWRITE = "overwrite"
+    TAKE_OVER = "take_over"
+    """The hub takes the target's value."""
+
+
+@dataclass(frozen=True)
+class DriftPolicy:
+    """The same by attribute. `default` holds for all others, for accounts that are gone, and for members."""
+
+    default: Drift = Drift.REPORT
+    attributes: Mapping[str, Drift] = field(default_factory=dict)
+    """By path, as differences have it: whole attributes, or parts."""
+
+    def of(self, path: AttributePath) -> Drift:
+        """What holds for an attribute, or a part of one."""
+        whole = path._replace(sub=None)
+        return self.attributes.get(path.text, self.attributes.get(whole.text, self.default))
+
+    @property
+    def members(self) -> Drift:
+        """What holds for members of groups."""
+        return self.attributes.get(MEMBERS, self.default)
+
+
+MEMBERS = "members"
+"""What members of groups are called in a drift policy."""
+
+
 @dataclass(frozen=True)
 class BrakeLimit:
     """How many accounts may be disabled or deleted within so many days before somebody is asked.
@@ -228,6 +260,10 @@ class Target:
     rate: tuple[Rate, ...] = ()
     """What the profile says, unless the configuration says it."""
     access: Access = Access()
+    audit: Schedule | None = None
+    """When a worker compares all accounts with what they should be; never by itself without one."""
+    drift: DriftPolicy | None = None
+    """What happens to what it finds; None is a report, and whatever is sent later overwrites it."""
 
     @property
     def is_flat(self) -> bool:

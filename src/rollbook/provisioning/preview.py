@@ -10,6 +10,7 @@ from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Brake, Departures, departs
 from rollbook.provisioning.confirmed import Confirmed, Page
+from rollbook.provisioning.drift import without_reported
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
@@ -236,6 +237,9 @@ class Previewer:
         if not self._believes or link.confirmed != want.digest or link.remote_id is None:
             work, account = await self._present(work)
             step = plan(situation_of(work, None if account is None else account.body))
+            if self._target.drift is not None and self._progress is not None and self._believes:
+                links, number = self._engine.links, self._progress.number
+                step = without_reported(step, await links.drift_of(self._engine.tenant, number, link))
         if isinstance(step, Create):
             self._created[link.id] = f"account of {work.label}"
         if isinstance(step, Delete) and work.link.remote_id is not None:

@@ -104,6 +104,8 @@ class Outcome:
     left_at: int | None = None
     until: int | None = None
     """When the grace period of somebody who has left is over."""
+    drift_over: bool = False
+    """Whether all that an audit has found different and left is put right with it."""
     frees: bool = False
     """Whether a value that nobody else may have is free at the target now."""
     waits_for: Mapping[str, str | None] = field(default_factory=dict)
@@ -125,6 +127,12 @@ class Progress:
     """Departures up to then count no more: somebody approved of them."""
     stopped: str | None = None
     """Why nothing happens there until somebody says so; None if work goes on."""
+    audited: int | None = None
+    """When its last audit began."""
+    audit_after: int | None = None
+    """None unless an audit is under way, or was broken off."""
+    audit_until: int = 0
+    """Until when somebody is at it."""
     flat: bool = False
     """Whether its groups have people only: those in groups of groups are members themselves."""
 
@@ -164,6 +172,26 @@ class Run:
     from_change: int | None = None
     to_change: int | None = None
     """The last numbers of the change log before and after it, for runs over sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An audit under way: when it began, the key of the last link it has looked at, and until when it is somebody's."""
+
+    began: int
+    after: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """What an audit has found different at a target and left: of which link, since when, and what as JSON without secrets."""
+
+    key: int
+    id: str
+    resource_type: str
+    since: int
+    detail: JsonObject
 
 
 def any_of(resource_type: str) -> str:
@@ -212,8 +240,10 @@ class LinkStore(Protocol):
     async def walk(self, tenant: int, target: int, ranks: Ranks, now: int, limit: int) -> bool:
         """Mark some more of all resources; whether there is more."""
 
-    async def mark(self, tenant: int, target: int, ranks: Ranks, id: str, now: int) -> None:
-        """Mark one resource, due at once, and believe nothing of what the target holds of it."""
+    async def mark(
+        self, tenant: int, target: int, ranks: Ranks, id: str, now: int, *, members: bool = False
+    ) -> None:
+        """Mark one resource, due at once, and believe nothing of what the target holds of it; nor of its `members`."""
 
     async def end_grace(self, tenant: int, target: int, now: int) -> int:
         """Mark those whose accounts are to be deleted by now; how many."""
@@ -377,6 +407,31 @@ class LinkStore(Protocol):
 
     async def accounts(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Link]:
         """Links that have an account, in order of their keys, from above one on."""
+
+    async def begin_audit(
+        self, tenant: int, target: int, now: int, since: int, lease_until: int
+    ) -> Audit | None:
+        """Begin an audit unless one has begun since then, or go on with one that was broken off; None if somebody is at it."""
+
+    async def keep_audit(
+        self,
+        tenant: int,
+        target: int,
+        audit: Audit,
+        looked_at: Sequence[int],
+        found: Sequence[Drifted],
+        lease_until: int,
+    ) -> Audit | None:
+        """Record what it has found of some links, and that it has come to `audit.after`; None if it is another's by now."""
+
+    async def end_audit(self, tenant: int, target: int, audit: Audit, *, through: bool) -> None:
+        """The audit is through, or is left for whoever comes next to go on with."""
+
+    async def drift(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Drifted]:
+        """What audits have found different and left, in order of the links' keys, from above one on."""
+
+    async def drift_of(self, tenant: int, target: int, link: Link) -> Drifted | None:
+        """The same of one link."""
 
     async def begin_run(
         self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None

@@ -56,13 +56,17 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str], *, secret
     shape = check_structure(document)
     reader = SectionReader(document, path.parent, catalog, environment)
     sources, targets, alerts = reader.sources(), reader.targets(), reader.alerts()
+    drifts = reader.drifts(sources, targets)
     hidden = reader.sensitive()
     if shape is None or document.problems:
         return Loaded(document, None, sources, shape, targets)
     config = model.Config(
         str(path),
         {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
-        {name: _target(name, shape.targets[name], rules, hidden) for name, rules in targets.items()},
+        {
+            name: _target(name, shape.targets[name], rules, hidden, drifts[name])
+            for name, rules in targets.items()
+        },
         hidden,
         shape.keep_days,
         alerts,
@@ -102,7 +106,13 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
     )
 
 
-def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozenset[str]) -> model.Target:
+def _target(
+    name: str,
+    shape: TargetShape,
+    rules: TargetRules,
+    sensitive: frozenset[str],
+    drift: model.DriftPolicy | None,
+) -> model.Target:
     brake = shape.brake
     return model.Target(
         name=name,
@@ -122,6 +132,8 @@ def _target(name: str, shape: TargetShape, rules: TargetRules, sensitive: frozen
         protect=rules.protect,
         protect_text=shape.protect,
         quiet=rules.quiet,
+        audit=rules.audit,
+        drift=drift,
         profile=rules.profile,
         rate=rules.rate,
         access=rules.access,

@@ -24,6 +24,7 @@ CODES: Mapping[str, str] = {
     "RB115": "a source that cannot be read",
     "RB116": "a profile that is not known",
     "RB117": "a mapping that the target's kind would refuse",
+    "RB118": "drift that cannot be taken over",
 }
 """Every code and what it stands for."""
 

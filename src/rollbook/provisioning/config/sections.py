@@ -20,6 +20,7 @@ from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.config.access import AccessReader
 from rollbook.provisioning.config.document import Document, Place
+from rollbook.provisioning.config.drifts import DriftReader
 from rollbook.provisioning.config.fit import Wanted, is_reference
 from rollbook.provisioning.config.options import OptionReader
 from rollbook.provisioning.config.profiles import ProfileReader
@@ -68,6 +69,7 @@ class TargetRules:
     protect: ResolvedFilter | None = None
     clear: model.Clear = model.Clear.REMOVE
     """Where a rule does not say it."""
+    audit: Schedule | None = None
     tables: str = ""
     """Changes with the content of the tables that rules look in; empty without any."""
 
@@ -99,6 +101,20 @@ class SectionReader:
     def targets(self) -> dict[str, TargetRules]:
         """The rules of every target."""
         return {name: self._target(("targets", name), raw) for name, raw in self._section("targets")}
+
+    def drifts(
+        self, sources: Mapping[str, SourceRules], targets: Mapping[str, TargetRules]
+    ) -> dict[str, model.DriftPolicy | None]:
+        """What every target's file says of drift; sources are asked who owns what."""
+        owned = {
+            name: [one.path for one in (*rules.users.assignments, *rules.references)]
+            for name, rules in sources.items()
+        }
+        reader = DriftReader(self._document, self._user, owned)
+        return {
+            name: reader.policy(("targets", name, "drift"), raw.get("drift"), targets[name].users)
+            for name, raw in self._section("targets")
+        }
 
     def sensitive(self) -> frozenset[str]:
         """The attributes that are masked, by their full names in small letters. One that no schema has is a mistake."""
@@ -241,8 +257,21 @@ class SectionReader:
         leave = self._times.leave((*place, "leave"), raw.get("leave", "disable"))
         every = (*users.assignments, *(groups.mapping.assignments if groups else ()))
         tables = self._used_tables(one.rule for one in every)
+        audit = self._times.schedule((*place, "audit"), raw.get("audit"))
         return TargetRules(
-            secret or "", scope, users, groups, quiet, profile, rate, leave, access, protect, clear, tables
+            secret or "",
+            scope,
+            users,
+            groups,
+            quiet,
+            profile,
+            rate,
+            leave,
+            access,
+            protect,
+            clear,
+            audit,
+            tables,
         )
 
     def _target_groups(

@@ -24,6 +24,7 @@ from rollbook.protocol.values import JsonObject
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 BASE_URL = r"^https?://[^\s@?#]+$"
 LeavePolicy = Literal["disable", "delete", "keep"]
+DriftWord = Literal["report", "overwrite", "take_over"]
 ApplyName = Literal["always", "create", "empty"]
 ClearName = Annotated[
     Literal["remove", "null", "empty", "keep"] | None,
@@ -108,7 +109,7 @@ AttributeRule = Annotated[
 Rules = dict[str, AttributeRule]
 UNION_TAGS = frozenset(
     {
-        "rule", "values", "written_out", "in_file", "parts", "limits", "off", "same", "by_reason", "one", "several",
+        "rule", "values", "written_out", "in_file", "parts", "limits", "off", "same", "by_reason", "by_attribute", "one", "several",
         "csv", "jsonl", "sql", "scim", "ldap", "rollbook", "webhook",
     }
 )  # fmt: skip
@@ -130,6 +131,24 @@ class ScheduleShape(Shape):
     every: str | None = Field(None, description="30s, 15m, 6h, 1d.")
     cron: str | None = Field(None, description="minute hour day month weekday: 30 6 * * 1-5.")
     zone: str = Field("UTC", description="The time zone of cron, such as Europe/Berlin.")
+
+
+class DriftShape(Shape):
+    """What happens to what an audit finds different: default, and attributes by name."""
+
+    default: DriftWord = Field("report", description="For all that is not named.")
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    __pydantic_extra__: dict[str, DriftWord] = Field(init=False)
+
+
+def _drift_kind(value: Any) -> str:
+    return "by_attribute" if isinstance(value, dict | DriftShape) else "same"
+
+
+DriftRule = Annotated[
+    Annotated[DriftWord, Tag("same")] | Annotated[DriftShape, Tag("by_attribute")], Discriminator(_drift_kind)
+]
 
 
 class QuietShape(Shape):
@@ -446,6 +465,13 @@ class TargetShape(Shape):
         le=3600,
         description="Seconds for which an account that was made may not show yet: no second one is made until then.",
     )
+    audit: ScheduleShape | None = Field(
+        None, description="When a worker compares all accounts with what they should be: every or cron."
+    )
+    drift: DriftRule | None = Field(
+        None,
+        description="What happens to what an audit finds different: report, overwrite or take_over; by attribute, if need be.",
+    )
     quiet: QuietShape | None = Field(
         None, description="Hours in which a worker sends nothing: from, to, zone."
     )
@@ -525,6 +551,8 @@ _MODELS: dict[tuple[str | int, ...], type[Shape]] = {
     ("targets", "*", "oauth"): OAuthShape,
     ("targets", "*", "basic"): BasicShape,
     ("targets", "*", "quiet"): QuietShape,
+    ("targets", "*", "audit"): ScheduleShape,
+    ("targets", "*", "drift"): DriftShape,
 }
 """What may stand at a place; * is any name."""
 _CHANGES: dict[str, type[Shape]] = {"sql": SqlChangesShape, "scim": ScimChangesShape}

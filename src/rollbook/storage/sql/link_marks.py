@@ -47,11 +47,12 @@ RANGE_END = f"""
 def progress(conn: Connection, tenant: int, name: str) -> Progress | None:
     """The progress of the target of that name."""
     row = conn.one(
-        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped, flat FROM target"
+        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped,"
+        " audited, audit_after, audit_until, flat FROM target"
         " WHERE tenant = ? AND name = ?",
         (tenant, name),
     )
-    return replace(Progress(*row[:9]), flat=bool(row[9])) if row else None
+    return replace(Progress(*row[:12]), flat=bool(row[12])) if row else None
 
 
 def open_target(conn: Connection, tenant: int, name: str, digest: str, *, flat: bool) -> Progress:
@@ -178,11 +179,14 @@ def unpark(conn: Connection, tenant: int, target: int, now: int) -> int:
     return conn.run(f"{_MARK_EXISTING} AND state = 'parked'", (now, tenant, target))
 
 
-def mark_anew(conn: Connection, tenant: int, target: int, id: str, now: int, ranks: Ranks) -> None:
+def mark_anew(
+    conn: Connection, tenant: int, target: int, id: str, now: int, ranks: Ranks, *, members: bool
+) -> None:
     """Mark the link of a resource, due at once, to be compared whatever the target is believed to hold."""
     _mark_one(conn, tenant, target, id, now, ranks)
+    unread = ", members_read = 0" if members else ""
     conn.run(
-        "UPDATE link SET due = ?, confirmed = NULL WHERE tenant = ? AND target = ? AND id = ? AND state = 'ready'",
+        f"UPDATE link SET due = ?, confirmed = NULL{unread} WHERE tenant = ? AND target = ? AND id = ? AND state = 'ready'",
         (now, tenant, target, id),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rollbook.protocol.errors import Conflict, Uniqueness
 from rollbook.storage.links import Entry, Link, Outcome, State, any_of
-from rollbook.storage.sql import deliveries, link_marks, link_members
+from rollbook.storage.sql import audits, deliveries, link_marks, link_members
 from rollbook.storage.sql.connection import Connection
 
 _HELD = (
@@ -126,6 +126,8 @@ def finish(conn: Connection, tenant: int, target: int, link: Link, outcome: Outc
         _forget_waits(conn, tenant, target, link.key)
     if outcome.entry is not None:  # its account has changed: that may be what others were given up for
         link_marks.wake_waiting(conn, tenant, target, link.id, outcome.due)
+    if outcome.drift_over:
+        audits.forget(conn, tenant, target, link.key)
     if outcome.frees:
         link_marks.wake_waiting(conn, tenant, target, any_of(link.resource_type), outcome.due)
     return True

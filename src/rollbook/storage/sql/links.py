@@ -1,9 +1,12 @@
 """`LinkStore` over SQL: marks, claims with lease and fence, outcomes, progress of targets (architecture 8)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rollbook.storage.links import (
+    Audit,
     Delivered,
+    Drifted,
     Entry,
     Figures,
     Link,
@@ -14,7 +17,7 @@ from rollbook.storage.links import (
     Run,
     State,
 )
-from rollbook.storage.sql import deliveries, link_marks, link_members, link_outcomes, runs
+from rollbook.storage.sql import audits, deliveries, link_marks, link_members, link_outcomes, runs
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.link_outcomes import Account, keep_account
@@ -137,10 +140,12 @@ class SqlLinks:
             tenant, lambda conn: link_marks.walk(conn, tenant, target, ranks, now, limit), long=True
         )
 
-    async def mark(self, tenant: int, target: int, ranks: Ranks, id: str, now: int) -> None:
-        """Mark one resource, due at once, and believe nothing of what the target holds of it."""
+    async def mark(
+        self, tenant: int, target: int, ranks: Ranks, id: str, now: int, *, members: bool = False
+    ) -> None:
+        """Mark one resource, due at once, and believe nothing of what the target holds of it; nor of its members."""
         await self._database.write(
-            tenant, lambda conn: link_marks.mark_anew(conn, tenant, target, id, now, ranks)
+            tenant, lambda conn: link_marks.mark_anew(conn, tenant, target, id, now, ranks, members=members)
         )
 
     async def end_grace(self, tenant: int, target: int, now: int) -> int:
@@ -463,6 +468,46 @@ class SqlLinks:
         )
         rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, after, limit)))
         return [_link(row) for row in rows]
+
+    async def begin_audit(
+        self, tenant: int, target: int, now: int, since: int, lease_until: int
+    ) -> Audit | None:
+        """Begin an audit unless one has begun since then, or go on with one that was broken off."""
+        return await self._database.write(
+            tenant, lambda conn: audits.begin(conn, tenant, target, now, since, lease_until)
+        )
+
+    async def keep_audit(
+        self,
+        tenant: int,
+        target: int,
+        audit: Audit,
+        looked_at: Sequence[int],
+        found: Sequence[Drifted],
+        lease_until: int,
+    ) -> Audit | None:
+        """Record what it has found of some links, and how far it has come; None if it is another's by now."""
+
+        def work(conn: Connection) -> bool:
+            return audits.keep(
+                conn, tenant, target, audit, looked_at=looked_at, found=found, until=lease_until
+            )
+
+        kept = await self._database.write(tenant, work)
+        return replace(audit, until=lease_until) if kept else None
+
+    async def end_audit(self, tenant: int, target: int, audit: Audit, *, through: bool) -> None:
+        """The audit is through, or is left for whoever comes next to go on with."""
+        work = audits.end if through else audits.leave
+        await self._database.write(tenant, lambda conn: work(conn, tenant, target, audit))
+
+    async def drift(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Drifted]:
+        """What audits have found different and left, in order of the links' keys, from above one on."""
+        return await self._database.read(lambda conn: audits.found(conn, tenant, target, after, limit))
+
+    async def drift_of(self, tenant: int, target: int, link: Link) -> Drifted | None:
+        """The same of one link."""
+        return await self._database.read_now(lambda conn: audits.found_of(conn, tenant, target, link.key))
 
     async def begin_run(
         self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None
