@@ -431,7 +431,6 @@ class Desk:
         watch: PlanWatch,
         removes: Mapping[str, frozenset[str]] = MappingProxyType({}),
         *,
-        believes: bool = True,
         full: bool = False,
     ) -> None:
         for target in targets:
@@ -442,7 +441,7 @@ class Desk:
                 planned.targets.append(Preview(target.name, stopped=str(error)))
                 continue
             gone = removes.get(target.name, frozenset())
-            previewer = Previewer(self._engine(store), target, far, gone, believes=believes, full=full)
+            previewer = Previewer(self._engine(store), target, far, gone, full=full)
             try:
                 async for item in previewer.items():
                     watch.item(item)

@@ -129,7 +129,7 @@ class _Auditor:
         self._report = report
         self._kinds = kinds_of(target, engine.catalog)
         self._ranks = {name: kind.rank for name, kind in self._kinds.items()}
-        rates = Rates(target.rate, engine.now, engine.sleep)
+        rates = Rates(target.rate, engine.now, engine.sleep, self._take_turns)
         self._far = Governed(far, target.concurrency, self._is_open, lambda _: None, rates)
         self._looked = 0
 
@@ -288,6 +288,9 @@ class _Auditor:
         preview = self._report.preview
         if preview.stopped is None:
             preview.stopped, preview.hint = reason, advice
+
+    async def _take_turns(self, limit: str, start: int, length: int) -> int:
+        return await self._engine.links.take_turns(self._engine.tenant, self._number, limit, start, length)
 
     async def _is_open(self) -> bool:
         """Whether the target may be called now; asked of the database now and then only."""

@@ -74,15 +74,12 @@ class Previewer:
         far: Target,
         removes: frozenset[str] = frozenset(),
         *,
-        believes: bool = True,
         full: bool = False,
     ) -> None:
         """`removes` has the hub ids of those whose accounts go for good if they have left.
 
         With `full` what everybody should have is worked out anew, not only for those that have changed, and compared with what was confirmed last.
-        Without `believes` every account is read, whatever the target is believed to hold (an audit).
         """
-        self._believes = believes
         self._full = full
         self.preview = Preview(target.name)
         self._engine = engine
@@ -107,7 +104,7 @@ class Previewer:
             StoreUnavailable: our own database cannot be read.
         """
         self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
-        everything = self._full or not self._believes or await self._looks_at_everything()
+        everything = self._full or await self._looks_at_everything()
         seen: set[str] = set()
         woken: dict[str, set[str]] = {name: set() for name in self._kinds}
         for kind in sorted(self._kinds.values(), key=lambda kind: kind.rank):
@@ -161,7 +158,7 @@ class Previewer:
 
     async def _unconfirmed(self, kind: Kind, page: Page) -> Page:
         """Those of a page that have to be looked at one by one; the others are counted."""
-        if not self._believes or self._progress is None or kind.members:
+        if self._progress is None or kind.members:
             return page
         confirmed = self._confirmed.get(kind.rank)
         if confirmed is None:
@@ -234,10 +231,10 @@ class Previewer:
         want = want_of(kind, wish, await self._accounts(kind, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
-        if not self._believes or link.confirmed != want.digest or link.remote_id is None:
+        if link.confirmed != want.digest or link.remote_id is None:
             work, account = await self._present(work)
             step = plan(situation_of(work, None if account is None else account.body))
-            if self._target.drift is not None and self._progress is not None and self._believes:
+            if self._target.drift is not None and self._progress is not None:
                 links, number = self._engine.links, self._progress.number
                 step = without_reported(step, await links.drift_of(self._engine.tenant, number, link))
         if isinstance(step, Create):
@@ -329,7 +326,7 @@ class Previewer:
     async def _known_members(self, work: Work, step: Step) -> set[str]:
         if isinstance(step, Create) or work.link.remote_id is None:
             return set()
-        if self._believes and work.link.members_read and self._progress is not None:
+        if work.link.members_read and self._progress is not None:
             number = self._progress.number
             return set(await self._engine.links.known_members(self._engine.tenant, number, work.link))
         return set(await self._far.read_members(work.kind, work.link.remote_id))
