@@ -348,6 +348,23 @@ async def test_a_group_of_somebody_else_is_not_taken_over(world: World) -> None:
     assert (await world.groups())["dept-Sales"] == {"carl@example.com"}
 
 
+async def test_letters_do_not_make_another_group(world: World) -> None:
+    """A department that is written Sales today and SALES tomorrow is one: nobody leaves it, who is new joins it, and can leave."""
+    await world.pull(*TEAM)
+    shouted = [row.replace(",Sales,", ",SALES,") for row in TEAM]
+    assert (await world.pull(*shouted)).problems == []
+    assert [(one.joins, one.leaves) for one in world.seen] == [((), ())]
+    assert (await world.groups())["dept-Sales"] == {"carl@example.com"}
+    dora = "4,Dora,Busch,dora@example.com,SALES,1,"
+    assert (await world.pull(*shouted, dora)).problems == []
+    assert (await world.groups())["dept-Sales"] == {"carl@example.com", "dora@example.com"}
+    assert (await world.pull(*shouted, dora.replace("SALES", "Finance"))).problems == []
+    groups = await world.groups()
+    assert groups["dept-Sales"] == {"carl@example.com"}
+    assert groups["dept-Finance"] == {"dora@example.com"}
+    assert "dept-SALES" not in groups
+
+
 async def test_a_key_that_becomes_somebody_else_is_held(world: World) -> None:
     """T-70: key reused for another person; it passes only when it is accepted by name."""
     await world.pull(*TEAM)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from rollbook.protocol.compare import text_key
 from rollbook.protocol.errors import Conflict, RequestError, Uniqueness
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
@@ -170,7 +171,8 @@ class Arrivals:
         keys = {person.key for person in people} | {key for one in people for _, key in one.references}
         known = await self.hub.records.find(self.hub.tenant, self.rules.source.name, sorted(keys))
         wishes = []
-        for person in people:
+        for read in people:
+            person = _spelled_as_before(read, known.get(read.key))
             document = person.resolved(self._references(person, known))
             record = known.get(person.key)
             user = record.id if record else None
@@ -306,6 +308,13 @@ def _raised(outcome: _Done | BaseException) -> _Done:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+def _spelled_as_before(person: Person, known: SourceRecord | None) -> Person:
+    """The person in the same groups, under the names they were remembered by: Navy is navy, nobody leaves it."""
+    before = {text_key(name, exact=False): name for name in (known.groups if known else ())}
+    groups = {key: before.get(key, name) for name in person.groups for key in [text_key(name, exact=False)]}
+    return replace(person, groups=tuple(groups.values()))
 
 
 def _record(one: _Done, failed: set[str]) -> SourceRecord:

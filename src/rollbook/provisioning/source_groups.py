@@ -13,6 +13,8 @@ from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resource import Change, Member, Present
 from rollbook.protocol.validate import create, read_body
 from rollbook.provisioning.hub import Hub, Writer
+from rollbook.storage.base import Record
+from rollbook.storage.documents import view
 
 
 @dataclass
@@ -60,7 +62,13 @@ class SourceGroups:
             return
         if not move.joins:
             return
-        if id is None and await self.hub.search(group, "displayName", name):
+        present = await self.hub.search(group, "displayName", name) if id is None else ()
+        for record in present:
+            if await self._is_ours(record):
+                await self.writer.keep_group(name, record.id)
+                await self.writer.update(group, record.id, move, named)
+                return
+        if present:
             self.refused[name] = (
                 f'the hub has a group "{name}" that this source did not make; rename it, or choose another displayName'
             )
@@ -72,6 +80,14 @@ class SourceGroups:
         # Remembered first: after a crash between the two, the group is made under the id that is known.
         await self.writer.keep_group(name, made)
         await self.writer.insert(group, made, Change(change.document, move(Present({})).add_members))
+
+    async def _is_ours(self, record: Record) -> bool:
+        """Whether this source made the group, under a name in other letters (navy, Navy)."""
+        name = view(record, self.hub.type_named("Group")).get("displayName")
+        if not isinstance(name, str):
+            return False
+        known = await self.hub.records.groups(self.hub.tenant, self.source, [name])
+        return known.get(name) == record.id
 
 
 def moves_of(people: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]) -> dict[str, Moves]:
