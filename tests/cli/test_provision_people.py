@@ -331,7 +331,10 @@ def test_pause_resume_retry_reset(office: Office) -> None:
     assert paused.exit_code == 1
     assert "paused by hand: move" in paused.stdout
     assert "rollbook resume app" in paused.stdout
+    planned = " ".join(office.run("plan").stdout.split())
+    assert "app: paused by hand: move; nothing goes out until: rollbook resume app" in planned
     office.run("resume", "app")
+    assert "nothing goes out" not in office.run("plan").stdout
     assert office.run("apply").exit_code == 0
     office.target.named("Users", "ada@x")["title"] = "changed there"
     assert office.run("apply").exit_code == 0

@@ -96,6 +96,9 @@ class TextPlan:
             if preview.stopped:
                 line_on(self._console, f"{preview.target}: {printable(preview.stopped)}", "bold red")
                 line_on(self._console, f"  try: {preview.hint}" if preview.hint else "")
+            if preview.held:
+                text = f"{preview.target}: {printable(preview.held)}; nothing goes out until: rollbook resume {preview.target}"
+                line_on(self._console, text, "bold yellow")
             if preview.departures:
                 refused = preview.departures
                 line_on(self._console, f"{preview.target}: the brake: {refused.refusal}", "bold red")

@@ -53,6 +53,8 @@ class Preview:
     """About how long it will take by the target's rate limits, None if it has none."""
     departures: Departures | None = None
     """Those that the brake would not let go, with the reason."""
+    held: str | None = None
+    """Why nothing goes out at present, such as a pause, None if it does."""
 
     @property
     def pending(self) -> bool:
@@ -104,6 +106,7 @@ class Previewer:
             StoreUnavailable: our own database cannot be read.
         """
         self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
+        self.preview.held = self._progress.stopped if self._progress else None
         everything = self._full or await self._looks_at_everything()
         seen: set[str] = set()
         woken: dict[str, set[str]] = {name: set() for name in self._kinds}
