@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench costs scale engine unchanged soak crash nightly docs clean
+.PHONY: setup demo test check spec fix bench client costs scale engine unchanged soak crash nightly docs clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,9 @@ fix: setup
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+client: setup
+	$(BIN)/python -m bench.client $(ARGS)
 
 costs: setup
 	$(BIN)/python -m bench.costs $(ARGS)

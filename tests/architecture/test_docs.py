@@ -103,6 +103,8 @@ def test_no_option_is_invented() -> None:
         "--data-urlencode",
         "--sizes",
         "--users",
+        "--rounds",
+        "--at-once",
         "--groups",
         "--targets",
         "--backends",

@@ -46,6 +46,7 @@ async def test_c_2_01_what_is_announced_is_known() -> None:
         patch=False,
         filter_max_results=50,
         bulk=True,
+        bulk_operations=10,
         etag=True,
         endpoints={"User": "/People", "Group": "/Groups"},
         attributes={"urn:x": frozenset({"username", "title"})},

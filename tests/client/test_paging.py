@@ -1,14 +1,16 @@
 """Walking through pages that are short, shift, repeat or end early (client.md 7)."""
 
 import pytest
+from tests.client.services import service, user
 
-from rollbook.client import ScimClient
+from rollbook.client import CursorWalk, ScimClient
 from rollbook.client.paging import Walk
 from rollbook.client.results import ListPage, ScimResource, read_page
+from rollbook.protocol import errors
 from rollbook.protocol.errors import TargetRefused
 from rollbook.protocol.values import JsonValue
 from rollbook.testing.asgi_transport import AsgiTransport
-from rollbook.testing.scripted_target import Profile, ScriptedTarget
+from rollbook.testing.scripted_target import Fault, Profile, Recorded, ScriptedTarget, error
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +76,86 @@ async def test_iterate_over_a_service_with_a_smaller_limit() -> None:
     assert [item.body["userName"] async for item in journey] == names
     assert journey.complete
     assert [request.query["startIndex"] for request in target.requests] == ["1", "8", "15", "22", "29"]
+
+
+async def test_c_7_04_a_list_that_changes_much_is_begun_again() -> None:
+    """When totalResults moves by more than a tenth, from the beginning; as often as was allowed, then on as it is."""
+    pages = [page(1000, 1, 1, 2), page(400, 3, 3), page(400, 1, 1, 2), page(400, 3, *range(3, 401))]
+    for restarts, left in ((1, 0), (0, 2)):
+        coming = list(pages)
+
+        async def fetch(_: int, coming: list[ListPage] = coming) -> ListPage:
+            return coming.pop(0)
+
+        journey = Walk(fetch, restarts=restarts)
+        ids = {item.id async for item in journey}
+        if restarts:
+            assert (len(ids), journey.restarted, journey.complete, len(coming)) == (400, 1, True, left)
+        else:
+            assert (journey.restarted, journey.complete) == (0, False)
+
+
+async def test_small_lists_may_change() -> None:
+    """A few more or less are no reason to begin again."""
+    pages = {1: page(4, 1, 1, 2), 3: page(30, 3, *range(3, 31))}
+
+    async def fetch(start_index: int) -> ListPage:
+        return pages[start_index]
+
+    journey = Walk(fetch, restarts=3)
+    assert len([item async for item in journey]) == 30
+    assert journey.restarted == 0
+
+
+@pytest.mark.parametrize("broken", [errors.InvalidCursor, errors.ExpiredCursor, errors.InvalidCount])
+async def test_c_8_a_walk_whose_cursor_is_refused_begins_again(broken: type[errors.RequestError]) -> None:
+    """As often as was allowed, and never when the first page is refused."""
+
+    async def by_index(_: int) -> ListPage:
+        raise AssertionError
+
+    for restarts in (0, 1):
+        answers: list[ListPage | Exception] = [
+            ListPage(3, 1, (resource(1),), "a"),
+            broken("old"),
+            ListPage(3, 1, (resource(1),), "b"),
+            ListPage(3, 1, (resource(2), resource(3)), None),
+        ]
+
+        async def by_cursor(_: str, answers: list[ListPage | Exception] = answers) -> ListPage:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        journey = CursorWalk(by_cursor, by_index, restarts)
+        if restarts:
+            assert {item.id async for item in journey} == {"1", "2", "3"}
+            assert (journey.restarted, journey.complete) == (1, True)
+        else:
+            with pytest.raises(broken):
+                [item async for item in journey]
+            assert not journey.complete
+
+
+async def test_c_7_06_too_much_for_one_page() -> None:
+    """Smaller pages are asked for, down to single ones; from then on for the whole walk."""
+    async with service() as (target, client):
+        for number in range(30):
+            target.add("Users", user(f"u{number}"))
+
+        def narrow(request: Recorded) -> None:
+            if int(request.query.get("count", "0")) > 10:
+                target.faults.append(Fault("GET", "/Users", error(400, "less", "tooMany")))
+
+        target.before = narrow
+        walk = client.iterate("/Users", page_size=100)
+        assert len([one async for one in walk]) == 30
+        assert walk.complete
+        assert [request.query["count"] for request in target.requests][:4] == ["100", "25", "6", "6"]
+        target.before = lambda _: target.faults.append(Fault("GET", "/Users", error(400, "less", "tooMany")))
+        with pytest.raises(errors.TooMany):
+            [one async for one in client.iterate("/Users")]
 
 
 PAGES: list[tuple[str, JsonValue, ListPage]] = [

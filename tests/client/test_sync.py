@@ -20,6 +20,10 @@ def _methods(kind: type) -> set[str]:
 def test_the_same_names() -> None:
     """Nothing is missing."""
     assert _methods(SyncScimClient) == _methods(ScimClient)
+    for name in _methods(ScimClient) - {"close"}:
+        ours, theirs = getattr(SyncScimClient, name), getattr(ScimClient, name)
+        assert inspect.signature(ours) == inspect.signature(theirs), name
+        assert ours.__doc__ == theirs.__doc__
 
 
 def test_a_whole_life() -> None:

@@ -101,3 +101,25 @@ async def test_t_65_answers_have_a_size() -> None:
         with pytest.raises(TargetRefused, match="1000 bytes"):
             await transport.send(HttpRequest("GET", url))
         await transport.close()
+
+
+async def test_c_1_06_so_many_at_once() -> None:
+    """No more exchanges at the same time than the limit; the others wait for their turn."""
+    busy: list[int] = [0, 0]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        busy[0] += 1
+        busy[1] = max(busy)
+        await asyncio.sleep(0.02)
+        busy[0] -= 1
+        writer.write(b"HTTP/1.1 204 None\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener:
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        transport = PyqwestTransport(Limits(at_once=3))
+        await asyncio.gather(*(transport.send(HttpRequest("GET", url)) for _ in range(12)))
+        await transport.close()
+    assert busy == [0, 3]

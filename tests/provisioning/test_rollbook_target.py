@@ -8,7 +8,7 @@ import pytest
 from tests.provisioning.world import ENTERPRISE, World, target, world
 
 from rollbook.app import running
-from rollbook.client import ScimClient
+from rollbook.client import BulkOperation, ScimClient
 from rollbook.protocol import errors, urns
 from rollbook.provisioning import model
 from rollbook.provisioning.model import Leave
@@ -134,3 +134,36 @@ async def run(hub: World, far: Far, app: model.Target) -> None:
     assert not report.stopped
     (again,) = await worker.run([app])
     assert again.writes == 0
+
+
+async def test_the_client_in_bulk_and_by_versions(far: Far) -> None:
+    """Create once, update onto a version, Bulk with references in several requests, walks by both ways."""
+    async with far.client() as client:
+        ada = {"schemas": [urns.USER], "userName": "ada", "externalId": "1"}
+        created = await client.create_once("/Users", ada)
+        assert created.new
+        assert not (await client.create_once("/Users", ada)).new
+        changed = await client.update(
+            "/Users", created.resource.id, lambda known: {**known, ENTERPRISE: {"department": "R"}}
+        )
+        assert changed.version != created.resource.version
+        assert await client.get("/Users", changed.id, known=changed) is changed
+        people = [
+            BulkOperation.create("/Users", {"schemas": [urns.USER], "userName": f"u{at}"}, f"b{at}")
+            for at in range(1200)
+        ]
+        team = {
+            "schemas": [urns.GROUP],
+            "displayName": "team",
+            "members": [{"value": f"bulkId:b{at}"} for at in range(1200)],
+        }
+        results = await client.bulk([BulkOperation.create("/Groups", team), *people])
+        assert all(result.ok for result in results)
+        group = await client.get("/Groups", str(results[0].id))
+        assert len(group.body["members"]) == 1200
+        await client.change_members("/Groups", group.id, remove=[str(results[1].id)])
+        assert len((await client.get("/Groups", group.id)).body["members"]) == 1199
+        for cursor in (False, True):
+            walk = client.iterate("/Users", page_size=500, cursor=cursor)
+            assert len({one.id async for one in walk}) == 1201
+            assert walk.complete

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.provisioning.test_config import TARGET, load
 from tests.provisioning.world import CATALOG, ENTERPRISE, GROUP, TENANT, USER, World, target, world
 
 from rollbook.client import ScimClient
@@ -16,12 +17,14 @@ from rollbook.protocol import errors, urns
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import compare
 from rollbook.provisioning.outgoing import Withheld
+from rollbook.provisioning.profile import NO_PROFILE, Profile
 from rollbook.provisioning.targets.scim import ScimTarget, connect
 from rollbook.provisioning.wanted import Kind, kinds_of
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.links import State
 from rollbook.testing.asgi_transport import AsgiTransport
-from rollbook.testing.scripted_target import Fault, ScriptedTarget, error
+from rollbook.testing.scripted_target import Fault, Recorded, ScriptedTarget, error
+from rollbook.testing.scripted_target import Profile as Far
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +90,96 @@ async def test_c_6_04_a_refused_path_is_written_by_put() -> None:
     assert service.resources["Users"][remote_id]["title"] == "Dr"
     assert service.resources["Users"][remote_id]["nickName"] == "kept"
     assert app.writes == 2
+
+
+def versioned(target_: ScriptedTarget, profile: Profile = NO_PROFILE) -> ScimTarget:
+    """The scripted service as a target of that profile."""
+    client = ScimClient(
+        "http://127.0.0.1:1/v2",
+        "t",
+        transport=AsgiTransport(target_),
+        search_by_post=profile.search_by_post,
+    )
+    return ScimTarget(client, profile)
+
+
+async def titled(app: ScimTarget, remote_id: str, title: str) -> None:
+    """Read, compare and write, as the engine does."""
+    present = await app.read(kind(), remote_id)
+    assert present is not None
+    await app.update(
+        kind(), present, compare(kind().managed, {"userName": "a", "title": title}, present.body)
+    )
+
+
+async def test_c_6_11_changes_are_made_onto_the_version_that_was_read() -> None:
+    """By PATCH and by PUT; somebody who was quicker is told, and what they wrote stays until it has been compared anew."""
+    for patch, calls in ((True, ["PATCH"]), (False, ["PUT"])):
+        service = ScriptedTarget(Far(etags=True, patch=patch))
+        remote_id = service.add("Users", {"userName": "a"})
+        app = versioned(service)
+        await titled(app, remote_id, "Dr")
+        assert [request.method for request in service.writes] == calls
+        assert service.writes[0].headers["if-match"] == 'W/"0"'
+    service = ScriptedTarget(Far(etags=True))
+    remote_id = service.add("Users", {"userName": "a"})
+    app = versioned(service)
+    present = await app.read(kind(), remote_id)
+    assert present is not None
+    service.versions[remote_id] = 7
+    with pytest.raises(errors.PreconditionFailed):
+        await app.update(
+            kind(), present, compare(kind().managed, {"userName": "a", "title": "X"}, present.body)
+        )
+    assert "title" not in service.resources["Users"][remote_id]
+    await titled(app, remote_id, "X")
+    assert service.resources["Users"][remote_id]["title"] == "X"
+
+
+async def test_c_6_11_versions_that_do_not_work_are_not_used_any_more() -> None:
+    """A target that refuses the version it shows, or one after the other, gets its changes without; once that is known, at once."""
+    service = ScriptedTarget(Far(etags=True))
+    remote_id = service.add("Users", {"userName": "a"})
+    service.faults.append(Fault("PATCH", "/Users", error(412, "no")))
+    app = versioned(service)
+    await titled(app, remote_id, "Dr")
+    await titled(app, remote_id, "Prof")
+    assert ["if-match" in request.headers for request in service.writes] == [True, False, False]
+    assert app.writes == 3
+
+    restless = ScriptedTarget(Far(etags=True))
+    remote_id = restless.add("Users", {"userName": "a"})
+
+    def moved(request: Recorded) -> None:
+        if request.method != "GET":
+            restless.versions[remote_id] = restless.versions.get(remote_id, 0) + 1
+
+    restless.before = moved
+    app = versioned(restless)
+    for _ in range(3):
+        with pytest.raises(errors.PreconditionFailed):
+            await titled(app, remote_id, "Dr")
+    await titled(app, remote_id, "Dr")
+    assert restless.resources["Users"][remote_id]["title"] == "Dr"
+
+
+async def test_c_6_11_c_1_07_the_configuration_says_otherwise(tmp_path: Path) -> None:
+    """`etags: false` sends no version; `search_by_post: true` puts no name into a URL."""
+    rules = "    etags: false\n    search_by_post: true\n    users:\n"
+    found = load(tmp_path, TARGET.replace("    users:\n", rules)).targets["t"].profile
+    assert (found.etags, found.search_by_post) == (False, True)
+    assert load(tmp_path, TARGET).targets["t"].profile == NO_PROFILE
+    service = ScriptedTarget(Far(etags=True, dot_search=True))
+    remote_id = service.add("Users", {"userName": "a"})
+    app = versioned(service, found)
+    await titled(app, remote_id, "Dr")
+    assert "if-match" not in service.writes[0].headers
+    path = USER.find("userName")
+    assert path is not None
+    (one,) = await app.find(kind(), path, "a")
+    assert one.id == remote_id
+    assert service.requests[-1].path == "/Users/.search"
+    assert service.requests[-1].query == {}
 
 
 @pytest.fixture(scope="module")

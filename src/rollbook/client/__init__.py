@@ -8,11 +8,13 @@ Loads the protocol package, orjson and pyqwest, nothing else.
 
 from rollbook.client.addresses import GuardedTransport
 from rollbook.client.authentication import Authentication, Basic, Bearer
+from rollbook.client.bulk import BulkOperation, BulkResult
 from rollbook.client.client import ScimClient
 from rollbook.client.discovery import Capabilities
 from rollbook.client.oauth import ClientCredentials, Grant
 from rollbook.client.paging import CursorWalk, Walk
-from rollbook.client.results import ListPage, ScimResource
+from rollbook.client.results import Created, ListPage, ScimResource
+from rollbook.client.retry import Retry
 from rollbook.client.sync import SyncScimClient, SyncWalk
 from rollbook.client.transport import (
     Call,
@@ -28,9 +30,12 @@ __all__ = [
     "Authentication",
     "Basic",
     "Bearer",
+    "BulkOperation",
+    "BulkResult",
     "Call",
     "Capabilities",
     "ClientCredentials",
+    "Created",
     "CursorWalk",
     "Grant",
     "GuardedTransport",
@@ -39,6 +44,7 @@ __all__ = [
     "Limits",
     "ListPage",
     "PyqwestTransport",
+    "Retry",
     "ScimClient",
     "ScimResource",
     "SyncScimClient",

@@ -43,7 +43,7 @@ def body_of(answer: HttpResponse) -> JsonValue:
     Raises:
         TargetRefused: what answered did not speak JSON.
     """
-    if not answer.content.strip():
+    if not answer.content or answer.content.isspace():
         return None
     if _is_html(answer):
         raise TargetRefused("an HTML page came instead of SCIM", http_status=answer.status)
@@ -151,7 +151,10 @@ def one_line(text: str) -> str:
 
 
 def _is_html(answer: HttpResponse) -> bool:
-    return "html" in answer.headers.get("content-type", "").lower() or answer.content.lstrip()[:1] == b"<"
+    first = answer.content[:1]
+    if first not in {b"{", b"["}:
+        first = answer.content[:1024].lstrip()[:1]
+    return first == b"<" or "html" in answer.headers.get("content-type", "").lower()
 
 
 def _is_plain(answer: HttpResponse) -> bool:

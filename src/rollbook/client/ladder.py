@@ -1,9 +1,10 @@
-"""The rungs under every call: call → authenticate → send (client.md 1).
+"""The rungs under every call: call → retry → media type → authenticate → send (client.md 1 and 8).
 
-Adds address, credentials and marks to a request, renews credentials once after a 401, follows a redirect
-only within the same origin. Does not retry: whoever called knows whether a repeat is safe (C-5-01).
+Adds address, credentials and marks to a request, renews credentials once after a 401, follows a redirect only within the same
+origin. Tries again only if it was given a `Retry`, and then only what does nothing twice (C-5-01).
 """
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,13 +15,16 @@ import orjson
 from rollbook import __version__
 from rollbook.client.answers import error_of, without
 from rollbook.client.authentication import Authentication
+from rollbook.client.retry import Retrying, may_repeat
 from rollbook.client.transport import HttpRequest, HttpResponse, Transport
-from rollbook.protocol.errors import TargetRefused
+from rollbook.protocol.errors import TargetPending, TargetRefused
 from rollbook.protocol.values import JsonValue
 
 MEDIA_TYPE = "application/scim+json"
+PLAIN_MEDIA_TYPE = "application/json"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _MOST_REDIRECTS = 3
+_NONE: Mapping[str, str] = {}
 
 
 class Ladder:
@@ -33,14 +37,18 @@ class Ladder:
         transport: Transport,
         *,
         insecure_http: bool = False,
+        media_type: str = MEDIA_TYPE,
+        retrying: Retrying | None = None,
         now: Callable[[], float] = time.time,
-        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         self.base_url = checked_base_url(base_url, insecure_http=insecure_http)
         self._authentication = authentication
         self._transport = transport
+        self._media_type = media_type
+        self._retrying = retrying
         self._now = now
-        self._new_id = new_id
+        self._new_id = new_id or _numbered()
 
     async def call(
         self,
@@ -49,17 +57,36 @@ class Ladder:
         *,
         query: Mapping[str, str] | None = None,
         body: JsonValue = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = _NONE,
     ) -> HttpResponse:
-        """The answer of success to one request; `path` begins with a slash and is percent-encoded.
+        """The answer of success to one request, or 304 if a header asks for that; `path` begins with a slash and is percent-encoded.
 
         Raises:
             RequestError, TargetError: any other outcome.
         """
         content = b"" if body is None else orjson.dumps(body)
-        request = HttpRequest(method, self._url(path, query), self._headers(content, headers), content)
-        answer = await self._authenticate(request)
-        if 200 <= answer.status < 300:
+
+        async def send() -> HttpResponse:
+            return await self._once(method, self._url(path, query), headers, content)
+
+        if self._retrying is None:
+            return await send()
+        return await self._retrying.call(send, method, repeatable=may_repeat(method, path, body))
+
+    async def _once(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> HttpResponse:
+        kind = self._media_type
+        answer = await self._authenticate(
+            HttpRequest(method, url, self._headers(content, headers, kind), content)
+        )
+        unread = answer.status == 415 or (answer.status == 406 and method == "GET")
+        if unread and kind == MEDIA_TYPE:  # nothing was done
+            kind = PLAIN_MEDIA_TYPE
+            again = HttpRequest(method, url, self._headers(content, headers, kind), content)
+            answer = await self._authenticate(again)
+        if answer.status == 202 and answer.headers.get("set-txn"):
+            raise _pending(answer, self.base_url)
+        if 200 <= answer.status < 300 or (answer.status == 304 and "if-none-match" in headers):
+            self._media_type = kind
             return answer
         raise error_of(answer, self._now())
 
@@ -77,15 +104,15 @@ class Ladder:
         pairs = (f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
         return f"{url}?{'&'.join(pairs)}"
 
-    def _headers(self, content: bytes, more: Mapping[str, str] | None) -> dict[str, str]:
+    def _headers(self, content: bytes, more: Mapping[str, str], kind: str) -> dict[str, str]:
         headers = {
-            "accept": f"{MEDIA_TYPE}, application/json;q=0.9",
+            "accept": f"{MEDIA_TYPE}, application/json;q=0.9" if kind == MEDIA_TYPE else kind,
             "user-agent": f"Rollbook/{__version__}",
             "x-request-id": self._new_id(),
         }
         if content:
-            headers["content-type"] = MEDIA_TYPE
-        return headers | dict(more or {})
+            headers["content-type"] = kind
+        return {**headers, **more}
 
     async def _authenticate(self, request: HttpRequest) -> HttpResponse:
         if self._authentication is None:
@@ -107,8 +134,23 @@ class Ladder:
             answer = await self._transport.send(request)
             if answer.status not in {301, 302, 303, 307, 308}:
                 return answer
-            request = _redirected(request, answer)
+            following = _redirected(request, answer)
+            if answer.status == 308:
+                self._moved(request.url, following.url)
+            request = following
         raise TargetRefused(f"more than {_MOST_REDIRECTS} redirects", http_status=answer.status)
+
+    def _moved(self, old: str, new: str) -> None:
+        """A permanent redirect of everything below the base URL: later requests go there at once (C-1-08)."""
+        rest = old.removeprefix(self.base_url)
+        if rest != old and new.endswith(rest):
+            self.base_url = new.removesuffix(rest)
+
+
+def _numbered() -> Callable[[], str]:
+    """Ids that nobody else has: one by chance for this client, and a number."""
+    own, numbers = uuid.uuid4().hex, itertools.count(1)
+    return lambda: f"{own}-{next(numbers)}"
 
 
 def checked_base_url(text: str, *, insecure_http: bool) -> str:
@@ -146,6 +188,17 @@ def _redirected(request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         raise TargetRefused(
             f"HTTP {answer.status}: a redirect that SCIM has no use for", http_status=answer.status
         )
-    if not same_origin(request.url, target):
+    if not same_origin(target, request.url):
         raise TargetRefused("redirected to another host; not followed", http_status=answer.status)
     return HttpRequest(request.method, target, request.headers, request.content)
+
+
+def _pending(answer: HttpResponse, base_url: str) -> TargetPending:
+    transaction = answer.headers["set-txn"]
+    place = urljoin(base_url + "/", answer.headers.get("location", ""))
+    told = "location" in answer.headers and same_origin(place, base_url)
+    return TargetPending(
+        f"taken, but not done yet (transaction {transaction[:80]})",
+        transaction=transaction,
+        location=place if told else None,
+    )

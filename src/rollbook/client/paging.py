@@ -4,9 +4,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from rollbook.client.results import ListPage, ScimResource
+from rollbook.protocol.errors import ExpiredCursor, InvalidCount, InvalidCursor
 
 _REMEMBERED = 10_000  # ids: rows shift by few places, and memory must not grow with the service
 _MOST_PAGES = 100_000
+_SHIFT = 0.1  # the share by which totalResults may change in one walk (C-7-04)
+_SHIFT_LEAST = 50
+_BROKEN = (InvalidCursor, ExpiredCursor, InvalidCount)
 
 Fetch = Callable[[int], Awaitable[ListPage]]
 """The page that begins at a given startIndex."""
@@ -20,19 +24,28 @@ class Walk:
 
     `complete` is true after a walk that saw the end. One that stopped early, because pages repeated or ran
     dry before totalResults, says nothing about what it did not show (FE-09).
+
+    With `restarts` it begins again, so many times at most, where the list changes too much under it (C-7-04); `restarted` counts. Then
+    resources come again: keep them by id.
     """
 
-    def __init__(self, fetch: Fetch, start: int = 1) -> None:
+    def __init__(self, fetch: Fetch, start: int = 1, restarts: int = 0) -> None:
         self._fetch = fetch
         self._start = start
+        self._restarts = restarts
         self.complete = False
+        self.restarted = 0
 
     async def __aiter__(self) -> AsyncIterator[ScimResource]:
         """Every resource once; those that moved to a later page meanwhile are not shown again (C-7-03)."""
-        recent = _Recent()
-        start = self._start
+        recent, start, total = _Recent(), self._start, None
         for _ in range(_MOST_PAGES):
             page = await self._fetch(start)
+            if total is not None and self.restarted < self._restarts and _shifted(total, page.total):
+                self.restarted += 1
+                recent, start, total = _Recent(), self._start, None
+                continue
+            total = page.total if total is None else total
             fresh = [resource for resource in page.resources if recent.is_new(resource.id)]
             for resource in fresh:
                 yield resource
@@ -46,19 +59,30 @@ class Walk:
 
 
 class CursorWalk:
-    """The same by cursor (RFC 9865). Where the service turns out to know no cursors, it goes on by index."""
+    """The same by cursor (RFC 9865). Where the service turns out to know no cursors, it goes on by index.
 
-    def __init__(self, by_cursor: FetchByCursor, by_index: Fetch) -> None:
+    `restarts` are for cursors that the service does not take any more.
+    """
+
+    def __init__(self, by_cursor: FetchByCursor, by_index: Fetch, restarts: int = 0) -> None:
         self._by_cursor = by_cursor
         self._by_index = by_index
+        self._restarts = restarts
         self.complete = False
+        self.restarted = 0
 
     async def __aiter__(self) -> AsyncIterator[ScimResource]:
         """Every resource once."""
-        recent = _Recent()
-        cursor, seen = "", 0
+        recent, cursor, seen = _Recent(), "", 0
         for _ in range(_MOST_PAGES):
-            page = await self._by_cursor(cursor)
+            try:
+                page = await self._by_cursor(cursor)
+            except _BROKEN:
+                if not cursor or self.restarted >= self._restarts:
+                    raise
+                self.restarted += 1
+                recent, cursor, seen = _Recent(), "", 0
+                continue
             fresh = [resource for resource in page.resources if recent.is_new(resource.id)]
             for resource in fresh:
                 yield resource
@@ -79,6 +103,10 @@ class CursorWalk:
             if recent.is_new(resource.id):
                 yield resource
         self.complete = rest.complete
+
+
+def _shifted(before: int, now: int) -> bool:
+    return abs(now - before) > max(before * _SHIFT, _SHIFT_LEAST)
 
 
 class _Recent:

@@ -1,12 +1,16 @@
 """What calls return, and reading it liberally (client.md 4)."""
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from rollbook.client.answers import member
 from rollbook.client.ladder import same_origin
 from rollbook.protocol.errors import TargetRefused
 from rollbook.protocol.values import JsonObject, JsonValue
+
+_PLAIN = re.compile(r"/[A-Za-z0-9/_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +36,44 @@ class ListPage:
     next_cursor: str | None = None
 
 
-def read_resource(document: JsonValue, base_url: str) -> ScimResource:
-    """A resource from its JSON.
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What `create_once` ended with. `new` is false for a resource that was there before."""
+
+    resource: ScimResource
+    new: bool
+
+
+def read_resource(document: JsonValue, base_url: str, etag: str | None = None) -> ScimResource:
+    """A resource from its JSON; the `etag` of the answer is its version if it names none itself.
 
     Raises:
         TargetRefused: not an object with an id.
     """
     if not isinstance(document, dict):
         raise TargetRefused("the answer is not a resource: a JSON object is due")
-    remote_id = member(document, "id")
-    if not isinstance(remote_id, str | int) or isinstance(remote_id, bool) or remote_id == "":
-        raise TargetRefused("the answer is not a resource: it has no id")
-    if not is_id(str(remote_id)):
+    remote_id = document.get("id")
+    if type(remote_id) is not str or not remote_id:
+        remote_id = _odd_id(member(document, "id"))
+    if not is_id(remote_id):
         raise TargetRefused("the answer is not a resource: its id is longer than any, or holds a zero byte")
-    meta = member(document, "meta")
-    meta = meta if isinstance(meta, dict) else {}
-    version, location = member(meta, "version"), member(meta, "location")
+    meta = document.get("meta") or member(document, "meta")
+    version = location = None
+    if isinstance(meta, dict):
+        version = meta.get("version") or member(meta, "version")
+        location = meta.get("location") or member(meta, "location")
     return ScimResource(
-        str(remote_id),
-        version if isinstance(version, str) and version else None,
-        read_location(location, base_url),
+        remote_id,
+        version if isinstance(version, str) and version else etag,
+        None if location is None else read_location(location, base_url),
         document,
     )
+
+
+def _odd_id(value: JsonValue) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+        raise TargetRefused("the answer is not a resource: it has no id")
+    return str(value)
 
 
 def is_id(text: str) -> bool:
@@ -66,10 +86,22 @@ _LONGEST_ID = 600  # characters; a row of PostgreSQL's index takes 2,700 bytes
 
 def read_location(text: JsonValue, base_url: str) -> str | None:
     """An absolute Location of the same origin; relative ones are completed, foreign ones dropped (C-4-09)."""
-    if not isinstance(text, str) or not text.strip('" '):
+    if not isinstance(text, str):
+        return None
+    if text.startswith(base_url) and _PLAIN.fullmatch(text, len(base_url)):
+        return text  # what most say, and there is one in each resource of a page
+    if not text.strip('" '):
+        return None
+    end = text.find("/", len("https://"))
+    if text.startswith("http") and end > 0 and not _together(text[:end], base_url):
         return None
     location = urljoin(base_url + "/", text.strip('" '))
     return location if same_origin(location, base_url) else None
+
+
+@lru_cache(maxsize=64)
+def _together(origin: str, base_url: str) -> bool:
+    return same_origin(origin, base_url)
 
 
 def read_page(document: JsonValue, base_url: str, asked_from: int) -> ListPage:

@@ -2,15 +2,39 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from rollbook.client.client import ScimClient
-from rollbook.client.discovery import Capabilities
-from rollbook.client.results import ListPage, ScimResource
+from rollbook.client.paging import CursorWalk, Walk
+from rollbook.client.results import ScimResource
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _waiting(
+    method: Callable[Concatenate[ScimClient, P], Coroutine[Any, Any, T]],
+) -> "Callable[Concatenate[SyncScimClient, P], T]":
+    """The same method, which returns when it is done: arguments, result and description are those of the other."""
+
+    @wraps(method)
+    def call(self: "SyncScimClient", *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._run(method(self._client, *args, **kwargs))
+
+    return call  # type: ignore[return-value]  # `self` is not meant to be given by name
+
+
+def _walking(
+    method: Callable[Concatenate[ScimClient, P], Walk | CursorWalk],
+) -> "Callable[Concatenate[SyncScimClient, P], SyncWalk]":
+    @wraps(method)
+    def call(self: "SyncScimClient", *args: P.args, **kwargs: P.kwargs) -> "SyncWalk":
+        return SyncWalk(self, method(self._client, *args, **kwargs))
+
+    return call  # type: ignore[return-value]  # `self` is not meant to be given by name
 
 
 class SyncScimClient:
@@ -44,41 +68,19 @@ class SyncScimClient:
             self._run(self._client.close())
             self._end()
 
-    def discover(self) -> Capabilities:
-        """What the service can do."""
-        return self._run(self._client.discover())
-
-    def create(self, *arguments: Any, **named: Any) -> ScimResource:
-        """Create a resource."""
-        return self._run(self._client.create(*arguments, **named))
-
-    def get(self, *arguments: Any, **named: Any) -> ScimResource:
-        """Read a resource."""
-        return self._run(self._client.get(*arguments, **named))
-
-    def replace(self, *arguments: Any, **named: Any) -> ScimResource | None:
-        """Replace a resource."""
-        return self._run(self._client.replace(*arguments, **named))
-
-    def patch(self, *arguments: Any, **named: Any) -> ScimResource | None:
-        """Change a resource by PATCH operations."""
-        return self._run(self._client.patch(*arguments, **named))
-
-    def delete(self, *arguments: Any, **named: Any) -> None:
-        """Delete a resource."""
-        self._run(self._client.delete(*arguments, **named))
-
-    def search(self, *arguments: Any, **named: Any) -> ListPage:
-        """One page of matches."""
-        return self._run(self._client.search(*arguments, **named))
-
-    def find(self, *arguments: Any, **named: Any) -> tuple[ScimResource, ...]:
-        """The resources with the wanted values."""
-        return self._run(self._client.find(*arguments, **named))
-
-    def iterate(self, *arguments: Any, **named: Any) -> "SyncWalk":
-        """All matches, page by page."""
-        return SyncWalk(self, self._client.iterate(*arguments, **named))
+    discover = _waiting(ScimClient.discover)
+    create = _waiting(ScimClient.create)
+    create_once = _waiting(ScimClient.create_once)
+    get = _waiting(ScimClient.get)
+    replace = _waiting(ScimClient.replace)
+    patch = _waiting(ScimClient.patch)
+    update = _waiting(ScimClient.update)
+    change_members = _waiting(ScimClient.change_members)
+    delete = _waiting(ScimClient.delete)
+    bulk = _waiting(ScimClient.bulk)
+    search = _waiting(ScimClient.search)
+    find = _waiting(ScimClient.find)
+    iterate = _walking(ScimClient.iterate)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -92,14 +94,19 @@ class SyncScimClient:
 class SyncWalk:
     """A walk through all pages; `complete` is true after one that saw the end."""
 
-    def __init__(self, client: SyncScimClient, walk: Any) -> None:
+    def __init__(self, client: SyncScimClient, walk: Walk | CursorWalk) -> None:
         self._client = client
         self._walk = walk
 
     @property
     def complete(self) -> bool:
         """Whether the walk saw the end."""
-        return bool(self._walk.complete)
+        return self._walk.complete
+
+    @property
+    def restarted(self) -> int:
+        """How often the walk began again."""
+        return self._walk.restarted
 
     def __iter__(self) -> Iterator[ScimResource]:
         found = aiter(self._walk)

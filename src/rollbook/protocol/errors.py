@@ -13,6 +13,7 @@
      │    └── StoreUnavailable, DefinitionsChanged 503
      └── TargetError             the far side's; raised by `rollbook.client` only
           ├── TargetUnavailable  may pass: no answer, 429, 5xx
+          │    └── TargetPending 202, will be done later
           └── TargetRefused      will not pass by itself; an answer that is not SCIM
 
 The client raises `RequestError` classes too, from the bodies it receives. Errors carry data and do nothing;
@@ -244,6 +245,18 @@ class TargetUnavailable(TargetError):
     ) -> None:
         super().__init__(detail, http_status=http_status)
         self.retry_after = retry_after
+
+
+class TargetPending(TargetUnavailable):
+    """The far side has taken the request and will carry it out later: how it ends is not known yet (RFC 9967 §2.5.1).
+
+    `transaction` is the `txn` of the event that will tell; `location` where that event can be read, if it says so.
+    """
+
+    def __init__(self, detail: str, *, transaction: str, location: str | None = None) -> None:
+        super().__init__(detail, http_status=202)
+        self.transaction = transaction
+        self.location = location
 
 
 class TargetRefused(TargetError):

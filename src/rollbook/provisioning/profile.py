@@ -43,6 +43,10 @@ class Profile:
     group_patch: bool | None = None
     put: bool = True
     filter: bool | None = None
+    etags: bool | None = None
+    """Whether changes are made onto the version that was read (If-Match)."""
+    search_by_post: bool = False
+    """Whether look-ups go by POST .search, so that no personal data stands in a URL."""
     groups: bool = True
     nesting: bool = True
     """Whether a group can be a member of a group."""

@@ -22,9 +22,9 @@ def served(app: AsgiApp) -> Iterator[str]:
     async def start() -> None:
         listening.append(await asyncio.start_server(lambda r, w: _connection(app, r, w), "127.0.0.1", 0))
 
-    loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    asyncio.run_coroutine_threadsafe(start(), loop).result(10)  # the caller may be in a loop of its own
     try:
         yield f"http://127.0.0.1:{listening[0].sockets[0].getsockname()[1]}"
     finally:

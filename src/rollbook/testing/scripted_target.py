@@ -7,7 +7,7 @@ mistake of the client. Knows the strict forms of RFC 7644 only, which is what ou
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -81,6 +81,14 @@ class Profile:
     """Answers 201 without a body."""
     forgets: frozenset[str] = frozenset()
     """Attributes it takes without an error and does not keep."""
+    etags: bool = False
+    """Counts versions, shows them, and looks at If-Match and If-None-Match."""
+    wants_match: bool = False
+    """Refuses changes without If-Match."""
+    dot_search: bool = False
+    bulk_operations: int = 0
+    """How many it takes in one bulk request; none means that it has no Bulk."""
+    bulk_bytes: int = 1_000_000
 
 
 class ScriptedTarget:
@@ -97,6 +105,7 @@ class ScriptedTarget:
         """Called when it has been carried out and the answer is not sent yet; may raise."""
         self.hidden: set[str] = set()
         """The ids of resources that no list shows yet."""
+        self.versions: dict[str, int] = {}
         self._number = 0
 
     def add(self, endpoint: str, document: JsonObject) -> str:
@@ -158,6 +167,8 @@ class ScriptedTarget:
         segments = request.path.strip("/").split("/")
         if segments == ["ServiceProviderConfig"]:
             return self._configuration()
+        if segments == ["Bulk"] and self.profile.bulk_operations:
+            return self._bulk(request)
         if segments[0] not in self.resources:
             return error(404, f"no endpoint {request.path}")
         if len(segments) == 1:
@@ -166,18 +177,74 @@ class ScriptedTarget:
                 if request.method == "POST"
                 else self._list(segments[0], request)
             )
+        if segments[1] == ".search" and self.profile.dot_search:
+            query = {name: str(value) for name, value in request.body.items() if name != "schemas"}
+            return self._list(segments[0], replace(request, query=query))
         present = self.resources[segments[0]].get(segments[1])
         if present is None:
             return error(404, f"no resource {segments[1]}")
-        return self._on_resource(segments[0], present, request)
+        return self._conditional(segments[0], present, request)
 
     def _configuration(self) -> Answer:
         if not self.profile.tells_patch:
             return error(404, "not here")
         supported = {"supported": True}
-        return Answer(
-            200, {"patch": {"supported": self.profile.patch}, "filter": supported, "etag": supported}
-        )
+        most, size = self.profile.bulk_operations, self.profile.bulk_bytes
+        bulk = {"supported": most > 0, "maxOperations": most, "maxPayloadSize": size}
+        patch = {"supported": self.profile.patch}
+        return Answer(200, {"patch": patch, "filter": supported, "etag": supported, "bulk": bulk})
+
+    def _conditional(self, endpoint: str, present: JsonObject, request: Recorded) -> Answer:
+        """As `_on_resource`, if versions allow it."""
+        own_id = present["id"]
+        version = f'W/"{self.versions.get(own_id, 0)}"'
+        changes, wanted = request.method != "GET", request.headers.get("if-match")
+        if self.profile.wants_match and changes and wanted is None:
+            return error(428, "say which version")
+        if self.profile.etags and changes and wanted not in {None, version}:
+            return error(412, f"it is {version}")
+        if self.profile.etags and request.headers.get("if-none-match") == version:
+            return Answer(304)
+        answer = self._on_resource(endpoint, present, request)
+        if changes and answer.status == 200:
+            self.versions[own_id] = self.versions.get(own_id, 0) + 1
+        if self.profile.etags and answer.status == 200:
+            meta = {"version": f'W/"{self.versions.get(own_id, 0)}"'}
+            return replace(answer, body={**answer.body, "meta": meta})
+        return answer
+
+    def _bulk(self, request: Recorded) -> Answer:
+        """Each operation as the request it stands for, in order; references to those before it are known."""
+        if len(request.raw) > self.profile.bulk_bytes:
+            return error(413, "too many bytes")
+        if len(request.body["Operations"]) > self.profile.bulk_operations:
+            return error(413, "too many operations")
+        ids: dict[str, str] = {}
+        results: list[JsonObject] = []
+        errors = 0
+        for item in request.body["Operations"]:
+            raw = orjson.dumps(item)
+            for name, own_id in ids.items():
+                raw = raw.replace(f"bulkId:{name}".encode(), own_id.encode())
+            one = orjson.loads(raw)
+            headers = {"if-match": one["version"]} if "version" in one else {}
+            part = replace(
+                request, method=one["method"], path=one["path"], headers=headers, body=one.get("data")
+            )
+            answer = self._answer(replace(part, headers={**request.headers, **headers}))
+            result = {name: one[name] for name in ("method", "bulkId") if name in one}
+            result["status"] = str(answer.status)
+            if answer.status < 300:
+                own_id = (answer.body or {}).get("id", one["path"].rpartition("/")[2])
+                ids |= {one["bulkId"]: own_id} if "bulkId" in one else {}
+                result["location"] = f"/v2/{one['path'].split('/')[1]}/{own_id}"
+            else:
+                result["response"] = answer.body
+                errors += 1
+            results.append(result)
+            if errors and errors == request.body.get("failOnErrors"):
+                break
+        return Answer(200, {"schemas": [urns.BULK_RESPONSE], "Operations": results})
 
     def _list(self, endpoint: str, request: Recorded) -> Answer:
         found = [item for own, item in self.resources[endpoint].items() if own not in self.hidden]

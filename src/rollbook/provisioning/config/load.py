@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rollbook.protocol.catalog import Catalog
@@ -15,6 +15,7 @@ from rollbook.provisioning.config.sections import SectionReader, SourceRules, Ta
 from rollbook.provisioning.config.shape import ConfigShape, SourceShape, TargetShape
 from rollbook.provisioning.config.structure import check_structure
 from rollbook.provisioning.mapping import describe
+from rollbook.provisioning.profile import Profile
 
 _DIGEST_FORMAT = 1
 """Raised when the same rules begin to mean something else: all links are looked at again then."""
@@ -134,7 +135,7 @@ def _target(
         quiet=rules.quiet,
         audit=rules.audit,
         drift=drift,
-        profile=rules.profile,
+        profile=_adjusted(rules.profile, shape),
         rate=rules.rate,
         access=rules.access,
     )
@@ -153,6 +154,13 @@ def _source_digest(shape: SourceShape, rules: SourceRules) -> str:
 
 _SECRETS = frozenset({"token", "password", "secrets", "url", "database"})
 """Options that are secrets, or may have one in them; where the source is stands in its path too."""
+
+
+def _adjusted(profile: Profile, shape: TargetShape) -> Profile:
+    """The profile with what the configuration says of its cells."""
+    etags = profile.etags if shape.etags is None else shape.etags
+    by_post = profile.search_by_post if shape.search_by_post is None else shape.search_by_post
+    return replace(profile, etags=etags, search_by_post=by_post)
 
 
 def _digest(shape: TargetShape, rules: TargetRules) -> str:

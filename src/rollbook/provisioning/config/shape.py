@@ -457,6 +457,13 @@ class TargetShape(Shape):
     rate: tuple[RateShape, ...] = Field(
         (), strict=False, description="Rate limits; those of the profile without them."
     )
+    etags: bool | None = Field(
+        None,
+        description="Whether changes are made onto the version that was read; as the target says without it.",
+    )
+    search_by_post: bool | None = Field(
+        None, description="Whether look-ups go by POST .search, so that no personal data stands in a URL."
+    )
     concurrency: int = Field(8, ge=1, le=256, description="Most calls at the same time.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds until a call is given up.")
     settle: float | None = Field(

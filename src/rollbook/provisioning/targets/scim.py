@@ -1,7 +1,6 @@
 """A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rollbook.client import (
@@ -36,6 +35,7 @@ from rollbook.provisioning.items import NeedsPerson
 from rollbook.provisioning.masking import changed_texts, is_sensitive, sensitive_texts, without_texts
 from rollbook.provisioning.outgoing import Gate
 from rollbook.provisioning.profile import NO_PROFILE, Profile
+from rollbook.provisioning.retry import CONFLICT_ATTEMPTS
 from rollbook.provisioning.wanted import Kind
 
 _MEMBERS_PER_PUT = 100_000
@@ -52,12 +52,18 @@ def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -
     transport: Transport = _transport(target)
     if watch is not None:
         transport = WatchedTransport(transport, watch)
-    client = ScimClient(target.url, _authentication(target), transport=transport)
+    client = ScimClient(
+        target.url,
+        _authentication(target),
+        transport=transport,
+        search_by_post=target.profile.search_by_post,
+    )
     return ScimTarget(client, target.profile, target.sensitive)
 
 
 def _transport(target: model.Target) -> Transport:
-    limits, access = Limits(total=target.timeout), target.access
+    limits = Limits(total=target.timeout, at_once=target.concurrency)
+    access = target.access
 
     def make(addresses: Mapping[str, Sequence[str]]) -> Transport:
         return PyqwestTransport(
@@ -91,9 +97,11 @@ class ScimTarget:
         self._profile = profile
         self._sensitive = sensitive
         self._capabilities: Capabilities | None = None
-        self._asking = asyncio.Lock()
         self._patches: dict[bool, bool] = {False: True, True: True}
         """Whether there is PATCH, by whether the type has members."""
+        self._lost = 0
+        """How many writes in a row were refused for their version."""
+        self._etags_lie = False
         self.writes = 0
         """How many calls were made that could change something."""
 
@@ -156,9 +164,12 @@ class ScimTarget:
         if self._patches[has_members]:
             changes = operations(differences)
             _gate(kind).check_operations(changes)
-            self._about_to_write()
+
+            async def send(version: str | None) -> None:
+                await self._client.patch(endpoint, present.id, changes, if_match=version)
+
             try:
-                await self._client.patch(endpoint, present.id, changes)
+                await self._onto(kind, present, send)
             except _NO_PATCH:
                 if not self._profile.put:
                     raise
@@ -175,9 +186,46 @@ class ScimTarget:
         whole = await self._client.get(endpoint, remote_id)
         body = replacement(kind.resource_type, whole.body, differences)
         _gate(kind).check_body(body, whole.body)
+        await self._put(kind, whole, body)
+
+    async def _put(self, kind: Kind, whole: ScimResource, body: JsonObject) -> None:
+        endpoint = await self._endpoint(kind)
+
+        async def send(version: str | None) -> None:
+            await self._client.replace(endpoint, whole.id, body, if_match=version)
+
+        await self._onto(kind, whole, send)
+
+    async def _onto(
+        self, kind: Kind, present: ScimResource, send: Callable[[str | None], Awaitable[None]]
+    ) -> None:
+        """Write onto the version that was read, where the target has versions that work (C-6-11).
+
+        If it refuses one that is still the present one, or one after the other, its versions are not used any more.
+
+        Raises:
+            PreconditionFailed: somebody else was quicker; the engine reads and compares anew.
+        """
+        version = present.version if self._uses_etags() else None
         self._about_to_write()
-        etag = whole.version if self._capabilities and self._capabilities.etag else None
-        await self._client.replace(endpoint, remote_id, body, if_match=etag)
+        try:
+            await send(version)
+        except errors.PreconditionFailed:
+            if version is None:
+                raise
+            self._lost += 1
+            now = await self.read(kind, present.id)
+            if self._lost <= CONFLICT_ATTEMPTS and (now is None or now.version != version):
+                raise
+            self._etags_lie = True
+            self._about_to_write()
+            await send(None)
+        else:
+            self._lost = 0
+
+    def _uses_etags(self) -> bool:
+        announced = self._capabilities is not None and self._capabilities.etag
+        return not self._etags_lie and (announced if self._profile.etags is None else self._profile.etags)
 
     async def members_per_call(self) -> int:
         """How many member changes to give at once."""
@@ -210,8 +258,7 @@ class ScimTarget:
         body = replacement(kind.resource_type, whole.body, ())
         body[name] = [*kept, *({"value": own} for own in add)]
         _gate(kind).check_body(body, whole.body)
-        self._about_to_write()
-        await self._client.replace(endpoint, remote_id, body)
+        await self._put(kind, whole, body)
 
     async def delete(self, kind: Kind, remote_id: str) -> None:
         """Remove the account; none being there is as good."""
@@ -231,18 +278,16 @@ class ScimTarget:
         self.writes += 1
 
     async def _endpoint(self, kind: Kind | None) -> str:
-        if self._capabilities is None:
-            async with self._asking:
-                if self._capabilities is None:
-                    self._capabilities = await self._client.discover()
-                    told, profile = self._capabilities.patch, self._profile
-                    self._patches = {
-                        False: told if profile.patch is None else profile.patch,
-                        True: told if profile.group_patch is None else profile.group_patch,
-                    }
-        if kind is None:
-            return ""
-        return self._capabilities.endpoints.get(kind.resource_type.name, kind.resource_type.endpoint)
+        found = await self._client.discover()  # kept by the client, and read again once a day (C-2-01)
+        if found is not self._capabilities:
+            self._capabilities, profile = found, self._profile
+            self._patches = {
+                False: found.patch if profile.patch is None else profile.patch,
+                True: found.patch if profile.group_patch is None else profile.group_patch,
+            }
+        return (
+            "" if kind is None else found.endpoints.get(kind.resource_type.name, kind.resource_type.endpoint)
+        )
 
 
 def _is_another(wanted: JsonObject, shown: JsonObject) -> bool:
