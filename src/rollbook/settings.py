@@ -14,6 +14,10 @@ BOOTSTRAP_TOKEN = "ROLLBOOK_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a varia
 DATABASE = "ROLLBOOK_DATABASE"
 
 
+LEASE = "ROLLBOOK_LEASE_SECONDS"
+USUAL_LEASE, LEAST_LEASE = 300.0, 5.0
+
+
 class SettingsError(Exception):
     """A setting that cannot be followed; the text says what to do."""
 
@@ -47,6 +51,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def choose_lease(environment: Mapping[str, str], longest_call: float) -> float:
+    """For how many seconds a worker has what it takes up, given how long a call may take.
+
+    Raises:
+        SettingsError: no number, or calls could outlast it.
+    """
+    text = environment.get(LEASE)
+    if not text:
+        return USUAL_LEASE
+    least = max(LEAST_LEASE, 2 * longest_call)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds >= least:
+        raise SettingsError(
+            f"{LEASE}={text}: a number of seconds, at least {least:g}: twice the longest timeout of a target"
+        )
+    return seconds
 
 
 def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple[str, str]:

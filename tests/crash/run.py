@@ -5,6 +5,7 @@ with the right attributes, and nothing that is withheld was ever sent: the targe
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -15,15 +16,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.postgres_server import database, server
+from tests.postgres_server import database, own_server
 
 from rollbook.protocol.values import JsonObject
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Answer, Profile, Recorded, ScriptedTarget
+
+LEASE, FROZEN = 6.0, 9.0
+"""Seconds for which a worker has what it took up; and for which one is frozen, so that its work is another's when it wakes up."""
 
 CONFIG = """
 version: 1
@@ -32,7 +37,7 @@ targets:
     type: scim
     url: URL/v2
     token: ${APP_TOKEN}
-    timeout: 10
+    timeout: 3
     brake: off
     users: {userName: {from: userName}, externalId: {from: externalId}, title: {from: title}, active: {from: active}}
 """
@@ -48,6 +53,23 @@ class Indexed(ScriptedTarget):
         self.cut_off = 0.0
         """The share of creates that are carried out and never answered."""
         self.random = random.Random(1)
+        self.pace = 0.0
+        """Seconds from one create to the next, so that the load lasts for as long as the killing."""
+        self.open = 0
+        """Requests that have come and are not answered."""
+        self._next = 0.0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, in its own time."""
+        self.open += 1
+        try:
+            if scope["method"] == "POST" and self.pace:
+                now = time.monotonic()
+                self._next = max(self._next + self.pace, now)
+                await asyncio.sleep(min(self._next - now, 1.0))
+            await super().__call__(scope, receive, send)
+        finally:
+            self.open -= 1
 
     def _taken(self, endpoint: str, document: JsonObject, own_id: str | None) -> bool:
         known = self.ids.get(f"{endpoint} {document.get('userName')}")
@@ -84,7 +106,12 @@ class Crew:
 
     def __init__(self, folder: Path, url: str, number: int) -> None:
         self._folder = folder
-        self._environment = {**os.environ, "APP_TOKEN": "secret", "ROLLBOOK_DATABASE": url}
+        self._environment = {
+            **os.environ,
+            "APP_TOKEN": "secret",
+            "ROLLBOOK_DATABASE": url,
+            "ROLLBOOK_LEASE_SECONDS": str(LEASE),
+        }
         self.workers = [self._start() for _ in range(number)]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -146,8 +173,14 @@ def people(number: int) -> Iterator[str]:
         )
 
 
-def play(url: str, folder: Path, options: argparse.Namespace, workers: int) -> dict[str, Any]:
-    """One database: load, kill, wait until all is quiet, look."""
+def play(
+    url: str,
+    folder: Path,
+    options: argparse.Namespace,
+    workers: int,
+    restart: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """One database: load, kill, wait until all is quiet, look. `restart` ends the database at once and starts it again."""
     target = Indexed()
     target.cut_off = 0.02
     chance = random.Random(options.seed)
@@ -165,18 +198,24 @@ def play(url: str, folder: Path, options: argparse.Namespace, workers: int) -> d
                 stderr=subprocess.DEVNULL,
             )
         begun = time.monotonic()
+        target.pace = options.kills * 4.5 / options.users
         crew = Crew(folder, url, workers)
+        met = 0
         try:
             for number in range(options.kills):
-                time.sleep(chance.uniform(1.5, 4.0))
+                time.sleep(chance.uniform(1.0, 3.0))
                 at = chance.randrange(workers)
+                _until_busy(target, options.users)
+                met += 1
                 if number % 10 == 9:
                     with crew.frozen(at):
-                        time.sleep(2)
+                        time.sleep(FROZEN)
+                elif number % 10 == 4 and restart is not None:
+                    _restart(crew, restart)
                 else:
                     crew.kill(at)
             killed = len(target.resources["Users"])
-            target.cut_off = 0.0
+            target.cut_off = target.pace = 0.0
             _wait(target, crew, options.users)
         finally:
             crew.end()
@@ -189,12 +228,35 @@ def play(url: str, folder: Path, options: argparse.Namespace, workers: int) -> d
         ]
         return {
             "accounts": len(names),
+            "met a busy worker": met,
             "when the killing ended": killed,
             "twice": [name for name, count in names.items() if count > 1][:5],
             "wrong": len(wrong),
             "withheld sent": target.marked,
             "seconds": round(time.monotonic() - begun),
         }
+
+
+def _until_busy(target: Indexed, number: int) -> None:
+    """Until a request is under way: what meets an idle worker proves nothing."""
+    end = time.monotonic() + 120
+    while not target.open:
+        if time.monotonic() > end or len(target.resources["Users"]) >= number:
+            raise SystemExit("the load was over before the killing: more users, or fewer kills")
+        time.sleep(0.001)
+
+
+def _restart(crew: Crew, restart: Callable[[], None]) -> None:
+    """The database ends in the middle of everything; workers live on, and go on by themselves."""
+    time.sleep(
+        4.0
+    )  # those that have only just been started do not count: they would say that there is no database
+    before = [worker.pid for worker in crew.workers if worker.poll() is None]
+    restart()
+    time.sleep(2.0)
+    after = [worker.pid for worker in crew.workers if worker.poll() is None]
+    if before != after:
+        raise SystemExit("a worker ended with the database")
 
 
 def _wait(target: Indexed, crew: Crew, number: int) -> None:
@@ -207,6 +269,13 @@ def _wait(target: Indexed, crew: Crew, number: int) -> None:
             if found["done"] == number:
                 return
     raise SystemExit(f"not in step after 15 minutes: {len(target.resources['Users'])} of {number} are there")
+
+
+def _end_and_start(server: Any) -> None:
+    os.kill(server.get_pid(), signal.SIGQUIT)  # pg_ctl stop -m immediate
+    while server.get_pid() is not None and Path(f"/proc/{server.get_pid()}").exists():
+        time.sleep(0.02)
+    server.ensure_postgres_running()
 
 
 def main() -> int:
@@ -223,10 +292,12 @@ def main() -> int:
             if options.only not in {None, name}:
                 continue
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollbook-crash-")))
-            url = f"sqlite:///{folder / 'hub.db'}"
+            url, workers, restart = f"sqlite:///{folder / 'hub.db'}", 1, None
             if name == "postgresql":
-                url = stack.enter_context(database(stack.enter_context(server())))
-            found = play(url, folder, options, 1 if name == "sqlite" else 2)
+                server = stack.enter_context(own_server())
+                url, workers = stack.enter_context(database(str(server.get_uri()))), 2
+                restart = partial(_end_and_start, server)
+            found = play(url, folder, options, workers, restart)
             bad = (
                 found["accounts"] != options.users
                 or found["twice"]

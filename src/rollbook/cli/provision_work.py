@@ -1,6 +1,7 @@
 """What the provisioning commands do, without printing any of it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from rollbook.provisioning.targets.scim import connect
 from rollbook.provisioning.undo import Undo, UndoPlan
 from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
-from rollbook.settings import Settings, SettingsError, choose_database
+from rollbook.settings import Settings, SettingsError, choose_database, choose_lease
 from rollbook.storage.ids import new_id
 from rollbook.storage.links import Drifted, Run
 from rollbook.storage.sql.archive import Archive
@@ -130,6 +131,8 @@ class Desk:
     def __init__(self, config: model.Config, store: SqlStore) -> None:
         self.config = config
         self._store = store
+        longest = max((target.timeout for target in config.targets.values()), default=0.0)
+        self._lease = int(choose_lease(os.environ, longest) * 1000)
         self.accept: frozenset[str] = frozenset()
         """Keys of records that may be another person than before (T-70)."""
         self.batch: int | None = None
@@ -336,7 +339,8 @@ class Desk:
         return sources, targets
 
     def _engine(self, store: SqlStore) -> Engine:
-        return Engine(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), now, asyncio.sleep)
+        links = SqlLinks(store.database)
+        return Engine(DEFAULT_TENANT, store.catalog, store, links, now, asyncio.sleep, self._lease)
 
     async def _pull(
         self,

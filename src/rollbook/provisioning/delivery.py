@@ -43,9 +43,6 @@ from rollbook.provisioning.work import (
 )
 from rollbook.storage.links import Link, MemberChanges, Outcome, any_of
 
-LEASE_MILLISECONDS = 5 * 60_000
-"""How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
-
 REFUSED_AT_MOST = 20
 """So many members of a group are found out one by one; a target that refuses more refuses something else."""
 
@@ -328,7 +325,7 @@ class Delivery:
                     raise
                 await self._change_members(work, _of(half), refused)
         else:
-            until = self._engine.now() + LEASE_MILLISECONDS
+            until = self._engine.now() + self._engine.lease
             links, tenant = self._engine.links, self._engine.tenant
             self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
             lease.hold(self._lease(until))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from rollbook.protocol.errors import Forbidden, StoreUnavailable
 from rollbook.provisioning import lease, model
 from rollbook.provisioning.brake import Approval, Departures
-from rollbook.provisioning.delivery import LEASE_MILLISECONDS, Delivery, Place
+from rollbook.provisioning.delivery import Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard, Presence
 from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
@@ -225,7 +225,7 @@ class Line:
                 self._number,
                 rank,
                 now,
-                now + LEASE_MILLISECONDS,
+                now + self._engine.lease,
                 most or self._at_once,
             )
             if not claimed:
@@ -262,7 +262,7 @@ class Line:
                 return self._running[id]
             now = self._engine.now()
             link = await self._engine.links.claim_one(
-                self._engine.tenant, self._number, id, now, now + LEASE_MILLISECONDS
+                self._engine.tenant, self._number, id, now, now + self._engine.lease
             )
             return None if link is None else self._start(link)
 

@@ -35,6 +35,9 @@ from rollbook.provisioning.wanted import (
 from rollbook.storage.base import Store
 from rollbook.storage.links import Link, LinkStore
 
+LEASE_MILLISECONDS = 5 * 60_000
+"""How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -46,6 +49,8 @@ class Engine:
     links: LinkStore
     now: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
+    lease: int = LEASE_MILLISECONDS
+    """How long what is taken up is this worker's, in milliseconds."""
 
     @property
     def today(self) -> datetime:
