@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from rollbook.settings import (
+    LEASE,
     Settings,
     SettingsError,
     check_exposure,
     check_public_url,
     choose_database,
+    choose_lease,
     is_loopback,
     make_private_directory,
 )
@@ -79,3 +81,19 @@ def test_public_url(url: str | None, fits: bool) -> None:
         return
     with pytest.raises(SettingsError, match="--public-url"):
         check_public_url(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "longest_call", "seconds"),
+    [("", 30, 300), ("12.5", 3, 12.5), ("60", 30, 60), ("5", 0, 5)],
+)
+def test_how_long_a_worker_has_its_work(text: str, longest_call: float, seconds: float) -> None:
+    """I-18: five minutes, unless the environment says otherwise."""
+    assert choose_lease({LEASE: text}, longest_call) == seconds
+
+
+@pytest.mark.parametrize(("text", "longest_call"), [("59", 30), ("4", 0), ("-1", 0), ("soon", 1), ("nan", 1)])
+def test_calls_must_not_outlast_a_lease(text: str, longest_call: float) -> None:
+    """I-18: a lease that a call could outlast is refused, and the least is named."""
+    with pytest.raises(SettingsError, match="at least"):
+        choose_lease({LEASE: text}, longest_call)
