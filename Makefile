@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench client costs scale engine unchanged soak crash nightly docs clean
+.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged soak crash nightly docs clean
 
 setup: $(STAMP)
 
@@ -51,6 +51,9 @@ costs: setup
 
 engine: setup
 	$(BIN)/python -m bench.provisioning $(ARGS)
+
+prompt: setup
+	$(BIN)/python -m bench.prompt $(ARGS)
 
 unchanged: setup
 	$(BIN)/python -m bench.unchanged $(ARGS)

@@ -67,21 +67,42 @@ async def target(name: str, folder: Path) -> AsyncIterator[Service]:
         yield service
 
 
-async def bare(service: Service, users: int, groups: int) -> float:
+class Pace:
+    """So many requests a second, one after another; as many as can be if none is said."""
+
+    def __init__(self, rate: int) -> None:
+        self._step = 1 / rate if rate else 0.0
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for one's turn."""
+        if self._step:
+            now = time.monotonic()
+            self._next = max(self._next + self._step, now)
+            await asyncio.sleep(self._next - now)
+
+
+async def bare(service: Service, users: int, groups: int, rate: int = 0) -> float:
     """Seconds in which the bare client makes the same users and groups."""
+    pace = Pace(rate)
     ids: list[str] = [""] * users
     async with ScimClient(service.url + service.base, service.token, insecure_http=True) as client:
 
         async def some(first: int) -> None:
             for at in range(first, users, AT_ONCE):
+                await pace.turn()
                 await looked_up(client, "/Users", "externalId", f"e{at}")
+                await pace.turn()
                 await looked_up(client, "/Users", "userName", f"user{at}")
+                await pace.turn()
                 ids[at] = (await client.create("/Users", person(at))).id
 
         async def grouped(first: int) -> None:
             for at in range(first, groups, AT_ONCE):
                 chosen = [{"value": ids[at * 7 % users + one - users]} for one in range(GROUP_MEMBERS)]
+                await pace.turn()
                 await looked_up(client, "/Groups", "displayName", f"group{at}")
+                await pace.turn()
                 await client.create(
                     "/Groups", {"schemas": [GROUP], "displayName": f"group{at}", "members": chosen}
                 )
@@ -127,7 +148,7 @@ async def measure(folder: Path, options: argparse.Namespace) -> Sequence[tuple[s
     """The rows of the table."""
     async with AsyncExitStack() as stack:
         alone = await stack.enter_async_context(target("bare", folder))
-        by_client = await bare(alone, options.users, options.groups)
+        by_client = await bare(alone, options.users, options.groups, options.rate)
         services = [
             await stack.enter_async_context(target(f"target{at}", folder)) for at in range(options.targets)
         ]
@@ -138,6 +159,8 @@ async def measure(folder: Path, options: argparse.Namespace) -> Sequence[tuple[s
             environment[f"TOKEN_{name.upper()}"] = service.token
             text = TARGET.replace("NAME", name).replace("URL", service.url + service.base)
             text = text.replace("TOKEN", f"TOKEN_{name.upper()}")
+            if options.rate:
+                text += f"    rate: [{{requests: {options.rate}, per: 1s}}]\n"
             config.append(text)
         (folder / "rollbook.yaml").write_text("\n".join(config), "utf-8")
         fill(folder, environment, options.users, options.groups)
@@ -162,6 +185,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--groups", type=int, default=1_000)
     parser.add_argument("--targets", type=int, default=3)
+    parser.add_argument(
+        "--rate", type=int, default=0, help="Requests a second that targets allow; 0 for any number."
+    )
     options = parser.parse_args()
     with TemporaryDirectory(prefix="rollbook-provisioning-") as folder:
         rows = asyncio.run(measure(Path(folder), options))
