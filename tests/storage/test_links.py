@@ -14,7 +14,15 @@ from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
 from rollbook.storage.sql import link_marks, link_members
 from rollbook.storage.sql.databases import open_store
-from rollbook.storage.sql.links import CLAIM, CLAIM_ONE, DEPENDENTS, FLAT_DEPENDENTS, SqlLinks
+from rollbook.storage.sql.links import (
+    ACCOUNTS_OF,
+    BY_KEYS,
+    CLAIM,
+    CLAIM_ONE,
+    DEPENDENTS,
+    FLAT_DEPENDENTS,
+    SqlLinks,
+)
 from rollbook.storage.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -502,3 +510,23 @@ async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tupl
         )  # the last two are walks: what was found so far
     ] == []
     assert [step for step in steps if "TEMP B-TREE" in step and "DISTINCT" not in step] == []
+
+
+LOOK_UPS = {
+    "links-by-key": (BY_KEYS, (1, 1, "[1, 2]"), "PRIMARY KEY (tenant=? AND target=? AND pk=?)"),
+    "accounts-by-id": (
+        ACCOUNTS_OF,
+        (1, 1, '["a", "b"]'),
+        "INDEX link_by_id (tenant=? AND target=? AND id=?)",
+    ),
+}
+
+
+@pytest.mark.parametrize("hub", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("sql", "parameters", "way"), LOOK_UPS.values(), ids=LOOK_UPS.keys())
+async def test_many_are_looked_up_one_by_one(
+    hub: Hub, sql: str, parameters: tuple[int | str, ...], way: str
+) -> None:
+    """Of a million links those that are asked for are looked up, and the others are not walked through."""
+    rows = await hub.store.database.read(lambda conn: conn.all(f"EXPLAIN QUERY PLAN {sql}", parameters))
+    assert f"SEARCH link USING {way}" in [row[3] for row in rows]

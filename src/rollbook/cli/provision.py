@@ -80,20 +80,25 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what apply would do, per person and attribute, and do nothing."""
+    from tempfile import TemporaryFile
+
     from rollbook.cli import provision_output as output
     from rollbook.cli import saved_plan
     from rollbook.cli.errors import FAILED, PENDING
+    from rollbook.cli.plan_lines import Recorder
     from rollbook.cli.provision_work import Desk
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
         printer = output.plan_printer(as_json=as_json, sensitive=desk.config.sensitive)
-        kept = saved_plan.Recorder(desk.config.sensitive, printer)
-        found = await desk.plan(targets or [], kept, read_sources=read_sources, full=full)
-        printer.end(found)
-        if output_file is not None and not found.failed:
-            saved_plan.save(output_file, kept.plan(found, targets or list(desk.config.targets), read_sources))
-            typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
+        with TemporaryFile("w+", encoding="utf-8") as lines:
+            kept = printer if output_file is None else Recorder(desk.config.sensitive, lines, printer)
+            found = await desk.plan(targets or [], kept, read_sources=read_sources, full=full)
+            printer.end(found)
+            if output_file is not None and not found.failed:
+                names, departures = targets or list(desk.config.targets), saved_plan.departures_of(found)
+                saved_plan.save(output_file, lines, names, departures, reads_sources=read_sources)
+                typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
         if found.failed:
             return FAILED
         return PENDING if found.pending else 0

@@ -57,9 +57,11 @@ TAKE_TURNS = """
     RETURNING until
 """
 BY_KEYS = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk {SQLITE.among_numbers}"
+# In order, or SQLite would walk through all links of the target instead of looking each up.
 ACCOUNTS_OF = f"""
     SELECT id, remote_id FROM link
     WHERE tenant = ? AND target = ? AND id {SQLITE.among_texts} AND remote_id IS NOT NULL
+    ORDER BY id
 """
 DEPENDENTS = """
     SELECT type, id FROM link WHERE tenant = ? AND target = ? AND (
@@ -270,6 +272,8 @@ class SqlLinks:
     async def remote_ids(self, tenant: int, target: int, ids: Sequence[str]) -> Mapping[str, str]:
         """The accounts of those of the resources that have one."""
         parameters = (tenant, target, listed(ids))
+        if not ids:
+            return {}
         if len(ids) <= FEW:
             return await self._database.read_now(lambda conn: dict(conn.all(ACCOUNTS_OF, parameters)))
         return await self._database.read(lambda conn: dict(conn.all(ACCOUNTS_OF, parameters)))
