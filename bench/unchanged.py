@@ -67,7 +67,7 @@ RESOURCES = f"""
     INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body)
     {COPY}
     SELECT pk + number * ?, tenant, type, id || '-' || number, version, created, modified, display,
-        CAST(replace(CAST(body AS TEXT), '"user', '"copy' || number || 'user') AS BLOB)
+        CAST(replace(CAST(body AS TEXT), ':"user', ':"copy' || number || 'user') AS BLOB)
     FROM copy CROSS JOIN resource
 """
 MEMBERSHIPS = f"""

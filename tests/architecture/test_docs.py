@@ -104,6 +104,7 @@ def test_no_option_is_invented() -> None:
         "--sizes",
         "--users",
         "--rounds",
+        "--rate",
         "--at-once",
         "--groups",
         "--targets",

@@ -157,7 +157,8 @@ def test_two_workers_share_a_rate_limit(tmp_path: Path, url: str) -> None:
     came: list[float] = []
 
     async def noted(scope: Any, receive: Any, send: Any) -> None:
-        came.append(time.monotonic())
+        if "/Users" in scope["path"]:  # what a target can do is asked once by each, and limited by nothing
+            came.append(time.monotonic())
         await target(scope, receive, send)
 
     environment = {**os.environ, "APP_TOKEN": "secret", "ROLLBOOK_DATABASE": url}
@@ -177,5 +178,5 @@ def test_two_workers_share_a_rate_limit(tmp_path: Path, url: str) -> None:
                 worker.terminate()
             assert [worker.wait(20) for worker in workers] == [0, 0]
     seconds = [sum(begin <= one < begin + 1 for one in came) for begin in came]
-    assert max(seconds) <= 20 + 2 * 2 + 1  # what each may be late by, and one that the network was
-    assert len(came) / (came[-1] - came[0]) > 12
+    assert max(seconds) <= 20 + 2 * 2 + 1  # each may use two late after a rest, and one was late on its way
+    assert max(sum(begin <= one < begin + 2 for one in came) for begin in came) > 2 * 12
