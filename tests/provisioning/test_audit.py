@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from tests.postgres_server import empty
 from tests.provisioning.test_keeper import kept, until
-from tests.provisioning.world import TENANT, World, target, world
+from tests.provisioning.world import CATALOG, TENANT, World, target, world
 
 from rollbook.provisioning import keeper, model
 from rollbook.provisioning.alerts import Kind
 from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target, is_due
 from rollbook.provisioning.model import Drift, DriftPolicy
+from rollbook.provisioning.profile import Profile
 from rollbook.provisioning.schedule import Schedule, quiet_hours
+from rollbook.provisioning.undo import Undo
 from rollbook.storage.links import Audit, Drifted
+from rollbook.storage.sql.archive import Archive
 from rollbook.testing.scripted_target import Fault, Recorded, html
 
 pytestmark = pytest.mark.anyio
@@ -155,6 +158,35 @@ async def test_each_attribute_as_it_was_decided(hub: World) -> None:
     await hub.apply(app)
     assert hub.service().named("Users", "ada")["title"] == "Lead"
     assert await drift(hub) == []
+
+
+async def test_what_was_taken_over_can_be_taken_back(hub: World) -> None:
+    """The run of an audit is undone like any other: the hub has its former value, and the target follows."""
+    ada = await hub.hire("ada", nickName="Ada")
+    rules: dict[str, str | model.Rule] = {"userName": "userName", "nickName": "nickName"}
+    app = replace(target(users=rules), drift=DriftPolicy(attributes={"nickName": Drift.TAKE_OVER}))
+    await hub.apply(app)
+    hub.service().named("Users", "ada")["nickName"] = "Countess"
+    report = await audit(hub, app)
+    assert report.counts["taken over"] == 1
+    undo = Undo(TENANT, CATALOG, hub.store, hub.links, Archive(hub.store, TENANT))
+    plan = await undo.plan(list(await hub.links.batch(TENANT, report.run)))
+    assert [step.id for step in plan.steps] == [ada]
+    await undo.carry_out(plan, hub.clock.now())
+    await hub.apply(app)
+    assert hub.service().named("Users", "ada")["nickName"] == "Ada"
+
+
+async def test_what_nobody_can_change_there_is_told(hub: World) -> None:
+    """It is not overwritten, whatever was decided, and does not look as if all were well."""
+    await hub.hire("ada", title="Analyst")
+    app = replace(audited(Drift.OVERWRITE), profile=Profile(updatable=("active",)))
+    await hub.apply(app)
+    hub.service().named("Users", "ada")["title"] = "Queen"
+    report = await audit(hub, app)
+    assert (report.counts["overwritten"], report.counts["left"]) == (0, 1)
+    (found,) = await drift(hub)
+    assert "title cannot be changed there" in found.detail["reason"]
 
 
 async def test_what_the_schema_refuses_is_not_taken_over(hub: World) -> None:

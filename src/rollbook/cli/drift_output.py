@@ -47,6 +47,8 @@ def _show(console: Console, one: Drifted) -> None:
     if detail.get("missing") or detail.get("extra"):
         text = f"{detail.get('missing', 0)} missing, {detail.get('extra', 0)} too many"
         line_on(console, f"      {'members':<20} {text}")
+    if detail.get("reason"):
+        line_on(console, f"      {printable(str(detail['reason']))}")
     if detail.get("failure"):
         line_on(console, f"      {printable(str(detail['failure']))}", "red")
 

@@ -123,7 +123,9 @@ def audit(
         else:
             output.show_audit(reports)
         failed = found.failed or any(report.counts["failed"] for report in reports)
-        names = [report.target for report in reports if report.counts["overwritten"]]
+        names = [
+            report.target for report in reports if report.counts["overwritten"] or report.counts["taken over"]
+        ]
         if names:
             with output.progress() as watch:
                 done = await desk.apply(names, watch, read_sources=False, retry=False)

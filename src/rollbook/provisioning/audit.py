@@ -226,7 +226,8 @@ class _Auditor:
         )
         moved = bool(item.added or item.removed)
         members = moved and policy.members is Drift.OVERWRITE
-        stays = bool(left) or (moved and not members)
+        fixed = work.want.wish.left is None and item.reason is not None  # what nobody can change there
+        stays = bool(left) or fixed or (moved and not members)
         return _Found(work.link, item, takes, left, bool(parts[Drift.OVERWRITE]) or members, members, stays)
 
     async def _settle(self, found: _Found) -> Drifted | None:
@@ -269,6 +270,7 @@ class _Auditor:
         for found in looks:
             if found.overwrites:
                 self._report.counts["overwritten"] += 1
+            if found.overwrites or found.takes:  # what is believed of the target is not true in either case
                 await links.mark(
                     tenant,
                     self._number,

@@ -88,7 +88,7 @@ def without_reported(step: Step, found: Drifted | None) -> Step:
     kept = tuple(one for one in step.differences if fingerprint(one) not in left)
     if len(kept) == len(step.differences):
         return step
-    return Update(kept) if kept else NoChange()
+    return replace(step, differences=kept) if kept else NoChange(step.reason)
 
 
 def take_over(resource_type: ResourceType, taken: Sequence[tuple[AttributePath, Difference]]) -> Decide:

@@ -228,24 +228,29 @@ class Keeper:
                 now = self._engine.now()
                 progress = await self._engine.links.target(self._engine.tenant, target.name)
                 due = is_due(target, progress, begun, now)
-                if due is not None and due <= now:
-                    await self._audit(target, due)
-                wait = _LONGEST_WAIT if due is None or due <= now else (due - now) / 1000
-                await self._wait(min(wait, _LONGEST_WAIT, AUDIT_SECONDS))
+                wait = AUDIT_SECONDS
+                if due is not None and due > now:
+                    wait = min((due - now) / 1000, AUDIT_SECONDS)
+                elif due is not None and await self._audit(target, due):
+                    wait = POLL_SECONDS
+                await self._wait(wait)
             except StoreUnavailable:
                 await self._wait(STORE_SECONDS)
 
-    async def _audit(self, target: model.Target, due: int) -> None:
-        """One audit; people are told of what it leaves."""
+    async def _audit(self, target: model.Target, due: int) -> bool:
+        """One audit; people are told of what it leaves. Whether it has come to its end."""
         try:
             report = await audit_target(self._engine, target, self._connect, AuditOrder(due))
         except ValueError:
-            return  # its URL is none: the loop of the target says so
-        if report is not None and report.counts["left"]:
+            return False  # its URL is none: the loop of the target says so
+        if report is None or report.stopped is not None:
+            return False
+        if report.counts["left"]:
             text = f"an audit has found {report.counts['left']} accounts or groups that differ"
             await self._alerter.tell(
                 Alert(Kind.DRIFT, target.name, text, f"look at them: rollbook drift {target.name}")
             )
+        return True
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until asked to stop."""

@@ -64,7 +64,8 @@ class UndoPlan:
 
 def author_of(run: Run) -> str:
     """Who the change log says made the changes of a run in the hub."""
-    return f"source {run.subject}" if run.kind == "pull" else f"{run.kind} {run.subject}"
+    known = {"pull": "source", "audit": "target"}  # an audit takes over what a target has
+    return f"{known.get(run.kind, run.kind)} {run.subject}"
 
 
 @dataclass(frozen=True)
