@@ -134,7 +134,7 @@ async def ready(base: str) -> None:
     async with ScimClient(base, "t") as client:
         for _ in range(200):
             with suppress(Exception):
-                await client.get("/Users", "1")
+                await client.get("/Users", OWN_ID)
                 return
             await asyncio.sleep(0.05)
     raise SystemExit("the server does not answer")
