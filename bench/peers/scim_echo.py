@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 from bench.peers.granian_server import serve
 
-BASE = f"http://127.0.0.1:{sys.argv[1] if len(sys.argv) > 1 else 0}/v2"
+PORT = sys.argv[-1] if sys.argv[-1].isdecimal() else "0"
+BASE = f"http://127.0.0.1:{PORT}/v2"
 
 
 def person(at: int) -> dict[str, Any]:
@@ -60,4 +61,4 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(answer, int(sys.argv[1])))
+    asyncio.run(serve(answer, int(PORT)))

@@ -137,6 +137,8 @@ ANSWERS: list[tuple[str, Answer, type[errors.ScimError]]] = [
         Answer(308, headers={"location": "https://evil.example/v2/Users/1"}),
         errors.TargetRefused,
     ),
+    ("redirect-nowhere", Answer(308, headers={"location": "http://[::1/v2"}), errors.TargetRefused),
+    ("redirect-no-port", Answer(307, headers={"location": "http://127.0.0.1:x/v2"}), errors.TargetRefused),
     ("redirect-302", Answer(302, headers={"location": "/login"}), errors.TargetRefused),
     ("redirect-loop", Answer(307, headers={"location": "/v2/Users/2"}), errors.TargetRefused),
 ]
@@ -230,6 +232,10 @@ async def test_c_4_07_created_without_a_body() -> None:
         ("/v2/Users/7", "http://127.0.0.1:1/v2/Users/7"),
         ("https://elsewhere.example/v2/Users/7", None),
         (7, None),
+        ("http://127.0.0.1:port/v2/Users/7", None),
+        ("http://127.0.0.1:99999/v2/Users/7", None),
+        ("http://[::1/v2/Users/7", None),
+        ("//[/Users/7", None),
     ],
 )
 async def test_c_4_09_location(location: object, expected: str | None) -> None:

@@ -172,8 +172,19 @@ def checked_base_url(text: str, *, insecure_http: bool) -> str:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two absolute URLs have scheme, host and port in common."""
-    return _origin(one) == _origin(other)
+    """Whether two absolute URLs have scheme, host and port in common; what is no URL has nothing in common with one."""
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:  # a port that is none, or half an IPv6 address
+        return False
+
+
+def joined(base: str, location: str) -> str:
+    """Where a location leads that was given relative to a URL; itself if it is no URL."""
+    try:
+        return urljoin(base, location)
+    except ValueError:
+        return location
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -183,7 +194,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 def _redirected(request: HttpRequest, answer: HttpResponse) -> HttpRequest:
     # Only 307 and 308 keep method and body, and only our own origin may see the credentials (C-1-08).
-    target = urljoin(request.url, answer.headers.get("location", ""))
+    target = joined(request.url, answer.headers.get("location", ""))
     if answer.status not in {307, 308} or target == request.url:
         raise TargetRefused(
             f"HTTP {answer.status}: a redirect that SCIM has no use for", http_status=answer.status
@@ -195,7 +206,7 @@ def _redirected(request: HttpRequest, answer: HttpResponse) -> HttpRequest:
 
 def _pending(answer: HttpResponse, base_url: str) -> TargetPending:
     transaction = answer.headers["set-txn"]
-    place = urljoin(base_url + "/", answer.headers.get("location", ""))
+    place = joined(base_url + "/", answer.headers.get("location", ""))
     told = "location" in answer.headers and same_origin(place, base_url)
     return TargetPending(
         f"taken, but not done yet (transaction {transaction[:80]})",

@@ -3,10 +3,9 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urljoin
 
 from rollbook.client.answers import member
-from rollbook.client.ladder import same_origin
+from rollbook.client.ladder import joined, same_origin
 from rollbook.protocol.errors import TargetRefused
 from rollbook.protocol.values import JsonObject, JsonValue
 
@@ -95,7 +94,7 @@ def read_location(text: JsonValue, base_url: str) -> str | None:
     end = text.find("/", len("https://"))
     if text.startswith("http") and end > 0 and not _together(text[:end], base_url):
         return None
-    location = urljoin(base_url + "/", text.strip('" '))
+    location = joined(base_url + "/", text.strip('" '))
     return location if same_origin(location, base_url) else None
 
 
