@@ -6,6 +6,7 @@ the last JSON that was printed; `shows` looks for its lines, in their order, in 
 any text.
 """
 
+import base64
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from rollbook.demo.scim import Service
 from rollbook.protocol.catalog import core_catalog
 from rollbook.provisioning.config.load import load_config
 from rollbook.provisioning.expressions import Subject, compile_expression
+from rollbook.provisioning.tables import Tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -204,10 +206,14 @@ def test_yaml_is_read(page: str, text: str, tmp_path: Path) -> None:
             (tmp_path / "people.csv").write_text(block.text, "utf-8")
     file = tmp_path / "rollbook.yaml"
     file.write_text(text, "utf-8")
-    tokens = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "secret")
+    (tmp_path / "costs.csv").write_text("team,number\nsales,0815\n", "utf-8")
+    tokens = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), SECRET)
     assert load_config(file, core_catalog(), tokens).sources
 
 
+SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+"""One that is a token as well as the secret of a webhook."""
+_TABLES = Tables({"countries": {"DE": "Germany"}})
 _TABLE = (DOCS / "expressions.md").read_text("utf-8").partition("## Examples")[2]
 EXPRESSIONS = re.findall(r"^\| [^|]+ \| `(.+)` \|$", _TABLE, re.MULTILINE)
 
@@ -216,7 +222,8 @@ EXPRESSIONS = re.findall(r"^\| [^|]+ \| `(.+)` \|$", _TABLE, re.MULTILINE)
 def test_expressions_compile(written: str) -> None:
     """Every expression of the table is one."""
     text = written.replace("\\|", "|")
-    assert compile_expression(text, Subject.USER if "user." in text else Subject.RECORD).text == text
+    subject = Subject.USER if "user." in text else Subject.RECORD
+    assert compile_expression(text, subject, _TABLES).text == text
 
 
 def test_there_are_examples() -> None:

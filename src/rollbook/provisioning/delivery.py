@@ -136,7 +136,7 @@ class Delivery:
 
     def has_freed_since(self, link: Link) -> bool:
         """Whether something was freed that a resource may have lacked, while it was being tried and failed."""
-        before = self._freed_before.pop(link.id, None)
+        before = self._freed_before.get(link.id)
         return before is not None and self._freed[link.resource_type] > before
 
     async def waits_for(self, link: Link, error: Exception) -> dict[str, str | None]:

@@ -356,6 +356,9 @@ class Line:
         waits_for = await self._delivery.waits_for(link, error) if verdict.again is None else {}
         entry = entry_of(self._order.run, item, self._engine.now())
         await self._record(link, verdict, text, entry, waits_for)
+        if verdict.again is None and self._delivery.has_freed_since(link):  # while it was being recorded
+            links, tenant, now = self._engine.links, self._engine.tenant, self._engine.now()
+            await links.mark(tenant, self._number, self._ranks, link.id, now)
         self._order.watch(item)
 
     async def _record(
