@@ -14,8 +14,9 @@ from rollbook.provisioning import follower, model
 from rollbook.provisioning.alerts import Alert, Alerter
 from rollbook.provisioning.config import load_config
 from rollbook.provisioning.directory import pull
-from rollbook.provisioning.follower import Follower, Sitting
+from rollbook.provisioning.follower import Follower
 from rollbook.provisioning.report import PullReport
+from rollbook.provisioning.sitting import Sitting
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.sources.webhook import Within

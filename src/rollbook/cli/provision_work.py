@@ -16,7 +16,6 @@ from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
 from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.config import load_config
 from rollbook.provisioning.directory import pull, pull_one
-from rollbook.provisioning.follower import Sitting
 from rollbook.provisioning.hub import Hub
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report, Watch
@@ -24,6 +23,7 @@ from rollbook.provisioning.names import suggest
 from rollbook.provisioning.preview import Preview, Previewer
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.report import PersonChange, PullReport
+from rollbook.provisioning.sitting import Sitting
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.sources.webhook import Within

@@ -1,14 +1,13 @@
 """Applies what arrives for a source of its own accord, promptly, for as long as a worker runs."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind
-from rollbook.storage.links import Run
+from rollbook.provisioning.sitting import Sitting
 
 POLL_SECONDS = 0.25
 """How often to look whether anything has come: it is applied within a second."""
@@ -16,26 +15,8 @@ POLL_SECONDS = 0.25
 FAILED_SECONDS = 30.0
 """How long to wait after a pull that failed: what has come waits meanwhile."""
 
-IDLE_MILLISECONDS, LONGEST_MILLISECONDS = 60_000, 900_000
-"""Arrivals belong to one run until there was none for so long, or the run lasts that long."""
-
-
 _TOLD_AFTER = 5
 """Failures in a row after which people are told: longer than the lease of a process that died."""
-
-
-@dataclass
-class Sitting:
-    """Pulls that count as one run."""
-
-    begun: int
-    last: int
-    run: Run | None = None
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def is_over(self, now: int) -> bool:
-        """Whether the next pull begins another one."""
-        return now - self.last > IDLE_MILLISECONDS or now - self.begun > LONGEST_MILLISECONDS
 
 
 class Applies(Protocol):

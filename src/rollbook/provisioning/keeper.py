@@ -5,9 +5,7 @@ schedule says so, by whichever worker comes first.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
@@ -17,10 +15,11 @@ from rollbook.provisioning.follower import Applies, Follower
 from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
+from rollbook.provisioning.sitting import Sitting
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Connect, Session
-from rollbook.storage.links import Progress, Run
+from rollbook.storage.links import Progress
 
 POLL_SECONDS = 0.25
 """How often a loop looks whether there is anything to do: a change is at its target within a second."""
@@ -40,21 +39,8 @@ OUT_OF_ORDER_MILLISECONDS = (60_000, 120_000, 300_000, 900_000, 1_800_000)
 AUDIT_SECONDS = 30.0
 """How often the loop of audits looks at the clock, at most."""
 
-IDLE_MILLISECONDS, LONGEST_MILLISECONDS = 60_000, 900_000
-"""Work belongs to one run until there was none for so long, or the run lasts that long."""
-
 Pull = Callable[[model.Source, int], Awaitable[str | None]]
 """Pulls a source, unless another worker has done so since a moment; why it failed, None if it did not."""
-
-
-@dataclass
-class _Sitting:
-    """Work on a target that counts as one run."""
-
-    run: Run
-    begun: int
-    last: int
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 class Keeper:
@@ -104,7 +90,7 @@ class Keeper:
     async def _keep(self, target: model.Target) -> None:
         """The loop of one target. Whatever happens in it, it goes on."""
         session = Session(self._engine, target, self._connect, self._watch)
-        sitting: _Sitting | None = None
+        sitting: Sitting | None = None
         failures = 0
         try:
             while not self._stopping.is_set():
@@ -117,23 +103,25 @@ class Keeper:
             await session.close()
 
     async def _turn(
-        self, target: model.Target, session: Session, sitting: _Sitting | None, failures: int
-    ) -> tuple[_Sitting | None, int]:
+        self, target: model.Target, session: Session, sitting: Sitting | None, failures: int
+    ) -> tuple[Sitting | None, int]:
         """Do what is due; the sitting it belongs to, and how often the target has failed in a row."""
         now = self._engine.now()
-        if sitting is not None and _is_over(sitting, now):
+        if sitting is not None and sitting.is_over(now):
             sitting = None
         progress = await self._engine.links.target(self._engine.tenant, target.name)
         if not await self._is_due(target, progress):
             return sitting, failures
-        if sitting is None:
-            run = await self._engine.links.begin_run(self._engine.tenant, "apply", target.name, now)
-            sitting = _Sitting(run, now, now)
-        report = await session.work(sitting.run.number)
+        sitting = sitting or Sitting(now, now)
+        run = sitting.run or await self._engine.links.begin_run(
+            self._engine.tenant, "apply", target.name, now
+        )
+        sitting.run = run
+        report = await session.work(run.number)
         sitting.last = self._engine.now()
         sitting.counts.update({name: count for name, count in report.counts.items() if name in _DONE})
         await self._engine.links.end_run(
-            self._engine.tenant, sitting.run, sitting.last, sitting.counts, report.stopped
+            self._engine.tenant, run, sitting.last, sitting.counts, report.stopped
         )
         return sitting, await self._draw_consequences(target, report, failures)
 
@@ -269,7 +257,3 @@ _TOLD_AFTER = 3
 
 _WELL = (Action.CREATE, Action.CHANGE, Action.COMPLETE, Action.DISABLE, Action.DELETE, Action.NOTHING)
 _DONE = frozenset({*_WELL, Action.KEEP, "members added", "members removed"})
-
-
-def _is_over(sitting: _Sitting, now: int) -> bool:
-    return now - sitting.last > IDLE_MILLISECONDS or now - sitting.begun > LONGEST_MILLISECONDS
