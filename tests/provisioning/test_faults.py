@@ -13,6 +13,7 @@ from rollbook.protocol.resolve import resolve
 from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Stop
 from rollbook.provisioning.model import Leave
+from rollbook.provisioning.worker import Session
 from rollbook.testing.scripted_target import Fault, Profile, Recorded
 
 pytestmark = pytest.mark.anyio
@@ -178,3 +179,20 @@ async def test_t_61_protected_accounts_are_never_touched(hub: World, leave: Leav
     if leave is not Leave.KEEP:
         assert "protected" in str(report.failures[0].failure)
     assert all(request.method == "POST" for request in hub.service().writes)
+
+
+async def test_fe_26_one_more_that_is_gone_does_not_stop_what_somebody_let_go_on(hub: World) -> None:
+    """Whoever resumes has looked: it is counted from then on."""
+    people = await _grown(hub, 40)
+    kept = dict(hub.service().resources["Users"])
+    hub.service().resources["Users"].clear()
+    await _restart(hub, people)
+    worker = Session(hub.engine, target(), hub.connect, lambda _: None)
+    run = (await hub.links.begin_run(1, "apply", "app", hub.clock.now())).number
+    assert (await worker.work(run)).stop is Stop.VANISHED
+    hub.service().resources["Users"] = kept
+    del kept[list(kept)[8]]
+    await hub.links.stop(1, (await hub.progress()).number, None)
+    hub.clock.milliseconds += 60_000
+    assert (await worker.work(run)).stop is None
+    await worker.close()

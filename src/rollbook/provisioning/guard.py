@@ -92,6 +92,7 @@ class Guard:
             f"{presence.gone} of the {presence.asked} accounts asked for last are gone at the target: was it emptied"
             " or restored from a backup, or is this another one?"
         )
+        presence.asked = presence.gone = 0  # whoever lets work go on has looked
         told = f"{self.vanished} If they are to be made anew: rollbook reset {name} --accounts"
         await self._engine.links.stop(self._engine.tenant, self._progress.number, told)
         return False
