@@ -337,3 +337,30 @@ async def test_a_pause_ends_it(hub: World) -> None:
     report = await audit(hub, target())
     assert report.stopped == "paused by hand"
     assert [one for one in hub.service().requests if "/Users/" in one.path] == []
+
+
+async def test_i_20_one_account_that_cannot_be_read_stops_no_audit(hub: World) -> None:
+    """It is counted and told, the others are compared, and what was known of it stays known."""
+    people = [await hub.hire(f"user-{index}", title="Analyst") for index in range(8)]
+    await hub.apply(target())
+    for account in hub.service().resources["Users"].values():
+        account["title"] = "Owner"
+    assert (await audit(hub, target())).counts["left"] == 8
+    link = await hub.link(people[3])
+    assert link is not None
+    hub.service().faults.append(Fault("GET", f"/Users/{link.remote_id}", html(500), times=-1))
+    report = await audit(hub, target())
+    assert (report.stopped, report.counts["failed"], report.counts["differ"]) == (None, 1, 7)
+    assert len(await drift(hub)) == 8
+
+
+async def test_c_8_01_a_target_out_of_order_ends_an_audit(hub: World) -> None:
+    """After a few accounts in a row about which it says nothing that makes sense."""
+    for index in range(20):
+        await hub.hire(f"user-{index}")
+    await hub.apply(target())
+    asked = len(hub.service().requests)
+    hub.service().faults.append(Fault("GET", "/Users/", html(500), times=-1))
+    report = await audit(hub, target())
+    assert report.stopped is not None
+    assert len(hub.service().requests) - asked < 12

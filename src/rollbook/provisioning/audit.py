@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollbook.client import ScimResource
-from rollbook.protocol.errors import Forbidden, RequestError, StoreUnavailable, TargetError, Unauthorized
+from rollbook.protocol.errors import RequestError, StoreUnavailable, TargetError, Unauthorized
 from rollbook.protocol.resource import Scope
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.drift import REPORT, by_policy, copied_from, detail_of, take_over
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Item
+from rollbook.provisioning.line import FAILURES_IN_A_ROW
 from rollbook.provisioning.model import Drift, DriftPolicy, Leave, MappingError
 from rollbook.provisioning.plan import plan
 from rollbook.provisioning.preview import Preview
@@ -129,9 +130,13 @@ class _Auditor:
         self._report = report
         self._kinds = kinds_of(target, engine.catalog)
         self._ranks = {name: kind.rank for name, kind in self._kinds.items()}
-        rates = Rates(target.rate, engine.now, engine.sleep, self._take_turns)
+        rates = Rates(target.rate, engine.now, engine.sleep, engine.turns_of(progress.number))
         self._far = Governed(far, target.concurrency, self._is_open, lambda _: None, rates)
         self._looked = 0
+        self._in_a_row = 0
+        """Accounts in a row about which the target gave no answer that makes sense."""
+        self._unread: set[int] = set()
+        """The keys of those of a page about which nothing is known."""
 
     async def run(self, audit: Audit) -> None:
         """Page by page to the end, or until the target is not to be called."""
@@ -147,9 +152,9 @@ class _Auditor:
             left = [await self._settle(found) for found in looks]
             reached = replace(audit, after=page[-1].key)
             until = self._engine.now() + LEASE_MILLISECONDS
-            kept = await links.keep_audit(
-                tenant, number, reached, [link.key for link in page], [one for one in left if one], until
-            )
+            read = [link.key for link in page if link.key not in self._unread]
+            self._unread.clear()
+            kept = await links.keep_audit(tenant, number, reached, read, [one for one in left if one], until)
             if kept is None:
                 self._stop("somebody else has gone on with it")
                 return
@@ -168,11 +173,9 @@ class _Auditor:
             return None
         except MappingError:
             self._report.counts["pending"] += 1
-        except (TargetError, Unauthorized, Forbidden) as error:
-            await self._pause(error)
-        except RequestError as error:
-            self._report.counts["failed"] += 1
-            self._report.preview.hint = explain(error)
+        except (TargetError, Unauthorized, RequestError) as error:
+            self._unread.add(link.key)
+            await self._failed(error)
         return None
 
     async def _compare(self, link: Link) -> _Found | None:
@@ -188,6 +191,7 @@ class _Auditor:
             self._report.counts["pending"] += 1
             return None
         account = await self._far.read(kind, link.remote_id)
+        self._in_a_row = 0
         step = plan(situation_of(work, None if account is None else account.body))
         item = describe(self._target, work, step, await self._moved(work, account))
         self._report.preview.compared[link.resource_type] += 1
@@ -280,19 +284,22 @@ class _Auditor:
                     members=found.members,
                 )
 
-    async def _pause(self, error: Exception) -> None:
+    async def _failed(self, error: Exception) -> None:
+        """Go on with the next account, unless the target is not to be called, or seems to be out of order (C-8-01, C-8-02)."""
+        self._report.counts["failed"] += 1
         verdict = judge(error, 0, self._engine.now(), 0.0)
+        self._in_a_row += verdict.far_side
         if verdict.pause is not None:
             await self._engine.links.pause(self._engine.tenant, self._number, verdict.pause, verdict.reason)
-        self._stop(explain(error), hint(error))
+        if verdict.stop or verdict.pause is not None or self._in_a_row >= FAILURES_IN_A_ROW:
+            self._stop(explain(error), hint(error))
+        elif self._report.preview.hint is None:
+            self._report.preview.hint = explain(error)
 
     def _stop(self, reason: str, advice: str | None = None) -> None:
         preview = self._report.preview
         if preview.stopped is None:
             preview.stopped, preview.hint = reason, advice
-
-    async def _take_turns(self, limit: str, start: int, length: int) -> int:
-        return await self._engine.links.take_turns(self._engine.tenant, self._number, limit, start, length)
 
     async def _is_open(self) -> bool:
         """Whether the target may be called now; asked of the database now and then only."""

@@ -125,7 +125,7 @@ class Line:
         self._order = order
         kinds = kinds_of(target, engine.catalog)
         self._guard = Guard(engine, target, kinds, progress, order.approvals, order.removes, order.presence)
-        rates = Rates(target.rate, engine.now, engine.sleep, self._take_turns)
+        rates = Rates(target.rate, engine.now, engine.sleep, engine.turns_of(progress.number))
         governed = Governed(far, target.concurrency, self._is_open, self._call_failed, rates)
         place = Place(progress.number, order.run, order.removes)
         self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard)
@@ -316,9 +316,6 @@ class Line:
                 f"if they are to be made anew: rollbook reset {name} --accounts; else put the target right; then:"
                 f" rollbook resume {name}"
             )
-
-    async def _take_turns(self, limit: str, start: int, length: int) -> int:
-        return await self._engine.links.take_turns(self._engine.tenant, self._number, limit, start, length)
 
     def _succeeded(self, item: Item) -> None:
         self._in_a_row = 0

@@ -6,6 +6,7 @@ A delivery and a preview share everything here; what they differ in is whether t
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import orjson
 
@@ -51,6 +52,10 @@ class Engine:
     sleep: Callable[[float], Awaitable[None]]
     lease: int = LEASE_MILLISECONDS
     """How long what is taken up is this worker's, in milliseconds."""
+
+    def turns_of(self, target: int) -> Callable[[str, int, int], Awaitable[int]]:
+        """Takes turns of a target's limits, of which all workers take."""
+        return partial(self.links.take_turns, self.tenant, target)
 
     @property
     def today(self) -> datetime:
