@@ -170,6 +170,29 @@ async def test_sources_are_pulled_by_their_schedule(hub: World) -> None:
     assert pulled[1] == pulled[0] + 60_000
 
 
+async def test_a_source_that_was_never_pulled_is_pulled_by_cron(
+    hub: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time that its hour comes, although there is no pull to count from."""
+    monkeypatch.setattr(keeper, "_LONGEST_WAIT", 0.01)
+    pulled: list[int] = []
+    begun = hub.clock.now()
+
+    async def pull(source: model.Source, since: int) -> str | None:
+        pulled.append(since)
+        await hub.links.begin_run_once(1, "pull", source.name, hub.clock.now(), since)
+        return None
+
+    schedule = Schedule(cron="30 6 * * *")
+    source = model.Source("hr", "csv", "", "id", model.ObjectMapping(()), schedule=schedule)
+    async with kept(hub, sources=(source,), pull=pull):
+        await asyncio.sleep(0.05)
+        assert pulled == []
+        hub.clock.milliseconds += 86_400_000
+        await until(lambda: bool(pulled))
+    assert pulled == [schedule.after(None, begun)]
+
+
 async def test_a_pause_by_hand_is_kept(hub: World) -> None:
     """A keeper leaves alone what somebody paused, and goes on when they resume."""
     await hub.hire("first")

@@ -185,11 +185,12 @@ class Keeper:
             await self._engine.links.pause(self._engine.tenant, progress.number, until, why)
 
     async def _pull_when_due(self, source: model.Source) -> None:
-        schedule, failures = source.schedule, 0
+        # From a moment that stays: counted from now, what was never done would never be due.
+        schedule, failures, begun = source.schedule, 0, self._engine.now()
         while schedule is not None and not self._stopping.is_set():
             try:
                 last = await self._engine.links.last_run(self._engine.tenant, "pull", source.name)
-                due = schedule.after(last.started if last else None, self._engine.now())
+                due = schedule.after(last.started if last else None, begun)
                 wait = (due - self._engine.now()) / 1000
                 if wait > 0:
                     await self._wait(min(wait, _LONGEST_WAIT))

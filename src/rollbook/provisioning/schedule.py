@@ -66,12 +66,12 @@ class Schedule:
                     " such as 30 6 * * 1-5"
                 ) from None
 
-    def after(self, last: int | None, now: int) -> int:
-        """When it is due next, given when it was done last: at once if that was missed. Milliseconds since 1970."""
+    def after(self, last: int | None, begun: int) -> int:
+        """When it is due next, given when it was done last, or since when it might have been if never. Milliseconds since 1970."""
         if self.cron is None:
-            return now if last is None else last + (self.every or 0)
+            return begun if last is None else last + (self.every or 0)
         # What was due while nobody was there is done once, not as often as it was missed.
-        start = datetime.fromtimestamp((now if last is None else last) / 1000, UTC)
+        start = datetime.fromtimestamp((begun if last is None else last) / 1000, UTC)
         return round(next(CronSim(self.cron, start.astimezone(zone_named(self.zone)))).timestamp() * 1000)
 
 
