@@ -11,6 +11,7 @@ from rollbook.storage.source_marks import SourceMark
 from rollbook.storage.sql import arrivals as statements
 from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.reads import listed
 from rollbook.storage.sql.source_marks import SqlSourceMarks
 from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
@@ -80,6 +81,14 @@ async def test_too_much_is_refused_as_a_whole(arrivals: SqlArrivals) -> None:
     assert await arrivals.take(1, "hr", "m2", [BOB, Arrival("cy", None)], 3, 2) is Taken.NEW
 
 
+async def test_who_waits_already_is_never_too_much(arrivals: SqlArrivals) -> None:
+    """A newer word takes the place of the older one: what cannot be applied can be put right, however full it is."""
+    await arrivals.take(1, "hr", "m1", [ANN, BOB], 1, 2)
+    assert await arrivals.take(1, "hr", "m2", [Arrival("ann", None), Arrival("cy", None)], 2, 2) is Taken.FULL
+    assert await arrivals.take(1, "hr", "m3", [Arrival("ann", None), BOB], 3, 2) is Taken.NEW
+    assert await waiting(arrivals) == {"ann": None, "bob": {"id": "bob"}}
+
+
 async def test_what_came_meanwhile_stays(arrivals: SqlArrivals) -> None:
     """A newer word on a key is not forgotten with the older one; what failed stays, and is new no more."""
     await arrivals.take(1, "hr", "m1", [ANN, BOB], 1, 9)
@@ -123,6 +132,7 @@ async def test_marks(store: SqlStore) -> None:
     [
         (statements.WAITING, (1, "hr", 0, 10), "arrival_in_order"),
         (statements.HAS_NEW, (1, "hr"), "arrival_new"),
+        (statements.WAITING_OF, (1, "hr", listed(["a"])), "(tenant=? AND source=? AND key=?)"),
         (statements.FORGET, (1, "hr", 1, "hr", 5), "arrived_by_time"),
     ],
 )
@@ -135,4 +145,5 @@ async def test_plans(tmp_path: Path, sql: str, parameters: tuple[object, ...], i
     await made.close()
     steps = [str(row[3]) for row in rows]
     assert any(index in step for step in steps)
-    assert not [step for step in steps if step.startswith("SCAN") and "oldest" not in step]
+    given = ("oldest", "word")
+    assert not [step for step in steps if step.startswith("SCAN") and not any(one in step for one in given)]

@@ -6,6 +6,8 @@ import orjson
 
 from rollbook.storage.arrivals import REMEMBERED, Arrival, Taken
 from rollbook.storage.sql.connection import Connection, Database
+from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.reads import listed
 
 WAITING = """
     SELECT key, body, sequence FROM arrival
@@ -23,6 +25,7 @@ FORGET = """
 _WAS_TAKEN = "SELECT 1 FROM arrived WHERE tenant = ? AND source = ? AND id = ?"
 _REMEMBER = "INSERT INTO arrived (tenant, source, id, at) VALUES (?, ?, ?, ?)"
 _COUNT = "SELECT count(*) FROM arrival WHERE tenant = ? AND source = ?"
+WAITING_OF = f"SELECT count(*) FROM arrival WHERE tenant = ? AND source = ? AND key {SQLITE.among_texts}"
 _LAST = "SELECT coalesce(max(sequence), 0) FROM arrival WHERE tenant = ? AND source = ?"
 _KEEP = """
     INSERT INTO arrival (tenant, source, key, sequence, body, tried) VALUES (?, ?, ?, ?, ?, 0)
@@ -55,7 +58,8 @@ class SqlArrivals:
             if conn.one(_WAS_TAKEN, (tenant, source, message)):
                 return Taken.REPEATED
             ((count,),) = conn.all(_COUNT, (tenant, source))
-            if count + len(arrivals) > most:
+            ((waiting,),) = conn.all(WAITING_OF, (tenant, source, listed([one.key for one in arrivals])))
+            if len(arrivals) > waiting and count + len(arrivals) - waiting > most:
                 return Taken.FULL
             ((last,),) = conn.all(_LAST, (tenant, source))
             # By the clock, so that a place is not given again once all that wait are gone.
