@@ -1,7 +1,7 @@
 """What webhooks bring is applied: at once, in order, each word once, and what cannot be used yet waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from rollbook.provisioning.alerts import Alert, Alerter
 from rollbook.provisioning.config import load_config
 from rollbook.provisioning.directory import pull
 from rollbook.provisioning.follower import Follower
+from rollbook.provisioning.hub import LiveWriter
+from rollbook.provisioning.people import disabled
 from rollbook.provisioning.report import PullReport
 from rollbook.provisioning.sitting import Sitting
-from rollbook.provisioning.sources import source_of
-from rollbook.provisioning.sources.base import SourceError
+from rollbook.provisioning.sources import source_of, webhook
+from rollbook.provisioning.sources.base import Reading, Source, SourceError
 from rollbook.provisioning.sources.webhook import Within
 from rollbook.storage.arrivals import Arrival
 from rollbook.storage.ids import new_id
@@ -144,6 +146,87 @@ async def test_after_a_crash_it_is_applied_again(post: Post) -> None:
     moment = post.world.hub.now() + 1
     post.world.hub = replace(post.world.hub, now=lambda: moment)
     assert (await post.pull()).changes == 0
+    assert await post.world.last_change() == before
+
+
+@dataclass
+class Slow:
+    """A webhook whose process is frozen once it has read, and what happens meanwhile."""
+
+    inner: Source
+    meanwhile: Callable[[], None]
+    label: str = "/hooks/hr"
+
+    def columns(self) -> tuple[str, ...]:
+        """Those of the webhook."""
+        return self.inner.columns()
+
+    def open(self, since: str | None = None) -> Reading:
+        """Read, and be frozen."""
+        reading = self.inner.open(since)
+        self.meanwhile()
+        return reading
+
+
+@pytest.mark.parametrize("by", ["a", None], ids=["somebody-else-goes-on", "nobody-does"])
+async def test_an_older_word_is_not_written_late(post: Post, by: str | None) -> None:
+    """Who was frozen for longer than the lease writes nothing if another process has gone on, and goes on if none has."""
+    moments = [post.world.hub.now()]
+    post.world.hub = replace(post.world.hub, now=lambda: moments[-1])
+    within = post.within()
+    await post.bring(record("a", "old@example.com"))
+
+    def meanwhile() -> None:
+        moments.append(moments[-1] + webhook.LEASE + 1)
+        if by is not None:
+            claim = post.arrivals.claim(1, "hr", by, moments[-1], moments[-1] + webhook.LEASE)
+            assert within.ask(claim)
+
+    work = pull(post.source, Slow(source_of(post.source, within), meanwhile), post.world.hub)
+    if by is None:
+        assert (await work).created == 1
+        assert await post.waiting() == []
+        return
+    with pytest.raises(SourceError, match="another process may be applying"):
+        await work
+    assert await post.world.users() == {}
+    assert await post.waiting() == ["a"]
+    assert not await post.arrivals.claim(
+        1, "hr", "third", moments[-1], moments[-1] + 1
+    )  # it is the other's still
+
+
+async def test_the_lease_is_looked_at_in_the_transaction(post: Post) -> None:
+    """It may end while a write waits for its turn."""
+    await post.bring(record("a"))
+    await post.pull()
+    moments = [post.world.hub.now()]
+    within = replace(post.within(), now=lambda: moments[-1])
+    reading = await asyncio.to_thread(source_of(post.source, within).open)
+    hold = reading.extent.hold
+    assert hold is not None
+    await hold.renew()
+    hold.check()
+    moments.append(moments[-1] + webhook.LEASE)
+    with pytest.raises(SourceError, match="another process may be applying"):
+        hold.check()
+    await asyncio.to_thread(reading.close)
+
+    class Late:
+        """A lease that ends while the write waits."""
+
+        async def renew(self) -> None:
+            """It holds."""
+
+        def check(self) -> None:
+            """It held."""
+            raise SourceError("too late")
+
+    (user,) = (await post.world.users()).values()
+    before = await post.world.last_change()
+    writer = LiveWriter(post.world.hub, "hr", Late())
+    with pytest.raises(SourceError, match="too late"):
+        await writer.update(post.world.hub.type_named("User"), str(user["id"]), disabled)
     assert await post.world.last_change() == before
 
 

@@ -70,7 +70,7 @@ async def pull(
         for bad in found.bad:
             report.report(PullProblem(bad.line, bad.key, bad.reason))
         rules = UserRules(source, hub.type_named("User"))
-        writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name)
+        writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name, reading.extent.hold)
         departures = Departures(rules, hub, writer, report, observe, found)
         arrivals = Arrivals(rules, hub, writer, report, observe, found, accept, rehearsing=dry_run)
         walk = _Walk(rules, reading, found, report, today)

@@ -11,6 +11,7 @@ from rollbook.protocol.query import Page, Query
 from rollbook.protocol.resolved import Test
 from rollbook.protocol.resource import Change, Present, Scope
 from rollbook.protocol.schema import ResourceType
+from rollbook.provisioning.sources.base import Hold
 from rollbook.storage.base import Author, Decide, Record, Store
 from rollbook.storage.documents import decode
 from rollbook.storage.source_records import SourceRecord, SourceRecords
@@ -70,43 +71,58 @@ class Writer(Protocol):
 
 
 class LiveWriter:
-    """Writes."""
+    """Writes, as long as what was read may be applied."""
 
-    def __init__(self, hub: Hub, source: str) -> None:
+    def __init__(self, hub: Hub, source: str, hold: Hold | None = None) -> None:
         self._hub = hub
         self._source = source
+        self._hold = hold
+
+    async def _renew(self) -> None:
+        if self._hold is not None:
+            await self._hold.renew()
 
     def _author(self) -> Author:
         return Author(f"source {self._source}", self._hub.now())
 
     async def insert(self, resource_type: ResourceType, id: str, change: Change) -> None:
         """Create a resource."""
+        await self._renew()
         await self._hub.store.insert(self._hub.tenant, resource_type, id, change, self._author())
 
     async def update(
         self, resource_type: ResourceType, id: str, decide: Decide, members: frozenset[str] = frozenset()
     ) -> bool | None:
         """Change a resource, seeing these of its members; whether it changed, None if there is none."""
-        hub = self._hub
-        updated = await hub.store.update(
-            hub.tenant, resource_type, id, decide, Scope(members), self._author()
-        )
+        hub, hold = self._hub, self._hold
+        await self._renew()
+
+        def held(present: Present) -> Change:
+            if hold is not None:
+                hold.check()
+            return decide(present)
+
+        updated = await hub.store.update(hub.tenant, resource_type, id, held, Scope(members), self._author())
         return None if updated is None else updated.changed
 
     async def delete(self, resource_type: ResourceType, id: str) -> bool:
         """Remove a resource; False if there is none."""
+        await self._renew()
         return await self._hub.store.delete(self._hub.tenant, resource_type, id, self._author())
 
     async def keep(self, records: Sequence[SourceRecord]) -> None:
         """Remember records."""
+        await self._renew()
         await self._hub.records.keep(self._hub.tenant, self._source, records)
 
     async def drop(self, keys: Sequence[str]) -> None:
         """Forget records."""
+        await self._renew()
         await self._hub.records.drop(self._hub.tenant, self._source, keys)
 
     async def keep_group(self, name: str, id: str) -> None:
         """Remember a group."""
+        await self._renew()
         await self._hub.records.keep_group(self._hub.tenant, self._source, name, id)
 
 

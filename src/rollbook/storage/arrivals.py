@@ -50,5 +50,8 @@ class Arrivals(Protocol):
     async def claim(self, tenant: int, source: str, holder: str, now: int, until: int) -> bool:
         """Become the one who applies a source's arrivals until then; False if somebody else is."""
 
+    async def renew(self, tenant: int, source: str, holder: str, until: int) -> bool:
+        """Stay the one, until then; False if somebody else is by now."""
+
     async def release(self, tenant: int, source: str, holder: str) -> None:
         """Be it no longer."""

@@ -104,7 +104,7 @@ async def test_what_came_meanwhile_stays(arrivals: SqlArrivals) -> None:
 
 
 async def test_one_applies_at_a_time(arrivals: SqlArrivals) -> None:
-    """Until it lets go, or its lease is over."""
+    """Until it lets go, or its lease is over; it may be renewed until another has it."""
     assert await arrivals.claim(1, "hr", "a", 0, 100)
     assert not await arrivals.claim(1, "hr", "b", 50, 150)
     assert await arrivals.claim(1, "other", "b", 50, 150)
@@ -112,7 +112,11 @@ async def test_one_applies_at_a_time(arrivals: SqlArrivals) -> None:
     assert not await arrivals.claim(1, "hr", "b", 60, 160)
     await arrivals.release(1, "hr", "a")
     assert await arrivals.claim(1, "hr", "b", 60, 160)
-    assert await arrivals.claim(1, "hr", "c", 160, 260)
+    assert await arrivals.renew(1, "hr", "b", 200)
+    assert not await arrivals.claim(1, "hr", "c", 160, 260)
+    assert await arrivals.claim(1, "hr", "c", 200, 260)
+    assert not await arrivals.renew(1, "hr", "b", 300)
+    assert not await arrivals.renew(2, "hr", "c", 300)
 
 
 async def test_marks(store: SqlStore) -> None:

@@ -56,6 +56,24 @@ class Gone:
 Found: TypeAlias = Row | RowProblem | Same | Gone
 
 
+class Hold(Protocol):
+    """Of a reading that only one process may apply at a time: whether that is still this one."""
+
+    async def renew(self) -> None:
+        """Stay the one; to be asked before anything is written.
+
+        Raises:
+            SourceError: another process is by now.
+        """
+
+    def check(self) -> None:
+        """The same at the last moment, where nothing can be waited for.
+
+        Raises:
+            SourceError: another process may be by now.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """How much of a source a reading has.
@@ -65,12 +83,14 @@ class Extent:
         partial: whether a record that is not in it says nothing. Not so where a source names all that are there (`Same`).
         mark: where a later reading of changes begins, None if the source cannot tell.
         remark: why it has more than was asked for, for people.
+        hold: what tells whether it may still be applied, None if it always may.
     """
 
     since: str | None = None
     partial: bool = False
     mark: str | None = None
     remark: str | None = None
+    hold: Hold | None = None
 
 
 EVERYTHING = Extent()

@@ -6,7 +6,7 @@ A reading never has everything, so that only those go who are said to be gone. W
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rollbook.provisioning.sources.base import Extent, Found, SourceError
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 PAGE = 500
 
-LEASE = 120_000
-"""Milliseconds for which one process applies what waits; more than the largest backlog takes."""
+LEASE = 30_000
+"""Milliseconds for which one process applies what waits; it is renewed as long as it writes, and so long others wait if it dies."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ class WebhookReading:
         self._within = within
         self._name = name
         self._key = key
-        self._holder = secrets.token_hex(8) if within.applies else None
-        self._claim()
+        self._hold = _Held(within, name, secrets.token_hex(8)) if within.applies else None
+        if self._hold is not None:
+            within.ask(self._hold.claim())
         self._seen: list[Arrival] = []
         try:
             course = Course(partial=True)
@@ -95,8 +96,8 @@ class WebhookReading:
 
     @property
     def extent(self) -> Extent:
-        """A part."""
-        return self._spooled.extent
+        """A part, for one process."""
+        return replace(self._spooled.extent, hold=self._hold)
 
     def rows(self) -> Iterator[Found]:
         """Each key once, in the order of arrival."""
@@ -120,18 +121,58 @@ class WebhookReading:
                 yield Left(one.key) if one.record is None else {**one.record, self._key: one.key}
             after = page[-1].sequence
 
-    def _claim(self) -> None:
-        if self._holder is None:
-            return
+    def _release(self) -> None:
+        if self._hold is not None:
+            self._within.ask(self._hold.release())
+
+
+class _Held:
+    """The lease of one reading: who was frozen for longer, or waited for the database, writes nothing old afterwards."""
+
+    def __init__(self, within: Within, source: str, holder: str) -> None:
+        self._within = within
+        self._source = source
+        self._holder = holder
+        self._until = 0
+        self._renewing = asyncio.Lock()
+
+    async def claim(self) -> None:
         within, now = self._within, self._within.now()
-        claim = within.arrivals.claim(within.tenant, self._name, self._holder, now, now + LEASE)
-        if not within.ask(claim):
+        until = now + LEASE
+        if not await within.arrivals.claim(within.tenant, self._source, self._holder, now, until):
             raise SourceError(
-                f"/hooks/{self._name}: another process is applying what came, or died doing so less than"
+                f"/hooks/{self._source}: another process is applying what came, or died doing so less than"
                 f" {LEASE // 1000} seconds ago"
             )
+        self._until = until
 
-    def _release(self) -> None:
-        if self._holder is not None:
-            within = self._within
-            within.ask(within.arrivals.release(within.tenant, self._name, self._holder))
+    async def renew(self) -> None:
+        """Stay the one who applies it."""
+        within = self._within
+        if self._is_long():
+            return
+        async with self._renewing:
+            if self._is_long():
+                return
+            until = within.now() + LEASE
+            if not await within.arrivals.renew(within.tenant, self._source, self._holder, until):
+                raise self._lost()
+            self._until = until
+
+    def check(self) -> None:
+        """Still be the one."""
+        if self._within.now() >= self._until:
+            raise self._lost()
+
+    async def release(self) -> None:
+        within = self._within
+        await within.arrivals.release(within.tenant, self._source, self._holder)
+
+    def _is_long(self) -> bool:
+        return self._until - self._within.now() > LEASE // 2
+
+    def _lost(self) -> SourceError:
+        return SourceError(
+            f"/hooks/{self._source}: this took too long, and another process may be applying what came;"
+            " what was not applied waits"
+        )

@@ -40,6 +40,7 @@ _CLAIM = """
     ON CONFLICT (tenant, source) DO UPDATE SET holder = excluded.holder, until = excluded.until
     WHERE source_lease.until <= ?
 """
+_RENEW = "UPDATE source_lease SET until = ? WHERE tenant = ? AND source = ? AND holder = ?"
 _RELEASE = "DELETE FROM source_lease WHERE tenant = ? AND source = ? AND holder = ?"
 
 
@@ -101,6 +102,12 @@ class SqlArrivals:
             return conn.run(_CLAIM, (tenant, source, holder, until, now)) > 0
 
         return await self._database.write(tenant, work)
+
+    async def renew(self, tenant: int, source: str, holder: str, until: int) -> bool:
+        """Stay the one, until then; False if somebody else is by now."""
+        return await self._database.write(
+            tenant, lambda conn: conn.run(_RENEW, (until, tenant, source, holder)) > 0
+        )
 
     async def release(self, tenant: int, source: str, holder: str) -> None:
         """Be it no longer."""
