@@ -11,7 +11,7 @@ from tests.provisioning.sources.changes import *  # noqa: F403 - the suite
 from tests.provisioning.sources.changes import read
 
 from rollbook.provisioning.sources.base import Source, SourceError
-from rollbook.provisioning.sources.sql import Since, sql
+from rollbook.provisioning.sources.sql import Since, shown_url, sql
 
 QUERY = "SELECT name AS id, mail, changed FROM people;"
 OWN = "SELECT name AS id, mail, changed FROM people WHERE changed >= :since"
@@ -98,6 +98,38 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     engine.dispose()
     with pytest.raises(SourceError, match=r'changes\.column: the query gives no column "updated"'):
         sql(url, QUERY, "id", (), Since("updated")).open()
+
+
+def test_a_column_whose_values_have_no_order(tmp_path: Path) -> None:
+    """Of another kind than the mark: everything is read; of several kinds: says so."""
+    url = f"sqlite:///{tmp_path / 'hr.db'}"
+    engine = create_engine(url)
+    table = Table(url, engine, Since("changed"), times=False)
+    table.put("ann", "a@example.com")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE people SET changed = 'later'"))
+    found = read(table, "number 1")
+    assert (found.extent.partial, found.extent.mark) == (False, "text later")
+    assert "another kind" in str(found.extent.remark)
+    table.put("bob", "b@example.com")
+    engine.dispose()
+    with pytest.raises(SourceError, match="values of several kinds"):
+        table.source().open()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:pw@db/hr", "postgresql://ann:•••@db/hr"),
+        ("mysql+pymysql://ann:p/w@db/hr", "mysql+pymysql://ann:•••@db/hr"),
+        ("postgresql://db/hr?user=ann&password=p/w&a=b", "postgresql://db/hr?user=ann&password=•••&a=b"),
+        ("mssql+pyodbc://@db/hr?PWD=pw", "mssql+pyodbc://@db/hr?PWD=•••"),
+        ("sqlite:////var/a:b/hr.db", "sqlite:////var/a:b/hr.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    """Wherever drivers look for it."""
+    assert shown_url(url) == shown
 
 
 def test_a_query_that_breaks_in_the_middle_is_refused(tmp_path: Path) -> None:

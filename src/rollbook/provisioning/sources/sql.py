@@ -35,8 +35,9 @@ def sql(url: str, query: str, key: str, needed: tuple[str, ...], since: Since | 
 
 
 def shown_url(url: str) -> str:
-    """The URL without its password."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:•••@", url)
+    """The URL without its password, which SQLAlchemy lets have a slash, and drivers take as a parameter too."""
+    url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:•••@", url)
+    return re.sub(r"([?&](?:[a-z]*password|passwd|pwd)=)[^&#]*", r"\1•••", url, flags=re.IGNORECASE)
 
 
 def _records(url: str, query: str, since: Since | None, course: Course) -> Iterator[Fields]:
@@ -98,10 +99,18 @@ def _changes(connection: "Connection", query: str, since: Since, course: Course)
         if since.column not in names:
             raise SourceError(f'changes.column: the query gives no column "{since.column}"')
         value = row[names.index(since.column)]
-        if value is not None and (highest is None or value > highest):
-            highest = value
+        try:
+            highest = value if highest is None or (value is not None and value > highest) else highest
+        except TypeError:
+            raise _unordered(since.column, course) from None
         yield _fields(names, row)
     course.mark = _mark(highest)
+
+
+def _unordered(column: str, course: Course) -> Exception:
+    if course.since is not None:
+        return Anew(f'"{column}" has values of another kind than the mark')
+    return SourceError(f'changes.column: "{column}" has values of several kinds, of which none is the latest')
 
 
 def _later(query: str, column: str) -> str:
