@@ -86,6 +86,13 @@ def test_deep_bodies_are_read_or_refused() -> None:
         assert parse_json(deep)["a"] == '"'
 
 
+@pytest.mark.parametrize("depth", [300, 1020])
+def test_bodies_that_are_too_deep_are_refused(depth: int) -> None:
+    """T-45: as the caller's fault, not ours."""
+    with pytest.raises(InvalidSyntax, match="nested deeper"):
+        parse_json(b'{"a":' + b"[" * depth + b"]" * depth + b"}")
+
+
 @pytest.mark.parametrize(
     ("number", "is_exact"),
     [

@@ -172,7 +172,11 @@ def parse_json(raw: bytes) -> JsonValue:
         raise InvalidSyntax(f"the body is not JSON: {error}") from None
     # orjson keeps the last of repeated names without a word. A name lost means quotes lost; only then, or
     # where an escaped quote blurs the count, is the slow look worth it.
-    if b"\\u0022" in raw or raw.count(b'"') != orjson.dumps(value).count(b'"'):
+    try:
+        blurred = b"\\u0022" in raw or raw.count(b'"') != orjson.dumps(value).count(b'"')
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise InvalidSyntax(_TOO_DEEP) from None
+    if blurred:
         _look_at(raw, object_pairs_hook=_unique)
     return value
 
@@ -182,7 +186,10 @@ def _look_at(raw: bytes, **hooks: Any) -> JsonValue:
     try:
         return json.loads(raw.removeprefix(_BOM), **hooks)
     except RecursionError:
-        raise InvalidSyntax("the body is nested deeper than any resource is") from None
+        raise InvalidSyntax(_TOO_DEEP) from None
+
+
+_TOO_DEEP = "the body is nested deeper than any resource is"
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonValue:
