@@ -13,12 +13,16 @@ from rollbook.protocol import urns
 from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog
 from rollbook.protocol.errors import InvalidValue, NotFound, Uniqueness
 from rollbook.protocol.resource import Change, Member, Scope
+from rollbook.storage.arrivals import Arrival
 from rollbook.storage.base import USUAL, Decide
+from rollbook.storage.source_records import SourceRecord
 from rollbook.storage.sql.archive import Archive
+from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.history import LATEST
 from rollbook.storage.sql.load import Loaded, Mark
 from rollbook.storage.sql.restore import Lost
+from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.sqlite import SqliteConnection
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER, add_group, add_user, user
@@ -359,6 +363,33 @@ async def test_no_parts_of_the_erased_are_left(tmp_path: Path) -> None:
     connection.close()
     assert b"sta" in blocks
     assert not any(part in blocks for part in (b"zyx", b"yxw", b"xwv"))
+
+
+async def test_what_waits_and_what_differs_is_erased_too(store: SqlStore, archive: Archive) -> None:
+    """What a webhook has brought of somebody, and what an audit has found; of nobody else, in no other tenant."""
+    records, arrivals = SqlSourceRecords(store.database), SqlArrivals(store.database)
+    for name in ("ann", "bob"):
+        await add_user(store, name)
+        await records.keep(TENANT, "hr", [SourceRecord(f"7-{name}", name, "d")])
+    for tenant in (TENANT, TENANT + 1):
+        brought = [Arrival(f"7-{name}", {"mail": name}) for name in ("ann", "bob")]
+        await arrivals.take(tenant, "hr", "m1", brought, 1, 9)
+        await arrivals.take(tenant, "other", "m1", brought, 1, 9)
+        drift = "INSERT INTO drift (tenant, target, pk, id, type, since, detail) VALUES (?, 1, ?, ?, 'User', 1, ?)"
+        rows = [(tenant, key, name, b"{}") for key, name in enumerate(("ann", "bob"))]
+        await store.database.write(tenant, lambda conn, sql=drift, rows=rows: conn.many(sql, rows))  # type: ignore[misc] # one tenant each
+    await archive.erase(USER, "ann", LATER, USUAL)
+    left = "SELECT tenant, source, key FROM arrival WHERE key = '7-ann' ORDER BY tenant, source"
+    assert await store.database.read(lambda conn: conn.all(left)) == [
+        (TENANT, "other", "7-ann"),
+        (TENANT + 1, "hr", "7-ann"),
+        (TENANT + 1, "other", "7-ann"),
+    ]
+    assert [one.key for one in await arrivals.waiting(TENANT, "hr", 0, 9)] == ["7-bob"]
+    left = "SELECT tenant FROM drift WHERE id = 'ann'"
+    assert await store.database.read(lambda conn: conn.all(left)) == [(TENANT + 1,)]
+    left = "SELECT count(*) FROM drift WHERE id = 'bob'"
+    assert await store.database.read(lambda conn: conn.all(left)) == [(2,)]
 
 
 async def test_what_is_old_is_forgotten(store: SqlStore, archive: Archive) -> None:

@@ -193,6 +193,10 @@ def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str
         (history.FORGET, "SEARCH change USING COVERING INDEX change_by_id (tenant=? AND id=?)"),
         (history.FORGET_SOUGHT, "SEARCH l USING COVERING INDEX link_by_id (tenant=? AND target=? AND id=?)"),
         (
+            history.FORGET_ARRIVALS,
+            "SEARCH r USING COVERING INDEX source_record_by_id (tenant=? AND source=? AND id=?)",
+        ),
+        (
             history.FORGET_RECORDS,
             "SEARCH r USING COVERING INDEX source_record_by_id (tenant=? AND source=? AND id=?)",
         ),

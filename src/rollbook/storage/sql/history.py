@@ -60,8 +60,7 @@ FORGET_SOUGHT = f"""
         WHERE t.tenant = ?
     )
 """
-FORGET_RECORDS = f"""
-    DELETE FROM source_record WHERE tenant = ? AND (source, key) IN (
+_RECORDS_OF = f"""
         WITH RECURSIVE known (source) AS (
             SELECT min(source) FROM source_record WHERE tenant = ?
             UNION ALL
@@ -70,9 +69,13 @@ FORGET_RECORDS = f"""
         )
         SELECT r.source, r.key FROM known {SQLITE.walk} source_record r
             ON r.tenant = ? AND r.source = known.source AND r.id = ?
-    )
 """
 """Records lie by source and id; the sources are found by a step each."""
+FORGET_RECORDS = f"DELETE FROM source_record WHERE tenant = ? AND (source, key) IN ({_RECORDS_OF})"
+FORGET_ARRIVALS = f"DELETE FROM arrival WHERE tenant = ? AND (source, key) IN ({_RECORDS_OF})"
+"""What a webhook has brought of somebody and waits: it would make them anew."""
+FORGET_DRIFT = "DELETE FROM drift WHERE tenant = ? AND id = ?"
+"""What audits have found of the tenant is walked through: it is little, and may outlast the link that tells its key."""
 
 NEXT = "SELECT sequence, at FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
 EARLIER = f"""
@@ -194,6 +197,8 @@ def forget(connection: Connection, tenant: int, id: str) -> int:
     """Take away what a resource was, and what else was kept of it; how many former documents there were."""
     forgotten = connection.run(FORGET, (tenant, tenant, id))
     connection.run(FORGET_SOUGHT, (tenant, id, tenant))
+    connection.run(FORGET_DRIFT, (tenant, id))
+    connection.run(FORGET_ARRIVALS, (tenant, tenant, tenant, tenant, id))
     connection.run(FORGET_RECORDS, (tenant, tenant, tenant, tenant, id))
     connection.run(deliveries.FORGET, (tenant, id))
     return forgotten
