@@ -1,10 +1,12 @@
 """Plans in files that somebody has edited, broken or used before (T-73)."""
 
+import itertools
 import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
 from tests.cli.test_provision import PEOPLE, Office, office
@@ -14,7 +16,9 @@ from rollbook.cli.plan_lines import Recorder, entry_of, moved
 from rollbook.cli.saved_plan import entries, load, save
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.differences import Difference
+from rollbook.provisioning.directory import pull as original
 from rollbook.provisioning.items import Action, Item
+from rollbook.provisioning.report import PullReport
 from rollbook.settings import SettingsError
 
 __all__ = ["office"]
@@ -169,6 +173,30 @@ def test_t_73_a_plan_is_done_once(office: Office) -> None:
     before = len(office.target.writes)
     assert office.run("apply", "plan.json").exit_code != 0
     assert len(office.target.writes) == before
+
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_i_27_a_file_replaced_during_the_check_is_not_applied(
+    office: Office, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    """Nobody has looked at the people who are in it now: neither the hub nor a target gets them."""
+    office.run("plan", "-o", "plan.json")
+    calls = itertools.count(1)
+
+    async def pull(*arguments: Any, **options: Any) -> PullReport:
+        report = await original(*arguments, **options)
+        if next(calls) == read:
+            office.people(*PEOPLE, "4,joan@x,Clarke,Deputy,math,,MARKER")
+        return report
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rollbook.cli.provision_work.pull", pull)
+        refused = office.run("apply", "plan.json")
+    assert refused.exit_code != 0
+    assert "changed since the plan was made" in refused.output + str(refused.exception)
+    assert office.target.writes == []
+    assert office.run("apply").exit_code == 0
+    assert len(office.target.resources["Users"]) == 4
 
 
 @pytest.mark.parametrize("command", ["undo", "runs"])

@@ -137,6 +137,8 @@ class Desk:
         """Keys of records that may be another person than before (T-70)."""
         self.batch: int | None = None
         """The number of the first run this has made; all others belong to it."""
+        self.reviewed: Mapping[str, int] | None = None
+        """What was read of the sources of a plan that was agreed to: nothing else is acted on (I-27)."""
 
     @property
     def store(self) -> SqlStore:
@@ -176,7 +178,14 @@ class Desk:
     async def pull(self, names: Iterable[str], *, whole: bool = True) -> list[SourceReport]:
         """Read sources into the hub, everything or what has changed; one that fails stops no other."""
         return [
-            await self._pull(self._store, source, lambda _: None, dry_run=False, whole=whole)
+            await self._pull(
+                self._store,
+                source,
+                lambda _: None,
+                dry_run=False,
+                whole=whole,
+                reviewed=self.reviewed.get(source.name) if self.reviewed is not None else None,
+            )
             for source in self.sources(names)
         ]
 
@@ -189,9 +198,14 @@ class Desk:
         retry: bool,
         approvals: Sequence[Approval] = (),
     ) -> Applied:
-        """Read the sources, then bring targets up to date. A source that fails leaves the hub as it is."""
+        """Read the sources, then bring targets up to date. A source that fails leaves the hub as it is.
+
+        What was reviewed goes out as a whole or not at all: a source that fails then ends it.
+        """
         targets = self.targets(names)
         sources = await self.pull([]) if read_sources else []
+        if self.reviewed is not None and any(one.report is None for one in sources):
+            return Applied(sources, [])
         return Applied(sources, await self.deliver(targets, watch, retry=retry, approvals=approvals))
 
     async def deliver(
@@ -247,12 +261,22 @@ class Desk:
             async with self._store.database.copied() as database:
                 copy = SqlStore(database, self._store.catalog)
                 await copy.open()
-                for source in self.config.sources.values():
-                    await self._pull(copy, source, lambda _: None, dry_run=False)
+                planned.sources = [await self._pull_shown(copy, shown, watch) for shown in planned.sources]
                 await self._preview(copy, targets, planned, watch, full=full)
         else:
             await self._preview(self._store, targets, planned, watch, full=full)
         return planned
+
+    async def _pull_shown(self, copy: SqlStore, shown: SourceReport, watch: PlanWatch) -> SourceReport:
+        """Do on a copy of the hub what was shown; returns that, or why it cannot be done any more."""
+        if shown.report is None:
+            return shown
+        source, content = self.config.sources[shown.source], shown.report.content
+        done = await self._pull(copy, source, lambda _: None, dry_run=False, reviewed=content)
+        if done.report is not None:
+            return shown
+        watch.source_end(done)
+        return done
 
     async def undoing(self, number: int) -> tuple[Undo, UndoPlan, list[Run]]:
         """What taking a run back means, with all that the same command did.
@@ -350,6 +374,7 @@ class Desk:
         *,
         dry_run: bool,
         whole: bool = True,
+        reviewed: int | None = None,
     ) -> SourceReport:
         hub = Hub(store, SqlSourceRecords(store.database), store.catalog, DEFAULT_TENANT, now, new_id)
         links, started = SqlLinks(store.database), now()
@@ -370,6 +395,7 @@ class Desk:
                 observe=watch,
                 marks=SqlSourceMarks(store.database),
                 whole=whole,
+                reviewed=reviewed,
             )
         except SourceError as failure:
             error = failure.detail

@@ -38,7 +38,7 @@ class SavedPlan:
     departures: Mapping[str, Approval] = field(default_factory=dict)
 
     async def check(self, desk: "Desk") -> None:
-        """Make the plan anew, and compare.
+        """Make the plan anew, and compare; what was read for it is all that the desk then takes of the sources.
 
         Raises:
             SettingsError: it would not be the same any more; says where.
@@ -51,13 +51,18 @@ class SavedPlan:
         if self.departures != departures_of(planned):
             told.append("other accounts than those of the file would be taken away")
             number += 1
-        if number or planned.failed:
+        broken = [f"source {one.source}: {one.error}" for one in planned.sources if one.error]
+        broken += [f"target {one.target}: {one.stopped}" for one in planned.targets if one.stopped]
+        told += broken
+        number += len(broken)
+        if number:
             text = "\n".join(f"  {line}" for line in told)
             more = f"\n  and {number - len(told)} more" if number > len(told) else ""
             raise SettingsError(
                 f"the world has moved since the plan was made, so nothing was done:\n{text}{more}\n"
                 "look at a new one: rollbook plan -o FILE"
             )
+        desk.reviewed = {one.source: one.report.content for one in planned.sources if one.report}
 
 
 def departures_of(planned: "Planned") -> Mapping[str, Approval]:

@@ -21,7 +21,7 @@ from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.people import Person, UserRules
 from rollbook.provisioning.report import Observe, PullProblem, PullReport, nobody_watches
-from rollbook.provisioning.sources.base import Reading, Row, Source
+from rollbook.provisioning.sources.base import Reading, Row, Source, SourceError
 from rollbook.provisioning.survey import Survey, survey
 from rollbook.storage.source_marks import SourceMarks
 
@@ -39,6 +39,7 @@ async def pull(
     observe: Observe = nobody_watches,
     marks: SourceMarks | None = None,
     whole: bool = True,
+    reviewed: int | None = None,
 ) -> PullReport:
     """Bring the hub up to date with a source.
 
@@ -51,6 +52,7 @@ async def pull(
         observe: told of each person who changes, with old and new values.
         marks: where it is kept how far sources were read; without, everything is read each time.
         whole: read everything, also where the source could tell what has changed since the last time.
+        reviewed: the content of the reading that somebody agreed to; nothing else is taken.
 
     Raises:
         SourceError: the source cannot be acted on; nothing was written, or the file changed on the way.
@@ -62,9 +64,10 @@ async def pull(
     reading = await asyncio.to_thread(place.open, mark.mark if mark else None)
     try:
         found = await asyncio.to_thread(survey, reading, place.label, source.shrink_limit)
-        report = PullReport(
-            source.name, rows=found.rows, partial=found.partial or reading.extent.since is not None
-        )
+        if reviewed is not None and found.content != reviewed:
+            raise SourceError(f"{place.label} has changed since the plan was made, so nothing was done")
+        partial = found.partial or reading.extent.since is not None
+        report = PullReport(source.name, rows=found.rows, partial=partial, content=found.content)
         if reading.extent.remark is not None:
             report.report(PullProblem(None, None, reading.extent.remark, warning=True))
         for bad in found.bad:

@@ -68,6 +68,8 @@ class PullReport:
     """Keys of those with a problem, also if it is only an attribute that was left empty; not of more than a source of changes can have."""
     partial: bool = False
     """Whether only what had changed was read."""
+    content: int = field(default=0, repr=False)
+    """Stands for the records that were read."""
     _listed: set[PullProblem] = field(default_factory=set, repr=False)
 
     @property

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from rollbook.provisioning.sources.base import Gone, Reading, Row, RowProblem, Same, SourceError
+from rollbook.provisioning.sources.base import Found, Gone, Reading, Row, RowProblem, Same, SourceError
 
 FEWEST = 5
 """Fewer bad or missing records than this never stop a run by their share."""
@@ -60,6 +60,20 @@ class Survey:
     """Whether a key that is not here says nothing: these are changes only."""
     gone: list[str] = field(default_factory=list)
     """Keys that the source says are gone."""
+    content: int = 0
+    """Stands for all that was read, in whatever order; another reading with the same has the same records."""
+
+    def note(self, found: Found) -> None:
+        """Count something in."""
+        match found:
+            case Row():
+                text = ascii(("row", found.key, list(found.record.items())))
+            case RowProblem():
+                text = ascii(("problem", found.key, found.reason))
+            case Same() | Gone():
+                text = ascii((type(found).__name__, found.key))
+        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        self.content = (self.content + int.from_bytes(digest)) % 2**128
 
     def is_repeated(self, key: str) -> bool:
         """Whether more than one row has the key."""
@@ -74,6 +88,7 @@ def survey(reading: Reading, label: str, shrink_limit: float) -> Survey:
     """
     found = Survey(partial=reading.extent.partial)
     for row in reading.rows():
+        found.note(row)
         match row:
             case Row():
                 found.rows += 1
