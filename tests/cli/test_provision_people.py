@@ -322,6 +322,23 @@ def test_runs_show_what_was_done(office: Office) -> None:
     assert found["deliveries"][-1]["type"] == "Group"
 
 
+def test_pause_all_and_resume_all(office: Office) -> None:
+    """One command stops everything; naming nothing, or both, is a mistake that stops nothing."""
+    config = office.directory / "rollbook.yaml"
+    text = config.read_text("utf-8")
+    block = text[text.index("  app:") :]
+    config.write_text(text + block.replace("  app:", "  other:", 1), "utf-8")
+    for wrong in ((), ("app", "--all")):
+        assert "or say --all" in str(office.run("pause", *wrong).exception)
+    told = office.run("pause", "--all", "--reason", "fire").stdout
+    assert told == "app, other: paused; go on with: rollbook resume --all\n"
+    assert office.run("apply").stdout.count("paused by hand: fire") == 2
+    assert office.target.writes == []
+    assert office.run("resume", "--all").exit_code == 0
+    assert office.run("apply").exit_code == 0
+    assert office.target.writes
+
+
 def test_pause_resume_retry_reset(office: Office) -> None:
     """A paused target gets nothing; a reset one is compared anew; what was given up is tried again."""
     office.run("apply")

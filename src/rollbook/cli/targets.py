@@ -1,4 +1,4 @@
-"""`rollbook pause`, `resume`, `retry`, `reset` and `report`: one target at a time."""
+"""`rollbook pause`, `resume`, `retry`, `reset` and `report`: targets by name."""
 
 import csv
 import sys
@@ -7,49 +7,68 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
+from rollbook.settings import SettingsError
 
 if TYPE_CHECKING:
     from rollbook.cli.provision_work import Desk
 
 OneOrMore = Annotated[list[str], typer.Argument(help="Targets.", metavar="TARGET…")]
+OrAll = Annotated[list[str] | None, typer.Argument(help="Targets.", metavar="TARGET…")]
+All = Annotated[bool, typer.Option("--all", help="Every target of the configuration.")]
 One = Annotated[str, typer.Argument(help="The target.", metavar="TARGET")]
 
 
 def pause(
-    targets: OneOrMore,
+    targets: OrAll = None,
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,
     schemas: Schemas = None,
+    everything: All = False,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at the status.")] = "",
 ) -> None:
     """Send nothing more to targets until resume; runs that are under way notice within a second."""
     told = f"paused by hand{': ' if reason else ''}{reason}"
 
     async def work(desk: "Desk") -> int:
-        for number in await desk.numbers(targets):
+        names = _named(desk, targets, everything=everything)
+        for number in await desk.numbers(names):
             await desk.links.stop(desk.engine.tenant, number, told)
-        print(f"{', '.join(targets)}: paused; go on with: rollbook resume {' '.join(targets)}")
+        again = "--all" if everything else " ".join(names)
+        print(f"{', '.join(names)}: paused; go on with: rollbook resume {again}")
         return 0
 
     run_work(work, config, database, schemas)
 
 
 def resume(
-    targets: OneOrMore,
+    targets: OrAll = None,
     config: ConfigFile = DEFAULT_CONFIG,
     database: Database = None,
     schemas: Schemas = None,
+    everything: All = False,
 ) -> None:
     """Let work on targets go on; also where a target has asked for a pause of its own."""
 
     async def work(desk: "Desk") -> int:
-        for number in await desk.numbers(targets):
+        names = _named(desk, targets, everything=everything)
+        for number in await desk.numbers(names):
             await desk.links.stop(desk.engine.tenant, number, None)
             await desk.links.pause(desk.engine.tenant, number, 0, None)
-        print(f"{', '.join(targets)}: work goes on with the next apply")
+        print(f"{', '.join(names)}: work goes on with the next apply")
         return 0
 
     run_work(work, config, database, schemas)
+
+
+def _named(desk: "Desk", targets: list[str] | None, *, everything: bool) -> list[str]:
+    """The names of targets, of all only if that was said.
+
+    Raises:
+        SettingsError: neither was said, or both, or a name is not known.
+    """
+    if everything == bool(targets):
+        raise SettingsError("name the targets, or say --all")
+    return [target.name for target in desk.targets(targets or [])]
 
 
 def retry(
