@@ -111,6 +111,7 @@ targets:
     oauth: {token_url: "https://example.com/t", client_id: x, client_secret: "command:vault read hunter3"}
     clear: keep
     rate: [{requests: 3}]
+    drift: {default: report, userName: overwrite}
     users: {userName: {from: userName}}
 """
 
@@ -132,6 +133,7 @@ def test_show_prints_a_configuration_that_means_the_same(folder: Path) -> None:
     assert first["targets"]["t"]["rate"][0]["per"] == "30s"
     assert first["targets"]["t"]["users"]["userName"] == {"from": "userName", "clear": "null"}
     assert (first["targets"]["t"]["clear"], first["targets"]["u"]["clear"]) == ("remove", "keep")
+    assert first["targets"]["u"]["drift"] == {"default": "report", "userName": "overwrite"}
     assert json.loads(shown(folder, "--json"))["config"] == first
     first["targets"]["t"]["proxy"] = "http://proxy:3128"
     first["targets"]["u"]["oauth"]["client_secret"] = "${SOME_TOKEN}"

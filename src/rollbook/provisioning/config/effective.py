@@ -73,6 +73,7 @@ def _plain(value: Any) -> Any:
         case BaseModel():
             fields = type(value).model_fields
             held = {(field.alias or name): getattr(value, name) for name, field in fields.items()}
+            held |= value.model_extra or {}
             return {name: _plain(one) for name, one in held.items() if one is not None}
         case Mapping():
             return {name: _plain(one) for name, one in value.items()}
