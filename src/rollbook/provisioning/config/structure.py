@@ -115,10 +115,10 @@ _TELL: Mapping[str, Callable[[Document, Place, Mapping[str, Any]], None]] = {
 _HINTS: Mapping[str | int, str] = {
     "version": "write: version: 1",
     "type": "a source is of type csv, jsonl, sql, scim, ldap, rollbook or webhook, a target of type scim",
-    "secret": "secret: ${NAME_OF_A_VARIABLE} or file:/run/secrets/name",
+    "secret": "secret: ${NAME_OF_A_VARIABLE}, file:/run/secrets/name or command:…",
     "column": "column: the one that says when a record was changed last, such as updated_at",
     "key": "key: the column that identifies a person for ever, such as employee_id",
-    "token": "token: ${NAME_OF_A_VARIABLE} or file:/run/secrets/name",
+    "token": "token: ${NAME_OF_A_VARIABLE}, file:/run/secrets/name or command:…",
     "users": "users: {userName: {from: …}}",
 }
 
