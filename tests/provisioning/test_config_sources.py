@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.provisioning.test_config import load, mistakes
 
+from rollbook.provisioning.config import ConfigError
 from rollbook.provisioning.model import Changes
 from rollbook.provisioning.schedule import Schedule
 
@@ -187,3 +188,27 @@ def test_a_table_that_has_changed_changes_the_digest(tmp_path: Path) -> None:
         load(tmp_path, f"{rules}tables:\n  names: {{a: {to}}}\n").sources["hr"].digest for to in ("x", "y")
     ]
     assert len(set(digests)) == 2
+
+
+SPILT = """
+version: 1
+alerts: {webhook: 'https://hooks.example/T0/s3cret'}
+sources:
+  hr: {type: webhook, secret: [s3cret-one], key: id, users: {userName: {from: mail}}}
+  it: {type: webhook, secrets: [s3cret-two], key: id, users: {userName: {from: mail}}}
+targets:
+  app:
+    type: scim
+    url: http://localhost:1/v2
+    oauth: {token_url: 'http://localhost:1/t', client_id: x, client_secret: s3cret-three}
+    users: {userName: {from: userName}}
+"""
+
+
+@pytest.mark.parametrize("text", [SPILT, SPILT.replace("x, client_secret", "[, client_secret")])
+def test_t_72_no_message_shows_what_looks_like_a_secret(tmp_path: Path, text: str) -> None:
+    """In a list, under a longer or a misspelt name, in a file that is no YAML: whoever reads the log must not learn it."""
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, text)
+    assert "s3cret" not in error.value.render()
+    assert "•••" in error.value.render()

@@ -24,10 +24,11 @@ _DEEPEST = 20
 _TAG = "tag:yaml.org,2002:"
 _KINDS = frozenset({"null", "bool", "int", "float", "str", "timestamp", "map", "seq"})
 """What a value may be; dates stay text. Whatever else a tag asks for is not made."""
-_SECRET_KEYS = frozenset({"token", "secret", "password"})
+_SECRET_KEY = re.compile(r"(?!\w*_url\Z)\w*(?:token|secret|password|webhook)\w*\Z", re.IGNORECASE)
+"""What a secret stands under, also where the name is misspelt."""
 _URL_SECRET = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 """A password in a URL, whatever the key is called."""
-_SECRET_LINE = re.compile(r"\b(?:token|secret|password)[\"']?\s*:\s*(.+)", re.IGNORECASE)
+_SECRET_LINE = re.compile(r"(?:token|secret|password|webhook)\w*[\"']?\s*:\s*(.+)", re.IGNORECASE)
 SECRET_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}\Z|file:(.+)\Z|command:(.+)\Z", re.DOTALL)
 """How a secret is named: `${VARIABLE}`, `file:/path` or `command:program argument …`."""
 
@@ -157,10 +158,11 @@ class _Reader:
                 first = self._document.key((*place, name)).line
                 self._document.report("RB102", f"{name} stands twice", _mark(key), f"first in line {first}")
                 continue
-            if isinstance(value, ScalarNode) and (
-                name.lower() in _SECRET_KEYS or _URL_SECRET.search(value.value)
-            ):
-                self._hide(value)
+            for text in value.value if isinstance(value, SequenceNode) else (value,):
+                if isinstance(text, ScalarNode) and (
+                    _SECRET_KEY.match(name) or _URL_SECRET.search(text.value)
+                ):
+                    self._hide(text)
             found[name] = self._child(key, value, (*place, name))
         return found
 

@@ -20,12 +20,13 @@ def read_secret(
     """
     found = SECRET_REFERENCE.match(text)
     if found is None:
+        key = f"{place[-1]}: " if isinstance(place[-1], str) else ""
         document.report(
             "RB112",
             "a secret must not stand in the file",
             document.value(place),
             "name where it is kept instead",
-            f"write {place[-1]}: ${{{_variable(place)}}} and set that variable, or file:/run/secrets/name, or command:…",
+            f"write {key}${{{_variable(place)}}} and set that variable, or file:/run/secrets/name, or command:…",
             "whoever has seen this file has seen the secret: replace it at its service",
         )
         return None
