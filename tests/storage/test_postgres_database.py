@@ -229,6 +229,7 @@ async def test_migrations_at_once(postgres: str) -> None:
         (None, "has no tables yet; run: rollbook database migrate"),
         ("UPDATE alembic_version SET version_num = '0001'", "is at revision 0001, this program needs"),
         ("UPDATE alembic_version SET version_num = '0999'", "of a newer Rollbook"),
+        ("UPDATE alembic_version SET version_num = '0002b'", "which no Rollbook has made"),
     ],
 )
 async def test_a_database_that_does_not_fit_is_refused(

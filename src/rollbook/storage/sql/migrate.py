@@ -62,14 +62,26 @@ def is_current(present: str) -> bool:
     """Whether a revision is the newest this program knows.
 
     Raises:
-        StoreUnavailable: it is newer.
+        StoreUnavailable: it is newer, or none of ours.
     """
-    if int(present) > int(head()):
+    if present.isdecimal() and int(present) > int(head()):
         raise StoreUnavailable(
             f"the database is of a newer Rollbook (revision {present}, this program knows up to {head()}); "
             "install that version or a later one"
         )
+    if present not in known():
+        raise StoreUnavailable(
+            f"the database says that it is of revision {present[:20]!r}, which no Rollbook has made: a development version"
+            " made it, or it is damaged; take a backup, or another database"
+        )
     return present == head()
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every revision this program knows."""
+    files = (_HERE / "migrations" / "versions").glob("[0-9]*_*.py")
+    return frozenset(file.name.partition("_")[0] for file in files)
 
 
 def migration_sql(words: Words, start: str | None, end: str = "head") -> str:
