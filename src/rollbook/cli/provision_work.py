@@ -442,7 +442,7 @@ class Desk:
     async def pull_one(self, source: model.Source, key: str) -> SourceReport:
         """Read one record into the hub; no rows if there is none of that key."""
         hub, started = self._hub(), now()
-        run = await self.links.begin_run(DEFAULT_TENANT, "pull", source.name, started, self.batch)
+        run = await self.links.begin_run(DEFAULT_TENANT, "read", source.name, started, self.batch)
         self.batch = run.batch
         report: PullReport | None = None
         error: str | None = None

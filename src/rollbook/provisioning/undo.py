@@ -64,7 +64,7 @@ class UndoPlan:
 
 def author_of(run: Run) -> str:
     """Who the change log says made the changes of a run in the hub."""
-    known = {"pull": "source", "audit": "target"}  # an audit takes over what a target has
+    known = {"pull": "source", "read": "source", "audit": "target"}  # an audit takes over what a target has
     return f"{known.get(run.kind, run.kind)} {run.subject}"
 
 
