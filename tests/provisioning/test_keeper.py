@@ -206,3 +206,24 @@ async def test_a_pause_by_hand_is_kept(hub: World) -> None:
         assert len(hub.service().resources["Users"]) == 1
         await hub.links.stop(1, number, None)
         await until(lambda: len(hub.service().resources["Users"]) == 2)
+
+
+async def test_i_20_a_mistake_of_ours_at_one_source_stops_nothing_else(
+    hub: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by where it was, without its words, and work begins anew."""
+    monkeypatch.setattr(keeper, "MISTAKE_SECONDS", 0.01)
+    tries = 0
+
+    async def pull(_source: model.Source, _since: int) -> str | None:
+        nonlocal tries
+        tries += 1
+        raise TypeError("ada@example.com")
+
+    source = model.Source("hr", "csv", "", "id", model.ObjectMapping(()), schedule=Schedule(every=60_000))
+    async with kept(hub, target(), sources=(source,), pull=pull) as told:
+        await hub.hire("ada")
+        await until(lambda: tries > 2 and bool(hub.service().resources["Users"]))
+    assert {(alert.kind, alert.subject) for alert in told} == {(Kind.MISTAKE, "hr")}
+    assert "TypeError at pull" in told[0].text
+    assert "ada@" not in told[0].text

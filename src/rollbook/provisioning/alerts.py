@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SOURCE = "source failed"
     PARKED = "given up"
     DRIFT = "drift"
+    MISTAKE = "mistake in Rollbook"
     RECOVERED = "recovered"
 
 

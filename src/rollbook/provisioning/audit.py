@@ -334,7 +334,4 @@ def is_due(target: model.Target, progress: Progress | None, begun: int, now: int
         return None
     if progress.audit_after is not None:
         return now
-    last = progress.audited
-    if last is None and target.audit.cron is not None:
-        last = begun
-    return target.audit.after(last, now)
+    return target.audit.after(progress.audited, begun)

@@ -5,7 +5,9 @@ schedule says so, by whichever worker comes first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
@@ -35,6 +37,9 @@ QUARANTINE_MILLISECONDS = (300_000, 900_000, 3_600_000, 21_600_000)
 
 OUT_OF_ORDER_MILLISECONDS = (60_000, 120_000, 300_000, 900_000, 1_800_000)
 """The same for one that does not answer, or not in SCIM."""
+
+MISTAKE_SECONDS = 60.0
+"""How long to wait before work begins anew that a mistake of ours has ended."""
 
 AUDIT_SECONDS = 30.0
 """How often the loop of audits looks at the clock, at most."""
@@ -75,17 +80,32 @@ class Keeper:
     async def run(self) -> None:
         """Work until asked to stop."""
         async with asyncio.TaskGroup() as group:
-            for target in self._config.targets.values():
-                group.create_task(self._keep(target))
-            for target in self._config.targets.values():
-                if target.audit is not None:
-                    group.create_task(self._audit_when_due(target))
-            for source in self._config.sources.values():
-                if source.schedule is not None:
-                    group.create_task(self._pull_when_due(source))
-                if source.type == "webhook" and self._applies is not None:
-                    group.create_task(self._follow(source, self._applies))
+            for name, loop in self._loops():
+                group.create_task(self._lasting(name, loop))
             await self._stopping.wait()
+
+    def _loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Whose loop, and the loop."""
+        for target in self._config.targets.values():
+            yield target.name, partial(self._keep, target)
+            if target.audit is not None:
+                yield target.name, partial(self._audit_when_due, target)
+        for source in self._config.sources.values():
+            if source.schedule is not None:
+                yield source.name, partial(self._pull_when_due, source)
+            if source.type == "webhook" and self._applies is not None:
+                yield source.name, partial(self._follow, source, self._applies)
+
+    async def _lasting(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """A loop that no mistake of ours ends: it must stop no other, nor itself for ever (I-20)."""
+        while not self._stopping.is_set():
+            try:
+                await loop()
+            except Exception as error:  # noqa: BLE001 - told by where it was; its words may be personal data
+                where = traceback.extract_tb(error.__traceback__)[-1].name
+                text = f"{type(error).__name__} at {where}; work begins anew in a minute"
+                await self._alerter.tell(Alert(Kind.MISTAKE, name, text, "please report it"))
+                await self._wait(MISTAKE_SECONDS)
 
     async def _keep(self, target: model.Target) -> None:
         """The loop of one target. Whatever happens in it, it goes on."""
