@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.provisioning.world import USER, World, target, world
+from tests.provisioning.world import ENTERPRISE, USER, World, target, world
 
 from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
-from rollbook.provisioning.items import Action
+from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.line import Stop
 from rollbook.provisioning.model import Leave
 from rollbook.provisioning.worker import Session
@@ -147,6 +147,22 @@ async def test_t_61_an_account_that_is_taken_over_is_told_of(hub: World) -> None
         "ada",
         "alan",
     }
+
+
+async def test_i_27_a_plan_knows_whom_groups_and_managers_name_after_taking_over(hub: World) -> None:
+    """Members and managers whose accounts are taken over are in the plan as in the run."""
+    hub.service().add("Users", {"userName": "grace", "active": True})
+    grace = await hub.hire("grace")
+    await hub.hire("ada", more={ENTERPRISE: {"manager": {"value": grace}}})
+    await hub.group("navy", grace)
+    planned, _ = await hub.preview(target())
+    await hub.apply(target())
+
+    def told(items: list[Item]) -> dict[str, tuple[Action, int, set[str]]]:
+        return {one.label: (one.action, one.added, {d.attribute for d in one.differences}) for one in items}
+
+    assert told(planned) == told(hub.items)
+    assert told(planned)["navy"][1] == 1
 
 
 async def test_t_61_an_account_of_our_own_making_is_not_taken_over(hub: World) -> None:

@@ -95,7 +95,7 @@ class Previewer:
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._confirmed: dict[int, Confirmed] = {}
         self._created: dict[str, str] = {}
-        """Hub id → stand-in for the account, of everybody who would get one."""
+        """Hub id → stand-in for the account, of everybody who would get one; or the account that would be taken over."""
         self._deleted: set[str] = set()
         """Remote ids of accounts that would be deleted."""
 
@@ -242,6 +242,8 @@ class Previewer:
                 step = without_reported(step, await links.drift_of(self._engine.tenant, number, link))
         if isinstance(step, Create):
             self._created[link.id] = f"account of {work.label}"
+        elif work.adopted and work.link.remote_id is not None:
+            self._created[link.id] = work.link.remote_id
         if isinstance(step, Delete) and work.link.remote_id is not None:
             self._deleted.add(work.link.remote_id)
         return describe(self._target, work, step, await self._moved(work, step))
