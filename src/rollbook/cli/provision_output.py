@@ -338,9 +338,8 @@ def _source_end(console: Console, source: SourceReport, tense: str = "") -> None
 
 
 def _apply_table(reports: Sequence[Report]) -> Table:
-    table = Table(
-        "target", "created", "changed", "disabled", "deleted", "members", "waiting", "parked", "time"
-    )
+    names = ("target", "created", "changed", "disabled", "deleted", "members", "waiting", "parked", "time")
+    table = Table(*names, box=None)
     for report in reports:
         counts = report.counts
         table.add_row(

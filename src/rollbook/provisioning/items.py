@@ -72,6 +72,10 @@ class NeedsPerson(Exception):
         """Each with its resource type."""
 
 
+class Protected(NeedsPerson):
+    """The account is one that the configuration lets nobody touch."""
+
+
 class Later(Exception):
     """Something else has to end first, by `due` perhaps (milliseconds since 1970); there is nothing wrong."""
 

@@ -6,7 +6,7 @@ The only place in the engine that judges errors. Times are milliseconds since 19
 from dataclasses import dataclass
 
 from rollbook.protocol import errors
-from rollbook.provisioning.items import NeedsPerson
+from rollbook.provisioning.items import NeedsPerson, Protected
 from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.outgoing import Withheld
 
@@ -114,6 +114,7 @@ HINTS: dict[type[Exception], str] = {
     errors.TargetRefused: "check the target's url: what answers there does not speak SCIM",
     errors.TargetUnavailable: "nothing: it is tried again with the next apply",
     errors.RequestError: "correct the mapping of what the target complains about in rollbook.yaml",
+    Protected: "nothing, if it is right so: leave the person out by scope; else correct protect in rollbook.yaml",
     NeedsPerson: "compare the two at the target, correct what is wrong, then: rollbook apply --retry",
     MappingError: "correct the mapping of this attribute in rollbook.yaml, or the person's data",
 }

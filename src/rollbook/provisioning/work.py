@@ -17,7 +17,7 @@ from rollbook.protocol.match import matches
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, value_at
-from rollbook.provisioning.items import ADOPTED, Action, Item, NeedsPerson
+from rollbook.provisioning.items import ADOPTED, Action, Item, NeedsPerson, Protected
 from rollbook.provisioning.mapping import day
 from rollbook.provisioning.masking import MASK, is_sensitive
 from rollbook.provisioning.model import Leave
@@ -190,12 +190,12 @@ def spare_protected(target: model.Target, work: Work, account: ScimResource) -> 
     """Let nobody touch an account that the configuration protects (T-61).
 
     Raises:
-        NeedsPerson: it is one; says so.
+        Protected: it is one; says so.
     """
     if target.protect is None or work.kind.resource_type.name != "User":
         return
     if matches(target.protect, account.body):
-        raise NeedsPerson(f"the account is protected ({target.protect_text}): Rollbook does not touch it")
+        raise Protected(f"the account is protected ({target.protect_text}): Rollbook does not touch it")
 
 
 def may_inherit(work: Work, account: ScimResource) -> bool:
