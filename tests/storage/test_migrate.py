@@ -82,7 +82,7 @@ def test_every_key_begins_with_the_tenant() -> None:
     """Architecture 5: tables of resources are keyed by tenant first, or by a row key that carries it."""
     connection = memory_connection()
     connection.all(migrate.snapshot())
-    service_wide = {"alembic_version", "setting", "attribute", "token"}
+    service_wide = {"alembic_version", "setting", "attribute", "token", "tenant", "definition"}
     indexes = connection.all(
         "SELECT m.name, l.name, i.name FROM sqlite_schema m JOIN pragma_index_list(m.name) l"
         " JOIN pragma_index_info(l.name) i ON i.seqno = 0 WHERE m.type = 'table'"

@@ -27,7 +27,7 @@ from rollbook.storage.base import USUAL, Found, Rules
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.databases import open_store
-from rollbook.storage.sql.layout import PRESENT_EDITION
+from rollbook.storage.sql.editions import PRESENT_EDITION
 from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore

@@ -77,24 +77,29 @@ ENDS = """
 """
 
 
-def check_invariants(connection: Connection, layout: Layout) -> list[str]:
+LayoutOf = Callable[[int], Layout]
+"""The layout of a tenant."""
+
+
+def check_invariants(connection: Connection, layout: LayoutOf) -> list[str]:
     """What does not hold, in words; nothing if all is well."""
-    checks: tuple[Callable[[Connection, Layout], Iterator[str]], ...] = (
+    checks: tuple[Callable[[Connection, LayoutOf], Iterator[str]], ...] = (
         _documents, _counters, _memberships, _log, _history,
     )  # fmt: skip
     return [fault for check in checks for fault in check(connection, layout)]
 
 
-def _documents(connection: Connection, layout: Layout) -> Iterator[str]:
+def _documents(connection: Connection, layout: LayoutOf) -> Iterator[str]:
     """Every row that a document should have is there, and there are no more rows than that."""
     wanted_values = wanted_uniques = wanted_parts = 0
     for row in _each(connection):
-        values, uniques, faults = _document(connection, layout, row)
+        known = layout(row[1])
+        values, uniques, faults = _document(connection, known, row)
         wanted_values += values
         wanted_uniques += uniques
         yield from faults
         if connection.has_parts:
-            texts = index_rows(layout.index(row[2]), decode(row[5], row[6])).texts
+            texts = index_rows(known.index(row[2]), decode(row[5], row[6])).texts
             wanted_parts += texts != NO_TEXTS
             if parts.lacks(connection, row[0], texts):
                 yield f"tenant {row[1]}, {row[2]} {row[3]}: not found by parts of its texts"
@@ -138,21 +143,21 @@ def _document(connection: Connection, layout: Layout, row: Row) -> tuple[int, in
     return len(rows.values), len(rows.uniques), faults
 
 
-def _counters(connection: Connection, _: Layout) -> Iterator[str]:
+def _counters(connection: Connection, _: LayoutOf) -> Iterator[str]:
     for tenant, kind, counted, found in connection.all(WRONG_COUNTERS):
         yield f"tenant {tenant}: {found} resources of type {kind}, counted as {counted}"
     for (tenant,) in connection.all(RUN_AHEAD):
         yield f"tenant {tenant}: a sequence is behind the numbers it gave out"
 
 
-def _memberships(connection: Connection, _: Layout) -> Iterator[str]:
+def _memberships(connection: Connection, _: LayoutOf) -> Iterator[str]:
     for tenant, container, member in connection.all(LOOSE_MEMBERSHIPS):
         yield f"tenant {tenant}: membership of {member} in {container}, of which one does not exist there"
     for tenant, member in connection.all(LOOSE_DEPARTURES):
         yield f"tenant {tenant}: {member} is noted as a former member, and does not exist there"
 
 
-def _log(connection: Connection, _: Layout) -> Iterator[str]:
+def _log(connection: Connection, _: LayoutOf) -> Iterator[str]:
     for tenant, identifier, operation, logged, version in connection.all(LAST_ENTRIES):
         if operation == "delete" and version is not None:
             yield f"tenant {tenant}: {identifier} is there, although its last log entry is its removal"
@@ -164,7 +169,7 @@ def _log(connection: Connection, _: Layout) -> Iterator[str]:
         yield f"tenant {tenant}: {identifier} has no log entry"
 
 
-def _history(connection: Connection, _: Layout) -> Iterator[str]:
+def _history(connection: Connection, _: LayoutOf) -> Iterator[str]:
     """What was before a change is there, unless it was compacted or erased, and nothing else is."""
     for tenant, sequence in connection.all(LOOSE_PAST):
         yield f"tenant {tenant}: a former document is kept for log entry {sequence}, which ended none"

@@ -1,5 +1,9 @@
 """Makes the database fit the catalog: numbers for indexed attributes, and rows for those indexed since."""
 
+import hashlib
+from functools import lru_cache
+from typing import NamedTuple
+
 import orjson
 
 from rollbook.protocol.catalog import Adjustment, Catalog, build_catalog
@@ -8,6 +12,7 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.storage.documents import decode
 from rollbook.storage.sql import parts
 from rollbook.storage.sql.connection import ALONE, Connection, Database, Row
+from rollbook.storage.sql.editions import next_edition
 from rollbook.storage.sql.index import (
     NO_TEXTS,
     IndexRows,
@@ -18,12 +23,12 @@ from rollbook.storage.sql.index import (
     index_rows,
     type_index,
 )
-from rollbook.storage.sql.tokens import SET, setting
+from rollbook.storage.sql.tokens import setting
 from rollbook.storage.sql.writes import write_index
+from rollbook.storage.tenants import DEFAULT
 
 NUMBERS = "SELECT name, number FROM attribute"
 NUMBER = "INSERT INTO attribute (name, number) VALUES (?, ?)"
-TENANTS = "SELECT tenant FROM counter WHERE type = ? AND resources > 0"
 CLEAR = (
     "DELETE FROM value WHERE tenant = ? AND attribute = ?",
     "DELETE FROM unique_value WHERE tenant = ? AND attribute = ?",
@@ -31,111 +36,168 @@ CLEAR = (
 BATCH = """
     SELECT pk, id, body, extra FROM resource WHERE tenant = ? AND type = ? AND pk > ? ORDER BY pk LIMIT 1000
 """
+HAS = "SELECT resources FROM counter WHERE tenant = ? AND type = ? AND resources > 0"
+
+OWN = "SELECT definitions, indexed, edition FROM tenant WHERE number = ?"
+MAKE_DEFAULT = """
+    INSERT INTO tenant (number, name, host, state, created, settings, definitions, indexed, edition)
+    VALUES (1, 'default', NULL, 'open', 0, '[]', '', '{}', 0) ON CONFLICT (number) DO NOTHING
+"""
+BODY = "SELECT body FROM definition WHERE key = ?"
+KEEP = "INSERT INTO definition (key, body) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+DEFINE = "UPDATE tenant SET definitions = ?, edition = ? WHERE number = ?"
+INDEXED = "UPDATE tenant SET indexed = ? WHERE number = ?"
+UNUSED = "DELETE FROM definition WHERE key = ? AND NOT EXISTS (SELECT 1 FROM tenant WHERE definitions = ?)"
+NAMELESS = "SELECT tenant FROM sequence WHERE tenant NOT IN (SELECT number FROM tenant)"
 
 
-DEFINITIONS = "definitions"
-"""The setting that keeps the catalog, so that whoever opens the database beside its server serves the same."""
-
-EDITION = "definitions-edition"
-"""The setting that counts its changes: whoever holds an older catalog must not write by it."""
-
-PRESENT_EDITION = f"SELECT value FROM setting WHERE name = '{EDITION}'"
-
-
-async def fit(database: Database, catalog: Catalog | None) -> Layout:
-    """The layout for a catalog, None for the one kept; indexes anew every type whose indexed attributes changed.
+async def fit(database: Database, tenant: int, catalog: Catalog | None) -> Layout:
+    """The layout for a tenant and a catalog, None for the one kept; indexes anew every type of which indexed attributes changed.
 
     Raises:
         StoreUnavailable: an attribute has become unique, and values in the store are not.
     """
 
     def wanted(connection: Connection) -> Catalog:
-        return kept(connection) if catalog is None else catalog
+        return kept(connection, tenant) if catalog is None else catalog
 
     found = await database.read_now(
-        lambda connection: _present(connection, wanted(connection)), snapshot=True
+        lambda connection: _present(connection, tenant, wanted(connection)), snapshot=True
     )
     if found is not None:
         return found
-    return await database.write(ALONE, lambda connection: fitted(connection, wanted(connection)), long=True)
+    return await database.write(
+        ALONE, lambda connection: fitted(connection, tenant, wanted(connection)), long=True
+    )
 
 
-def kept(connection: Connection) -> Catalog:
-    """The catalog a database keeps: the core's if it never kept one."""
-    found = orjson.loads(setting(connection, DEFINITIONS) or "{}")
+class Own(NamedTuple):
+    """What a tenant's row says of its definitions: their key, how each type is indexed, and when they changed."""
+
+    key: str
+    indexed: str
+    edition: int
+
+
+def own(connection: Connection, tenant: int) -> Own:
+    """What holds for a tenant; one without a row of its own has the default's definitions."""
+    row = connection.one(OWN, (tenant,)) or connection.one(OWN, (DEFAULT,))
+    return Own(*row) if row else Own("", "{}", 0)
+
+
+def kept(connection: Connection, tenant: int) -> Catalog:
+    """The catalog a database keeps for a tenant: the core's if it never kept one."""
+    return _catalog(_body(connection, own(connection, tenant).key))
+
+
+@lru_cache(maxsize=256)
+def _catalog(text: str) -> Catalog:
+    """One catalog for all tenants that share it, since a thousand tenants must not have a thousand."""
+    found = orjson.loads(text)
     if isinstance(found, list):  # as kept before anything could be adjusted
         found = {"documents": found}
     return build_catalog(found.get("documents", ()), frozenset(map(Adjustment, found.get("adjusted", ()))))
 
 
-def edition(connection: Connection) -> int:
-    """How often the definitions of a database have changed."""
-    row = connection.one(PRESENT_EDITION)
-    return int(row[0]) if row else 0
+def _body(connection: Connection, key: str) -> str:
+    row = connection.one(BODY, (key,)) if key else None
+    return str(row[0]) if row else "{}"
 
 
 def _text(catalog: Catalog) -> str:
     return orjson.dumps({"documents": catalog.documents, "adjusted": sorted(catalog.adjusted)}).decode()
 
 
-def _present(connection: Connection, catalog: Catalog) -> Layout | None:
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _present(connection: Connection, tenant: int, catalog: Catalog) -> Layout | None:
     """The layout, if the database fits the catalog already."""
-    types = catalog.resource_types
-    if setting(connection, DEFINITIONS) != _text(catalog) or any(
-        setting(connection, _mark(kind)) != fingerprint(kind) for kind in types
-    ):
+    has = own(connection, tenant)
+    text = _text(catalog)
+    if has.key != _key(text) and _body(connection, has.key) != text:
         return None
-    return _layout(connection, catalog)
+    return _layout(connection, catalog, has) if has.indexed == _marks(catalog) else None
 
 
-def fitted(connection: Connection, catalog: Catalog) -> Layout:
-    """Make the database fit the catalog, within a transaction that the caller holds.
+def present(connection: Connection, tenant: int) -> Layout:
+    """The layout a tenant has by what the database keeps."""
+    return _layout(connection, kept(connection, tenant), own(connection, tenant))
+
+
+def fitted(connection: Connection, tenant: int, catalog: Catalog) -> Layout:
+    """Make the database fit a tenant's catalog, within a transaction that the caller holds.
 
     Raises:
         StoreUnavailable: see `fit`.
     """
+    if tenant == DEFAULT:
+        connection.run(MAKE_DEFAULT)
+    has = own(connection, tenant)
+    _give_numbers(connection, catalog)
+    text, key = _text(catalog), _key(_text(catalog))
+    if has.key != key:
+        connection.run(KEEP, (key, text))
+        connection.run(DEFINE, (key, next_edition(connection), tenant))
+        connection.run(UNUSED, (has.key, has.key))
+    layout = _layout(connection, catalog, own(connection, tenant))
+    marked = orjson.loads(has.indexed)
+    for resource_type in catalog.resource_types:
+        if marked.get(resource_type.name) not in {_mark(resource_type), fingerprint(resource_type)}:
+            for one in governed(connection, tenant):
+                _index_anew(connection, layout, one, resource_type)
+    connection.run(INDEXED, (_marks(catalog), tenant))
+    return layout
+
+
+def governed(connection: Connection, tenant: int) -> list[int]:
+    """The tenants that a tenant's definitions are for: itself, and those without a row in case of the default."""
+    return [tenant, *(one for (one,) in connection.all(NAMELESS) if tenant == DEFAULT and one != tenant)]
+
+
+def _give_numbers(connection: Connection, catalog: Catalog) -> None:
+    """Give a number to each name that is indexed anywhere: they are the same in all tenants."""
     numbers = _numbers(connection)
     for resource_type in catalog.resource_types:
         for name in dictionary_names(resource_type):
             if name not in numbers:
                 numbers[name] = max(numbers.values(), default=0) + 1
                 connection.run(NUMBER, (name, numbers[name]))
-    if setting(connection, DEFINITIONS) != _text(catalog):
-        connection.run(SET, (DEFINITIONS, _text(catalog)))
-        connection.run(SET, (EDITION, str(edition(connection) + 1)))
-    layout = _layout(connection, catalog)
-    for resource_type in catalog.resource_types:
-        if setting(connection, _mark(resource_type)) != fingerprint(resource_type):
-            _index_anew(connection, layout, resource_type)
-            connection.run(SET, (_mark(resource_type), fingerprint(resource_type)))
-    return layout
 
 
-def _layout(connection: Connection, catalog: Catalog) -> Layout:
+def _layout(connection: Connection, catalog: Catalog, has: Own) -> Layout:
     numbers = _numbers(connection)
     indexes = {kind.name: type_index(kind, numbers) for kind in catalog.resource_types}
-    return Layout(catalog, indexes, setting(connection, "epoch") or "0", edition(connection))
+    return Layout(catalog, indexes, setting(connection, "epoch") or "0", has.edition)
 
 
 def _numbers(connection: Connection) -> dict[str, int]:
     return {str(name): int(number) for name, number in connection.all(NUMBERS)}
 
 
-def _mark(resource_type: ResourceType) -> str:
-    return f"index of {resource_type.name}"
+def _marks(catalog: Catalog) -> str:
+    """How the resources of each type are indexed, for a tenant's row."""
+    return orjson.dumps({kind.name: _mark(kind) for kind in catalog.resource_types}).decode()
 
 
-def _index_anew(connection: Connection, layout: Layout, resource_type: ResourceType) -> None:
+def _mark(kind: ResourceType) -> str:
+    """A digest of the fingerprint; rows from before there were tenants have that itself."""
+    return hashlib.sha256(fingerprint(kind).encode()).hexdigest()[:16]
+
+
+def _index_anew(connection: Connection, layout: Layout, tenant: int, resource_type: ResourceType) -> None:
+    if connection.one(HAS, (tenant, resource_type.name)) is None:
+        return
     leading = f"{resource_type.name}:"
     numbers = [number for name, number in _numbers(connection).items() if name.startswith(leading)]
-    for (tenant,) in connection.all(TENANTS, (resource_type.name,)):
-        for statement in CLEAR:
-            connection.many(statement, [(tenant, sign * number) for number in numbers for sign in (1, -1)])
-        after = 0
-        while batch := connection.all(BATCH, (tenant, resource_type.name, after)):
-            for row in batch:
-                _index_one(connection, layout.index(resource_type.name), tenant, row)
-            after = batch[-1][0]
+    for statement in CLEAR:
+        connection.many(statement, [(tenant, sign * number) for number in numbers for sign in (1, -1)])
+    after = 0
+    while batch := connection.all(BATCH, (tenant, resource_type.name, after)):
+        for row in batch:
+            _index_one(connection, layout.index(resource_type.name), tenant, row)
+        after = batch[-1][0]
 
 
 def _index_one(connection: Connection, index: TypeIndex, tenant: int, row: Row) -> None:

@@ -19,6 +19,7 @@ from rollbook.storage.base import Author, Decide, References, Rules
 from rollbook.storage.documents import decode
 from rollbook.storage.sql import layout, memberships, writes
 from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.editions import edition_of
 from rollbook.storage.sql.index import Layout, indexed_paths, is_unique
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.writes import Target
@@ -26,9 +27,9 @@ from rollbook.storage.sql.writes import Target
 EACH = """
     SELECT pk, tenant, id, body, extra FROM resource WHERE tenant = ? AND type = ? AND pk > ? ORDER BY pk LIMIT 500
 """
-TENANTS = "SELECT tenant, resources FROM counter WHERE type = ? AND resources > 0"
-TYPES = "SELECT DISTINCT type FROM counter WHERE resources > 0"
-LAST = "SELECT tenant, change FROM sequence"
+NUMBER = "SELECT resources FROM counter WHERE tenant = ? AND type = ? AND resources > 0"
+TYPES = "SELECT type FROM counter WHERE tenant = ? AND resources > 0"
+LAST = "SELECT change FROM sequence WHERE tenant = ?"
 SINCE = "SELECT DISTINCT id FROM change WHERE tenant = ? AND sequence > ?"
 ONE = "SELECT pk, tenant, id, body, extra, type FROM resource WHERE tenant = ? AND id = ?"
 HAS_MEMBERS = "SELECT 1 FROM membership WHERE tenant = ? AND container = ? LIMIT 1"
@@ -54,6 +55,7 @@ def quietly(_done: int, _of: int) -> None:
 class Survey:
     """What was found when every resource was judged by `catalog`: how often, and of which resources for example."""
 
+    tenant: int
     catalog: Catalog
     edition: int
     looked_at: int = 0
@@ -81,14 +83,17 @@ class Survey:
         return all(finding.fault is Fault.DROPPED for _, finding in self.counts)
 
 
-def survey(connection: Connection, known: Layout, catalog: Catalog, progress: Progress) -> Survey:
-    """Judge every resource of the types that other definitions change."""
-    found = Survey(catalog, layout.edition(connection), until=dict(connection.all(LAST)))
-    concerned = list(_concerned(connection, known.catalog, catalog))
-    whole = sum(number for name, _, _ in concerned for _, number in connection.all(TENANTS, (name,)))
+def survey(
+    connection: Connection, tenant: int, known: Layout, catalog: Catalog, progress: Progress
+) -> Survey:
+    """Judge every resource of the types that other definitions of a tenant change."""
+    governed = layout.governed(connection, tenant)
+    found = Survey(tenant, catalog, edition_of(connection, tenant), until=_ends(connection, governed))
+    concerned = list(_concerned(connection, governed, known.catalog, catalog))
+    whole = sum(_number(connection, one, name) for name, _, _ in concerned for one in governed)
     connection.run(NOTE_KEYS)
     for name, kind, unique in concerned:
-        for row in _each(connection, name):
+        for row in _each(connection, governed, name):
             findings = _judge(connection, kind, row).findings
             found.note(name, row[2], [*findings, *_clashes(connection, kind, unique, row)])
             found.looked_at += 1
@@ -99,11 +104,20 @@ def survey(connection: Connection, known: Layout, catalog: Catalog, progress: Pr
     return found
 
 
+def _ends(connection: Connection, tenants: list[int]) -> dict[int, int]:
+    """The last change of each tenant's log."""
+    return {one: row[0] for one in tenants for row in connection.all(LAST, (one,))}
+
+
+def _number(connection: Connection, tenant: int, type_name: str) -> int:
+    return sum(number for (number,) in connection.all(NUMBER, (tenant, type_name)))
+
+
 def _concerned(
-    connection: Connection, before: Catalog, after: Catalog
+    connection: Connection, tenants: list[int], before: Catalog, after: Catalog
 ) -> Iterator[tuple[str, ResourceType | None, list[str]]]:
     """Types with resources that are defined otherwise then, and their attributes that would newly be unique."""
-    for (name,) in connection.all(TYPES):
+    for name in sorted({name for one in tenants for (name,) in connection.all(TYPES, (one,))}):
         old, new = before.resource_type(name), after.resource_type(name)
         if new is None or old != new:
             was = {path.text for path in indexed_paths(old) if is_unique(path)} if old else set()
@@ -111,8 +125,8 @@ def _concerned(
             yield name, new, [text for text in unique if text not in was]
 
 
-def _each(connection: Connection, type_name: str) -> Iterator[Row]:
-    for tenant, _ in connection.all(TENANTS, (type_name,)):
+def _each(connection: Connection, tenants: list[int], type_name: str) -> Iterator[Row]:
+    for tenant in tenants:
         after = 0
         while batch := connection.all(EACH, (tenant, type_name, after)):
             yield from batch
@@ -160,7 +174,7 @@ def take(
         Conflict: something would no longer be valid, or values would be dropped and `drop` does not say so.
         DefinitionsChanged: the database keeps other definitions by now.
     """
-    if layout.edition(connection) != found.edition:
+    if edition_of(connection, found.tenant) != found.edition:
         raise DefinitionsChanged(
             "the schemas were changed by somebody else just now; look at them and try again"
         )
@@ -171,14 +185,14 @@ def take(
     dropping = sorted({name for each in (found, newer) for name, _ in each.counts})
     changed = 0
     for name in dropping:
-        changed += _drop(connection, known, found.catalog, name, author, progress)
-    return layout.fitted(connection, found.catalog), changed
+        changed += _drop(connection, known, found, name, author, progress)
+    return layout.fitted(connection, found.tenant, found.catalog), changed
 
 
 def _newer(connection: Connection, found: Survey) -> Survey:
     """The same of what was written since the survey; uniqueness is decided by the index itself."""
-    newer = Survey(found.catalog, found.edition)
-    for tenant, _ in connection.all(LAST):
+    newer = Survey(found.tenant, found.catalog, found.edition)
+    for tenant in layout.governed(connection, found.tenant):
         for (identifier,) in connection.all(SINCE, (tenant, found.until.get(tenant, 0))):
             row = connection.one(ONE, (tenant, identifier))
             if row is not None:
@@ -188,14 +202,14 @@ def _newer(connection: Connection, found: Survey) -> Survey:
 
 
 def _drop(
-    connection: Connection, known: Layout, catalog: Catalog, name: str, author: Author, progress: Progress
+    connection: Connection, known: Layout, found: Survey, name: str, author: Author, progress: Progress
 ) -> int:
     """Rewrite the resources of a type without what is not defined any more, by the definitions that held so far."""
-    old, new = known.catalog.resource_type(name), catalog.resource_type(name)
+    old, new = known.catalog.resource_type(name), found.catalog.resource_type(name)
     if old is None or new is None:
         return 0
     changed = 0
-    for row in _each(connection, name):
+    for row in _each(connection, layout.governed(connection, found.tenant), name):
         judged = _judge(connection, new, row)
         if not judged.findings:
             continue

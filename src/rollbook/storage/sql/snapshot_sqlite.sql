@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0015
+-- Revision: 0020
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -327,4 +327,25 @@ CREATE TABLE drift (
         PRIMARY KEY (tenant, target, pk)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0015');
+CREATE TABLE definition (
+        key TEXT NOT NULL PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+
+CREATE TABLE tenant (
+        number INTEGER NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        host TEXT UNIQUE,
+        state TEXT NOT NULL CHECK (state IN ('open', 'disabled', 'deleting')),
+        created INTEGER NOT NULL,
+        settings TEXT NOT NULL,
+        definitions TEXT NOT NULL,
+        indexed TEXT NOT NULL,
+        edition INTEGER NOT NULL
+    ) STRICT;
+
+CREATE INDEX tenant_by_edition ON tenant (edition);
+
+CREATE INDEX tenant_by_definitions ON tenant (definitions);
+
+INSERT INTO alembic_version (version_num) VALUES ('0020');

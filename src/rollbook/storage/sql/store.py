@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from rollbook.protocol.catalog import Catalog
@@ -29,10 +30,12 @@ from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.layouts import Layouts
 from rollbook.storage.sql.load import Joined, Loaded, Mark
 from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
+from rollbook.storage.tenants import DEFAULT
 
 LONG = 200
 """A write that touches more memberships than this runs in a thread."""
@@ -55,16 +58,14 @@ class SqlStore:
         self.database = database
         self._wanted = catalog
         self._looked_at = looked_at
-        self._known: Layout | None = None
-        self._edition = 0
+        self._layouts = Layouts(database)
         self._boundaries = Boundaries()
 
     async def open(self) -> None:
         """Make or update the database, connect, and index what has to be."""
         await self.database.open()
         try:
-            self._known = await layout.fit(self.database, self._wanted)
-            self.database.guard = self._look_at_edition
+            await self._layouts.open(self._wanted)
         except BaseException:
             await self.database.close()
             raise
@@ -73,17 +74,14 @@ class SqlStore:
         """Finish writes under way and let go of every connection."""
         await self.database.close()
 
-    def _look_at_edition(self, connection: Connection) -> None:
-        """Note which definitions hold in a transaction, once for all that share it."""
-        self._edition = layout.edition(connection)
-
-    def _layout_of(self, *types: ResourceType) -> Layout:
-        """The layout to write resources of those types by.
+    async def layout(self, tenant: int, *types: ResourceType) -> Layout:
+        """The layout of a tenant, to write resources of those types by.
 
         Raises:
             DefinitionsChanged: the caller decided by other definitions than this store has by now.
         """
-        known = self._layout
+        self._require_open()
+        known = await self._layouts.of(tenant)
         for kind in types:
             present = known.catalog.resource_type(kind.name)
             if present is not kind and present != kind:
@@ -96,7 +94,7 @@ class SqlStore:
         """Run a write by that layout, unless the definitions are others by the time it is its turn."""
 
         def checked(connection: Connection) -> T:
-            if known.edition != self._edition:
+            if not self._layouts.is_current(connection, tenant, known):
                 raise _changed()
             return work(connection, known)
 
@@ -104,20 +102,27 @@ class SqlStore:
 
     async def run(self, tenant: int, kind: ResourceType, work: Callable[[Connection, Layout], T]) -> T:
         """Run statements on resources of a type in a transaction, by the definitions that hold."""
-        return await self._write(tenant, self._layout_of(kind), work, long=True)
+        return await self._write(tenant, await self.layout(tenant, kind), work, long=True)
 
-    async def follow(self) -> bool:
-        """Take over the definitions that the database keeps by now; whether they were others."""
-        if await self.database.read_now(layout.edition) == self._layout.edition:
-            return False
-        self._known = await layout.fit(self.database, None)
-        return True
+    async def follow(self) -> Sequence[int]:
+        """Take over what others have changed of tenants and their definitions; the numbers of those tenants."""
+        return await self._layouts.follow()
 
-    async def survey(self, catalog: Catalog, progress: Progress = quietly) -> Survey:
+    def subscribe(self, tell: Callable[[Sequence[int]], None]) -> None:
+        """Tell the numbers of tenants that have changed, whenever that is noticed."""
+        self._layouts.listeners.append(tell)
+
+    async def catalog_of(self, tenant: int) -> Catalog:
+        """What is served of a tenant."""
+        return (await self.layout(tenant)).catalog
+
+    async def survey(
+        self, catalog: Catalog, progress: Progress = quietly, *, tenant: int = DEFAULT
+    ) -> Survey:
         """What would no longer be valid by other definitions; looks at every resource of a type they change."""
-        known = self._layout
+        known = await self.layout(tenant)
         return await self.database.read(
-            lambda connection: redefine.survey(connection, known, catalog, progress), unbounded=True
+            lambda connection: redefine.survey(connection, tenant, known, catalog, progress), unbounded=True
         )
 
     async def redefine(
@@ -129,32 +134,29 @@ class SqlStore:
             Conflict: something would no longer be valid; or values would be dropped and `drop` does not say so.
             DefinitionsChanged: they are not those any more that the survey compared with.
         """
+        before = await self.layout(survey.tenant)
 
-        def take(connection: Connection) -> tuple[Layout, int]:
-            known, changed = redefine.take(
-                connection, self._layout, survey, author, drop=drop, progress=progress
-            )
-            self._edition = known.edition
-            return known, changed
+        def take(connection: Connection) -> int:
+            return redefine.take(connection, before, survey, author, drop=drop, progress=progress)[1]
 
-        self._known, changed = await self.database.write(ALONE, take, long=True)
+        changed = await self.database.write(ALONE, take, long=True)
+        await self.follow()
         return changed
 
-    @property
-    def _layout(self) -> Layout:
-        if self._known is None:
+    def _require_open(self) -> Layout:
+        if self._layouts.default is None:
             raise StoreUnavailable(f"{self.database.name}: the database is not open")
-        return self._known
+        return self._layouts.default
 
     @property
     def catalog(self) -> Catalog:
-        """What this store serves, known once it is open."""
-        return self._layout.catalog
+        """What is served of the default tenant, known once the store is open."""
+        return self._require_open().catalog
 
     @property
     def epoch(self) -> str:
         """What the versions given out begin with."""
-        return self._layout.epoch
+        return self._require_open().epoch
 
     async def get(
         self,
@@ -167,10 +169,11 @@ class SqlStore:
         groups: bool = True,
     ) -> Record | None:
         """The resource, or None, with its members and groups if asked for."""
+        known = await self.layout(tenant)
 
         def read(connection: Connection, *, near: bool) -> Record | None:
             wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
-            whole = Whole(self._layout, tenant, resource_type, wanted, near)
+            whole = Whole(known, tenant, resource_type, wanted, near)
             found = whole.read(connection, BY_ID, (tenant, id))
             return found[0] if found else None
 
@@ -190,7 +193,7 @@ class SqlStore:
     ) -> Mapping[str, Record]:
         """Those of the resources that exist and are of that type, by id."""
         wanted = Wanted.of(resource_type, members=members, groups=groups, indirect=rules.indirect_groups)
-        whole = Whole(self._layout, tenant, resource_type, wanted, near=False)
+        whole = Whole(await self.layout(tenant), tenant, resource_type, wanted, near=False)
 
         def read(connection: Connection) -> dict[str, Record]:
             found = whole.read(connection, BY_IDS, (tenant, reads.listed(ids)))
@@ -205,7 +208,8 @@ class SqlStore:
         wanted = Wanted.of(
             query.resource_type, members=members, groups=groups, indirect=rules.indirect_groups
         )
-        search = Search(self._layout, tenant, query, wanted, self._looked_at, self._boundaries)
+        known = await self.layout(tenant)
+        search = Search(known, tenant, query, wanted, self._looked_at, self._boundaries)
         plan = await self.database.read_now(search.plan)
         with suppress(TooLong):
             if is_look_up(query, plan):
@@ -233,7 +237,7 @@ class SqlStore:
         rules: Rules = USUAL,
     ) -> Record:
         """Create a resource."""
-        known = self._layout_of(resource_type)
+        known = await self.layout(tenant, resource_type)
         new = writes.new(known, resource_type, id, change)
         return await self._write(
             tenant,
@@ -246,7 +250,7 @@ class SqlStore:
         self, tenant: int, inserts: Sequence[Insert], author: Author, rules: Rules = USUAL
     ) -> Sequence[Record]:
         """Create resources that may refer to each other, in one transaction."""
-        known = self._layout_of(*(one.resource_type for one in inserts))
+        known = await self.layout(tenant, *(one.resource_type for one in inserts))
         each = [writes.new(known, one.resource_type, one.id, one.change) for one in inserts]
         members = sum(len(one.change.add_members) for one in inserts)
         return await self._write(
@@ -272,7 +276,7 @@ class SqlStore:
         what = writes.Target(tenant, resource_type, id, if_match)
         return await self._write(
             tenant,
-            self._layout_of(resource_type),
+            await self.layout(tenant, resource_type),
             lambda connection, known: writes.update(connection, known, what, decide, scope, author, rules),
             long=len(scope.ids) > LONG or (scope.all and await self._is_large(tenant, id)),
         )
@@ -289,7 +293,7 @@ class SqlStore:
     ) -> bool:
         """Remove a resource, leaving a tombstone in the log."""
         what = writes.Target(tenant, resource_type, id, if_match)
-        known = self._layout_of(resource_type)
+        known = await self.layout(tenant, resource_type)
         return await self._write(
             tenant,
             known,
@@ -311,7 +315,9 @@ class SqlStore:
         self, tenant: int, batch: Sequence[Loaded], author: Author, rules: Rules, mark: Mark
     ) -> Sequence[RequestError | None]:
         """Create many resources, without members, and set a setting in one transaction; why each was not created."""
-        known = self._layout_of(*{each.resource_type.name: each.resource_type for each in batch}.values())
+        known = await self.layout(
+            tenant, *{each.resource_type.name: each.resource_type for each in batch}.values()
+        )
         return await self._write(
             tenant,
             known,
@@ -325,7 +331,7 @@ class SqlStore:
         """Add members to a resource that was loaded; those that are new. See `load.join`."""
         return await self._write(
             tenant,
-            self._layout_of(joined.resource_type),
+            await self.layout(tenant, joined.resource_type),
             lambda connection, known: load.join(connection, known, tenant, joined, author, rules, mark),
             long=True,
         )
@@ -337,14 +343,14 @@ class SqlStore:
         see: Callable[[ResourceType, Record], None],
     ) -> None:
         """Show every resource of those types that matches, with its members, of one moment; `see` is called in a thread."""
+        known = await self.layout(tenant)
 
         def read(connection: Connection) -> None:
             for kind, condition in wanted:
                 along = Wanted.of(kind, members=True, groups=False, indirect=False)
                 query = Query(kind, condition, Walk(0))
-                for record in scan(
-                    connection, Search(self._layout, tenant, query, along, EVERYTHING, self._boundaries)
-                ):
+                search = Search(known, tenant, query, along, EVERYTHING, self._boundaries)
+                for record in scan(connection, search):
                     see(kind, record)
 
         await self.database.read(read, unbounded=True)
@@ -367,8 +373,15 @@ class SqlStore:
 
     async def check(self) -> Sequence[str]:
         """The invariants that do not hold, in words; looks at everything."""
+        layouts: dict[int, Layout] = {}
+
+        def layout_of(connection: Connection, tenant: int) -> Layout:
+            if tenant not in layouts:
+                layouts[tenant] = layout.present(connection, tenant)
+            return layouts[tenant]
+
         return await self.database.read(
-            lambda connection: check_invariants(connection, self._layout), unbounded=True
+            lambda connection: check_invariants(connection, partial(layout_of, connection)), unbounded=True
         )
 
     async def token(self, id: str) -> TokenRecord | None:

@@ -61,7 +61,8 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
         for name in ("resource", "token", "target"):
             if other.one(f"SELECT 1 FROM {name} LIMIT 1") is not None:
                 raise StoreUnavailable(f"{destination.name} is not empty: it has rows in table {name}")
-        other.run("DELETE FROM setting")
+        for name in ("setting", "tenant", "definition"):  # of an empty database that was opened
+            other.run(f"DELETE FROM {name}")
         for table in tables():
             places = f"({', '.join('?' * len(table.columns))})"
             insert = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES {places}"
@@ -70,8 +71,8 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
                 other.many(insert, rows)
                 done[table.name] += len(rows)
                 progress(table.name, done[table.name])
-        # What is not copied is made anew of the documents when the destination is opened.
-        other.run("DELETE FROM setting WHERE name LIKE 'index of %'")
+        # What is not copied is made anew of the documents when a tenant is first used.
+        other.run("UPDATE tenant SET indexed = '{}'")
     return done
 
 

@@ -1,0 +1,36 @@
+"""Counts the changes of tenants and of their definitions, so that whoever holds older ones does not write by them."""
+
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.tokens import SET
+from rollbook.storage.tenants import DEFAULT
+
+EDITION = "definitions-edition"
+"""The setting that counts them all; each tenant's row has the count at its own last change."""
+
+PRESENT_EDITION = f"SELECT value FROM setting WHERE name = '{EDITION}'"
+OF_TENANT = "SELECT edition FROM tenant WHERE number = ?"
+CHANGED = "SELECT number FROM tenant WHERE edition > ?"
+
+
+def edition(connection: Connection) -> int:
+    """How often tenants or their definitions have changed in a database."""
+    row = connection.one(PRESENT_EDITION)
+    return int(row[0]) if row else 0
+
+
+def edition_of(connection: Connection, tenant: int) -> int:
+    """The count at the last change of a tenant; one without a row of its own has the default's definitions."""
+    row = connection.one(OF_TENANT, (tenant,)) or connection.one(OF_TENANT, (DEFAULT,))
+    return int(row[0]) if row else 0
+
+
+def changed_since(connection: Connection, seen: int) -> list[int]:
+    """The tenants that have changed since the count was that."""
+    return [number for (number,) in connection.all(CHANGED, (seen,))]
+
+
+def next_edition(connection: Connection) -> int:
+    """Count one more change."""
+    number = edition(connection) + 1
+    connection.run(SET, (EDITION, str(number)))
+    return number

@@ -1,0 +1,84 @@
+"""The layouts of tenants: each is loaded when it is first needed, and given up when its definitions have changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rollbook.protocol.catalog import Catalog
+from rollbook.storage.sql import layout
+from rollbook.storage.sql.connection import Backend, Connection
+from rollbook.storage.sql.editions import changed_since, edition, edition_of
+from rollbook.storage.sql.index import Layout
+from rollbook.storage.tenants import DEFAULT
+
+MOST = 50_000
+"""Tenants whose layouts are held; what they share is held once."""
+
+
+class Layouts:
+    """What a process knows of the definitions of tenants. Used in the event loop, but for `is_current`."""
+
+    def __init__(self, database: Backend) -> None:
+        self._database = database
+        self._known: dict[int, Layout] = {}
+        self._shared: dict[tuple[int, str], Layout] = {}
+        self._seen = 0
+        self._noted = 0
+        self.listeners: list[Callable[[Sequence[int]], None]] = []
+        """Told which tenants have changed, whoever looked."""
+
+    async def open(self, wanted: Catalog | None) -> None:
+        """Load the default tenant's, by that catalog or by the one the database keeps."""
+        self._known = {DEFAULT: await layout.fit(self._database, DEFAULT, wanted)}
+        self._seen = await self._database.read_now(edition)
+        self._database.guard = self._note
+
+    def _note(self, connection: Connection) -> None:
+        """Note the count of changes in a transaction, once for all that share it."""
+        self._noted = edition(connection)
+
+    @property
+    def default(self) -> Layout | None:
+        """The default tenant's, None before it is loaded."""
+        return self._known.get(DEFAULT)
+
+    async def of(self, tenant: int) -> Layout:
+        """A tenant's layout, as of the last time that anybody looked.
+
+        Raises:
+            StoreUnavailable: its resources do not fit its definitions any more; says which.
+        """
+        while (found := self._known.get(tenant)) is None:
+            seen = self._seen
+            loaded = await layout.fit(self._database, tenant, None)
+            if seen == self._seen:  # else what was loaded may be older than what has been seen since
+                self._keep(tenant, loaded)
+        return found
+
+    def is_current(self, connection: Connection, tenant: int, known: Layout) -> bool:
+        """Whether a layout is still the tenant's, within a transaction that writes."""
+        return self._noted == self._seen or edition_of(connection, tenant) == known.edition
+
+    async def follow(self) -> list[int]:
+        """Give up the layouts of tenants that have changed, and say which; the default's is loaded anew."""
+        count = await self._database.read_now(edition)
+        if count == self._seen:
+            return []
+        changed = await self._database.read(lambda connection: changed_since(connection, self._seen))
+        default = await layout.fit(self._database, DEFAULT, None) if DEFAULT in changed else self.default
+        gone = [tenant for tenant in self._known if tenant != DEFAULT and tenant in set(changed)]
+        for tenant in gone:
+            del self._known[tenant]
+        if default is not None:
+            self._known[DEFAULT] = default
+        self._seen = count
+        for tell in self.listeners:
+            tell(changed)
+        return changed
+
+    def _keep(self, tenant: int, known: Layout) -> None:
+        """Hold a layout, with the catalog and indexes that others of the same definitions hold already."""
+        shared = self._shared.setdefault((id(known.catalog), known.epoch), known)
+        if len(self._known) >= MOST:
+            self._known = {DEFAULT: self._known[DEFAULT]}
+            self._shared.clear()
+        self._known[tenant] = replace(shared, edition=known.edition)
