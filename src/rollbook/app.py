@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollbook.operations import tokens
-from rollbook.operations.context import DEFAULT_TENANT, Services, Tenant
+from rollbook.operations.context import Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
+from rollbook.operations.tenants import settings_of
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.values import JsonValue
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
 from rollbook.server.requests import AsgiApp
-from rollbook.server.routes import PATH, routed
-from rollbook.server.sites import LOOPBACK_NAMES, Sites
+from rollbook.server.sites import LOOPBACK_NAMES
+from rollbook.server.tenants import Address, TenantDoors
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
@@ -30,6 +31,8 @@ from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore
+from rollbook.storage.sql.tenants import SqlTenants
+from rollbook.storage.tenants import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from rollbook.provisioning.messages import Hook
@@ -47,6 +50,8 @@ class Application:
     store: SqlStore
     live: Live
     quirk_uses: QuirkUses
+    tenants: SqlTenants
+    settings: Settings
 
 
 def now() -> int:
@@ -157,11 +162,15 @@ async def keep_forgetting(application: Application) -> None:
 
 
 async def forget_old(application: Application, at: int) -> int:
-    """Forget former versions that are too old by then; how many rows went."""
-    tenant = application.tenant
-    if tenant.settings.history is None:
-        return 0
-    return await Archive(application.store, tenant.number).compact(at - tenant.settings.history * DAY)
+    """Forget former versions that are older by then than their tenant wants; how many rows went."""
+    gone, after, told = 0, "", application.settings.tenant
+    while page := await application.tenants.page(after, 500):
+        for record in page:
+            days = settings_of(record, told).history
+            if days is not None:
+                gone += await Archive(application.store, record.number).compact(at - days * DAY)
+        after = page[-1].name
+    return gone
 
 
 async def take_definitions(store: SqlStore, settings: Settings, given: Catalog | None) -> None:
@@ -171,7 +180,9 @@ async def take_definitions(store: SqlStore, settings: Settings, given: Catalog |
         SettingsError: resources of the store would no longer be valid; says which, and what to do.
     """
     documents = (store.catalog if given is None else given).documents
-    wanted = build_catalog(documents, settings.tenant.adjustments)
+    record = await SqlTenants(store.database).by_name(DEFAULT_NAME)
+    told = settings_of(record, settings.tenant) if record else settings.tenant
+    wanted = build_catalog(documents, told.adjustments)
     if wanted == store.catalog and wanted.documents == store.catalog.documents:
         return
     survey = await store.survey(wanted)
@@ -214,16 +225,11 @@ async def build(settings: Settings, store: SqlStore) -> Application:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     fallback = f"http://{host}:{settings.port}"
 
-    def of_the_moment() -> tuple[Tenant, AsgiApp]:
-        """The tenant with the definitions the store has now, and all that depends on them."""
-        tenant = Tenant(DEFAULT_TENANT, store.catalog, settings.tenant)
-        verifier = tokens.Verifier(store, tenant, key, bootstrap)
-        sites = Sites(PATH, fallback, settings.public_url, LOOPBACK_NAMES | {host.lower()})
-        return tenant, routed(services, tenant, verifier, sites)
-
-    async def follow() -> AsgiApp | None:
-        return of_the_moment()[1] if await store.follow() else None
-
-    tenant, app = of_the_moment()
-    live = Live(app, follow)
-    return Application(ErrorBoundary(live), services, tenant, store, live, uses)
+    tenants = SqlTenants(store.database)
+    address = Address(fallback, settings.public_url, LOOPBACK_NAMES | {host.lower()})
+    verifier = tokens.Verifier(store, key, bootstrap)
+    doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant)
+    store.subscribe(doors.changed)
+    live = Live(doors, store.follow)
+    tenant = (await doors.default()).shell.tenant
+    return Application(ErrorBoundary(live), services, tenant, store, live, uses, tenants, settings)

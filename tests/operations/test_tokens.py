@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from rollbook.operations import tokens
-from rollbook.operations.context import Tenant
+from rollbook.operations.context import Caller, Tenant
 from rollbook.protocol.catalog import core_catalog
-from rollbook.protocol.errors import Unauthorized
+from rollbook.protocol.errors import NotFound, Unauthorized
 from rollbook.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -50,9 +50,9 @@ async def test_verify() -> None:
     """A kept token speaks for its tenant until it expires; the store holds no secret (T-03, P-7-03)."""
     store = MemoryStore(core_catalog())
     text = await tokens.issue(store, 1, "hr", now=NOW, expires=NOW + 10_000, user="u-1")
-    verifier = tokens.Verifier(store, TENANT, await tokens.pepper(store))
-    caller = await verifier.verify(text, NOW)
-    assert (caller.tenant.number, caller.name, caller.user) == (1, "token hr", "u-1")
+    verifier = tokens.Verifier(store, await tokens.pepper(store))
+    found = await verifier.verify(text, NOW)
+    assert found.caller(TENANT) == Caller(TENANT, "token hr", "u-1", found.token_id)
     (kept,) = await store.tokens(1)
     assert text[-49:] not in repr(dataclasses.astuple(kept))
     with pytest.raises(Unauthorized, match="ended"):
@@ -60,20 +60,21 @@ async def test_verify() -> None:
 
 
 async def test_unknown_and_foreign() -> None:
-    """A well-formed token that was never kept, or kept for another tenant, is unknown (T-10)."""
+    """A well-formed token that was never kept is unknown; one of another tenant finds nothing here (T-10)."""
     store = MemoryStore(core_catalog())
-    verifier = tokens.Verifier(store, TENANT, await tokens.pepper(store))
+    verifier = tokens.Verifier(store, await tokens.pepper(store))
     foreign = await tokens.issue(store, 2, "other", now=NOW, expires=None)
-    for text in (tokens.new_token()[0], foreign):
-        with pytest.raises(Unauthorized, match="not known"):
-            await verifier.verify(text, NOW)
+    with pytest.raises(Unauthorized, match="not known"):
+        await verifier.verify(tokens.new_token()[0], NOW)
+    with pytest.raises(NotFound, match="no such tenant"):
+        (await verifier.verify(foreign, NOW)).caller(TENANT)
 
 
 async def test_bootstrap() -> None:
     """The token from the environment speaks for the default tenant."""
     store = MemoryStore(core_catalog())
     key = await tokens.pepper(store)
-    verifier = tokens.Verifier(store, TENANT, key, tokens.digest(key, "from-the-environment"))
+    verifier = tokens.Verifier(store, key, tokens.digest(key, "from-the-environment"))
     assert (await verifier.verify("from-the-environment", NOW)).name == "bootstrap"
     with pytest.raises(Unauthorized):
         await verifier.verify("from-the-environmenT", NOW)

@@ -14,6 +14,7 @@ from rollbook.app import Application, build, now
 from rollbook.operations import tokens
 from rollbook.operations.tenant_settings import read_settings
 from rollbook.protocol.catalog import build_catalog
+from rollbook.server.routes import routed
 from rollbook.settings import Settings
 from rollbook.storage.sql.databases import open_store
 from rollbook.testing.asgi import AsgiCaller
@@ -40,7 +41,7 @@ async def serving(tmp_path: Path, *assignments: str) -> AsyncIterator[Applicatio
 
 def routes(application: Application) -> set[str]:
     """The path of every route under the base URI, as OpenAPI writes it."""
-    router: Any = application.asgi
+    router: Any = routed(application.tenant.catalog, application.tenant.settings)
     while not hasattr(router, "routes"):
         router = router.app
     below = {route.path.removeprefix(BASE) for route in router.routes if route.path.startswith(BASE)}

@@ -12,8 +12,9 @@ from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.patch import Allowance
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.storage.base import Author, Rules, Store, TokenStore
+from rollbook.storage.tenants import DEFAULT
 
-DEFAULT_TENANT = 1
+DEFAULT_TENANT = DEFAULT
 """Number of the tenant served under /scim/v2."""
 
 
@@ -37,6 +38,8 @@ class Tenant:
     number: int
     catalog: Catalog
     settings: TenantSettings = TenantSettings()
+    edition: int = 0
+    """Grows with every change of it or of its definitions."""
 
     @cached_property
     def foreign(self) -> frozenset[str]:

@@ -9,12 +9,12 @@ import hmac
 import secrets
 import zlib
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
-from rollbook.protocol.errors import Unauthorized
+from rollbook.protocol.errors import NotFound, Unauthorized
 from rollbook.storage.base import TokenRecord, TokenStore
+from rollbook.storage.tenants import DEFAULT
 
 PREFIX = "rb_live_"
 YEAR = 365 * 24 * 3600 * 1000
@@ -69,24 +69,47 @@ async def issue(
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a verified token says: of which tenant it is, what it is called, and for which user it acts, if any."""
+
+    tenant: int
+    name: str
+    user: str | None = None
+    token_id: str = ""
+
+    def caller(self, tenant: Tenant) -> Caller:
+        """Who asks, given the tenant that is asked.
+
+        Raises:
+            NotFound: the token is of another one; the words are those for a tenant that there is not (T-10, A-61).
+        """
+        if self.tenant != tenant.number:
+            raise no_such_tenant()
+        return Caller(tenant, self.name, self.user, self.token_id)
+
+
+def no_such_tenant() -> NotFound:
+    """The answer to a valid token at a tenant that is another's, or nobody's."""
+    return NotFound("there is no such tenant, or this token is not one of it")
+
+
 @dataclass
 class Verifier:
-    """Says who a bearer token speaks for. Verified tokens are remembered for five seconds."""
+    """Says who a bearer token speaks for, of whatever tenant. Verified tokens are remembered for five seconds."""
 
     store: TokenStore
-    tenant: Tenant
     key: bytes
     bootstrap: bytes | None = None
     """Digest of a token from the environment that has all rights on the default tenant."""
-    _known: dict[bytes, tuple[int, Caller]] = field(default_factory=dict)
+    _known: dict[bytes, tuple[int, Credential]] = field(default_factory=dict)
 
-    @cached_property
-    def nobody(self) -> Caller:
-        """The caller of endpoints that are open to all."""
-        return Caller(self.tenant, "anonymous")
+    def forget(self) -> None:
+        """Look every token up anew."""
+        self._known.clear()
 
-    async def verify(self, text: str, now: int) -> Caller:
-        """The caller a token stands for.
+    async def verify(self, text: str, now: int) -> Credential:
+        """What a token stands for.
 
         Raises:
             Unauthorized: unknown, expired or revoked; the words do not say which exists.
@@ -95,24 +118,24 @@ class Verifier:
         known = self._known.get(presented)
         if known is not None and now < known[0]:
             return known[1]
-        caller = await self._look_up(text, presented, now)
+        found = await self._look_up(text, presented, now)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[presented] = (now + _REMEMBER_MS, caller)
-        return caller
+        self._known[presented] = (now + _REMEMBER_MS, found)
+        return found
 
-    async def _look_up(self, text: str, presented: bytes, now: int) -> Caller:
+    async def _look_up(self, text: str, presented: bytes, now: int) -> Credential:
         if self.bootstrap is not None and hmac.compare_digest(presented, self.bootstrap):
-            return Caller(self.tenant, "bootstrap")
+            return Credential(DEFAULT, "bootstrap")
         identifier = token_id(text)
         record = await self.store.token(identifier) if identifier else None
         # An unknown id is compared too, so that it takes as long as a wrong secret (T-03).
         fits = hmac.compare_digest(presented, record.digest if record else bytes(32))
-        if record is None or not fits or record.tenant != self.tenant.number:
+        if record is None or not fits:
             raise Unauthorized("the bearer token is not known here; make one with: rollbook token create")
         if record.revoked is not None or (record.expires is not None and record.expires <= now):
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
-        return Caller(self.tenant, f"token {record.name}", record.user, record.id)
+        return Credential(record.tenant, f"token {record.name}", record.user, record.id)
 
 
 def _checksum(body: str) -> str:

@@ -1,7 +1,6 @@
-"""The Authorization header → the caller (RFC 7644 §2). Nothing else is a credential (T-04)."""
+"""The Authorization header → a credential (RFC 7644 §2). Nothing else is one (T-04)."""
 
-from rollbook.operations.context import Caller
-from rollbook.operations.tokens import Verifier
+from rollbook.operations.tokens import Credential, Verifier
 from rollbook.protocol.errors import Unauthorized
 from rollbook.server.requests import Request
 
@@ -9,8 +8,8 @@ _MOST = 4096
 _HOW = "send the header Authorization: Bearer <token>"
 
 
-async def authenticate(request: Request, verifier: Verifier, now: int) -> Caller:
-    """Who sends this request.
+async def authenticate(request: Request, verifier: Verifier, now: int) -> Credential:
+    """Who sends this request; whether they may ask this tenant is not said yet.
 
     Raises:
         Unauthorized: no bearer token, or none that is known here.

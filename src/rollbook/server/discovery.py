@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from rollbook.operations import discovery
-from rollbook.operations.context import Limits, Tenant
+from rollbook.operations.context import Tenant
 from rollbook.protocol.errors import Forbidden, NotFound
 from rollbook.protocol.messages import list_response
 from rollbook.protocol.values import JsonObject
@@ -15,10 +15,8 @@ from rollbook.server.responses import Answer
 
 @dataclass
 class Discovery:
-    """Handlers of the discovery endpoints of one tenant."""
+    """Handlers of the discovery endpoints."""
 
-    tenant: Tenant
-    limits: Limits
     _rendered: Rendered = field(default_factory=Rendered)
 
     @property
@@ -37,29 +35,31 @@ class Discovery:
         return self._answer(
             exchange,
             "",
-            lambda base: discovery.service_provider_config(self.tenant.settings, self.limits, base),
+            lambda base: discovery.service_provider_config(
+                _tenant(exchange).settings, exchange.context.services.limits, base
+            ),
         )
 
     async def resource_types(self, exchange: Exchange) -> Answer:
         """GET /ResourceTypes."""
         return self._answer(
-            exchange, "types", lambda base: _all(discovery.resource_types(self.tenant.catalog, base))
+            exchange, "types", lambda base: _all(discovery.resource_types(_tenant(exchange).catalog, base))
         )
 
     async def schemas(self, exchange: Exchange) -> Answer:
         """GET /Schemas."""
         return self._answer(
-            exchange, "schemas", lambda base: _all(discovery.schemas(self.tenant.catalog, base))
+            exchange, "schemas", lambda base: _all(discovery.schemas(_tenant(exchange).catalog, base))
         )
 
     async def resource_type(self, exchange: Exchange) -> Answer:
         """GET /ResourceTypes/{id}."""
-        listed = discovery.resource_types(self.tenant.catalog, exchange.site.base)
+        listed = discovery.resource_types(_tenant(exchange).catalog, exchange.site.base)
         return self._one(exchange, "resource type", listed)
 
     async def schema(self, exchange: Exchange) -> Answer:
         """GET /Schemas/{urn}."""
-        return self._one(exchange, "schema", discovery.schemas(self.tenant.catalog, exchange.site.base))
+        return self._one(exchange, "schema", discovery.schemas(_tenant(exchange).catalog, exchange.site.base))
 
     def _one(self, exchange: Exchange, kind: str, listed: list[JsonObject]) -> Answer:
         wanted = exchange.request.id
@@ -72,6 +72,10 @@ class Discovery:
         if "filter" in exchange.parameters:
             raise Forbidden("the discovery endpoints cannot be filtered (RFC 7644 section 4)")
         return self._rendered.answer(exchange, name, render)
+
+
+def _tenant(exchange: Exchange) -> Tenant:
+    return exchange.context.caller.tenant
 
 
 def _all(items: list[JsonObject]) -> JsonObject:

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from rollbook.operations import access
-from rollbook.operations.context import Context, Services, Tenant
+from rollbook.operations.context import Caller, Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed
 from rollbook.protocol.quirks import Leniency
@@ -28,7 +29,7 @@ from rollbook.server.sites import Sites
 class Access(Enum):
     """Who may ask an endpoint; what they may ask is `operations.access`'s to say."""
 
-    OPEN = "anybody"
+    DISCOVERY = "anybody, or whoever has a valid token: as the tenant's setting open-discovery says (A-61)"
     TOKEN = "whoever has a valid token"  # noqa: S105 - not a token
     OWN = "whoever has a valid token, about what their token is for"
 
@@ -41,6 +42,15 @@ class Shell:
     tenant: Tenant
     verifier: Verifier
     sites: Sites
+
+    @cached_property
+    def nobody(self) -> Caller:
+        """The caller of endpoints that are open to all."""
+        return Caller(self.tenant, "anonymous")
+
+
+SHELL = "rollbook.shell"
+"""Where a request's scope has the `Shell` of the tenant that is asked."""
 
 
 @dataclass(slots=True)
@@ -62,10 +72,9 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 
 
 class Endpoint:
-    """An ASGI app for one path: picks the handler by method, authenticates, answers."""
+    """An ASGI app for one path of every tenant with the same definitions: picks the handler by method, authenticates, answers."""
 
-    def __init__(self, shell: Shell, handlers: Mapping[str, Handler], access: Access = Access.OWN) -> None:
-        self.shell = shell
+    def __init__(self, handlers: Mapping[str, Handler], access: Access = Access.OWN) -> None:
         self.access = access
         self.handlers = dict(handlers)
         if "GET" in self.handlers:
@@ -74,18 +83,16 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        shell = self.shell
+        shell: Shell = scope[SHELL]
         method = scope["method"]
         site = shell.sites.site(scope, shell.tenant)
         request = Request(scope, receive, site.base, scope["path_params"].get("id", ""))
         if method == "OPTIONS":
             await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
             return
-        caller = shell.verifier.nobody
-        if self.access is not Access.OPEN:
-            caller = await authenticate(request, shell.verifier, shell.services.now())
-            if self.access is Access.OWN:
-                access.check(caller, method, request.id)
+        caller = await self._caller(shell, request)
+        if self.access is Access.OWN:
+            access.check(caller, method, request.id)
         handler = self.handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(
@@ -103,3 +110,9 @@ class Endpoint:
         finally:  # operations of a bulk request are carried out while it is answered
             if context.leniency.used:
                 shell.services.note_quirks(caller, context.leniency.used, shell.services.now())
+
+    async def _caller(self, shell: Shell, request: Request) -> Caller:
+        if self.access is Access.DISCOVERY and shell.tenant.settings.open_discovery:
+            return shell.nobody
+        credential = await authenticate(request, shell.verifier, shell.services.now())
+        return credential.caller(shell.tenant)

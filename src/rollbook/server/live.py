@@ -17,13 +17,13 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Live:
-    """ASGI app: passes requests to the app of the present definitions.
+    """ASGI app: passes requests on to one that serves the definitions it was last told of.
 
-    A write that was decided by older ones is refused by the store; then the app is made anew and asked once more,
-    with the same body.
+    A write that was decided by older ones is refused by the store; then what has changed is told, and the write asked
+    for once more, with the same body.
     """
 
-    def __init__(self, app: AsgiApp, follow: Callable[[], Awaitable[AsgiApp | None]]) -> None:
+    def __init__(self, app: AsgiApp, follow: Callable[[], Awaitable[object]]) -> None:
         self.app = app
         self._follow = follow
         self._following = asyncio.Lock()
@@ -49,9 +49,7 @@ class Live:
     async def follow(self) -> None:
         """Serve the definitions that hold by now."""
         async with self._following:
-            app = await self._follow()
-            if app is not None:
-                self.app = app
+            await self._follow()
 
     async def watch(self) -> None:
         """Follow for as long as this runs; while the store cannot tell, go on as before."""

@@ -3,28 +3,27 @@
 from dataclasses import dataclass, field
 
 from rollbook.operations import discovery
-from rollbook.operations.context import Limits, Tenant
 from rollbook.server.exchange import Exchange
 from rollbook.server.rendered import Rendered
 from rollbook.server.requests import JSON
 from rollbook.server.responses import Answer
 
 PATH = "/openapi.json"
-"""Where the document of the default tenant is."""
+"""Where the document of the default tenant is; that of another is there below its own path."""
 
 
 @dataclass
 class OpenApi:
-    """The handler of the document of one tenant."""
+    """The handler of the document of each tenant."""
 
-    tenant: Tenant
-    limits: Limits
     _rendered: Rendered = field(default_factory=Rendered)
 
     async def read(self, exchange: Exchange) -> Answer:
         """GET the document, always as plain JSON."""
+        asked = exchange.context
+        tenant, limits = asked.caller.tenant, asked.services.limits
         answer = self._rendered.answer(
-            exchange, "", lambda base: discovery.openapi_document(self.tenant, self.limits, base)
+            exchange, "openapi", lambda base: discovery.openapi_document(tenant, limits, base)
         )
         answer.media_type = JSON
         return answer

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rollbook.operations.context import Tenant
 from rollbook.protocol.values import JsonObject
 from rollbook.protocol.versions import if_none_match
 from rollbook.server.exchange import Exchange
@@ -15,14 +16,14 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 @dataclass
 class Rendered:
-    """What has been rendered, by base URI and name; bounded, since ports of a Host header come from callers."""
+    """What has been rendered, by tenant, base URI and name; bounded, since ports of a Host header come from callers."""
 
-    _known: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _known: dict[tuple[int, int, str, str], bytes] = field(default_factory=dict)
     _size: int = 0
 
     def answer(self, exchange: Exchange, name: str, render: Callable[[str], JsonObject]) -> Answer:
         """The document of that name as `render` makes it for a base URI, with ETag; 304 if it is known (P-4-12)."""
-        body = self._body(exchange.site.base, name, render)
+        body = self._body(exchange.context.caller.tenant, exchange.site.base, name, render)
         version = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = ((b"etag", version.encode()), _CACHE)
         known = exchange.request.header(b"if-none-match")
@@ -30,13 +31,14 @@ class Rendered:
             return Answer(304, headers=headers)
         return Answer(200, body, headers)
 
-    def _body(self, base: str, name: str, render: Callable[[str], JsonObject]) -> bytes:
-        body = self._known.get((base, name))
+    def _body(self, tenant: Tenant, base: str, name: str, render: Callable[[str], JsonObject]) -> bytes:
+        key = (tenant.number, tenant.edition, base, name)
+        body = self._known.get(key)
         if body is None:
             body = dump(render(base))
             if self._size + len(body) > _MOST_BYTES:
                 self._known.clear()
                 self._size = 0
-            self._known[base, name] = body
+            self._known[key] = body
             self._size += len(body)
         return body

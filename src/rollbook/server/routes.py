@@ -6,43 +6,36 @@ from collections.abc import Awaitable
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Route, Router
 
-from rollbook.operations.context import Services, Tenant
-from rollbook.operations.tenant_settings import Feature
-from rollbook.operations.tokens import Verifier
+from rollbook.operations.tenant_settings import Feature, TenantSettings
+from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import InvalidVersion, NotFound
 from rollbook.server.bulk import send_bulk
 from rollbook.server.discovery import Discovery
 from rollbook.server.endpoints import Resources, unsupported
-from rollbook.server.errors import ErrorBoundary
-from rollbook.server.exchange import Access, Endpoint, Shell
+from rollbook.server.exchange import Access, Endpoint
 from rollbook.server.me import handlers
 from rollbook.server.openapi import PATH as OPENAPI_PATH
 from rollbook.server.openapi import OpenApi
 from rollbook.server.queries import Queries
 from rollbook.server.requests import AsgiApp, Receive, Scope, Send
-from rollbook.server.sites import Sites
 
 PATH = "/scim/v2"
-"""Where the default tenant is served."""
+"""Where the default tenant is served, and each other one below its own path."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def build_app(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites) -> AsgiApp:
-    """The whole server as one ASGI app: errors caught outermost, then routing, then endpoints."""
-    return ErrorBoundary(routed(services, tenant, verifier, sites))
+def routed(catalog: Catalog, settings: TenantSettings) -> AsgiApp:
+    """What is served of every tenant with these definitions and features, under `PATH` whatever the tenant's own path is.
 
-
-def routed(services: Services, tenant: Tenant, verifier: Verifier, sites: Sites) -> AsgiApp:
-    """What is served by the definitions of the moment; what it raises is for an `ErrorBoundary` to answer."""
-    shell = Shell(services, tenant, verifier, sites)
-    described = OpenApi(tenant, services.limits)
+    Requests carry their tenant's `Shell`; what is raised is for an `ErrorBoundary` to answer.
+    """
     routes = [
-        *tenant_routes(shell, sites.path),
-        Route(OPENAPI_PATH, Endpoint(shell, {"GET": described.read}, _access_to_discovery(tenant))),
+        *tenant_routes(catalog, settings, PATH),
+        Route(OPENAPI_PATH, Endpoint({"GET": OpenApi().read}, Access.DISCOVERY)),
     ]
     router = Router(routes=routes, redirect_slashes=False, default=_no_endpoint)
-    return PathForms(router, sites.path)
+    return PathForms(router, PATH)
 
 
 class IdConvertor(StringConvertor):
@@ -54,9 +47,8 @@ class IdConvertor(StringConvertor):
 register_url_convertor("id", IdConvertor())
 
 
-def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
-    """Every route of one tenant under `path`; the two of each resource type first, being asked most."""
-    catalog, settings = shell.tenant.catalog, shell.tenant.settings
+def tenant_routes(catalog: Catalog, settings: TenantSettings, path: str) -> list[BaseRoute]:
+    """Every route of a tenant under `path`; the two of each resource type first, being asked most."""
     routes: list[BaseRoute] = []
     for resource_type in catalog.resource_types:
         resources, queries = Resources(resource_type), Queries((resource_type,))
@@ -68,29 +60,23 @@ def tenant_routes(shell: Shell, path: str) -> list[BaseRoute]:
         }
         every = {"GET": queries.list, "POST": resources.create}
         routes += [
-            Route(f"{path}{resource_type.endpoint}/{{id:id}}", Endpoint(shell, one)),
-            Route(f"{path}{resource_type.endpoint}", Endpoint(shell, every)),
-            Route(f"{path}{resource_type.endpoint}/.search", Endpoint(shell, {"POST": queries.search})),
+            Route(f"{path}{resource_type.endpoint}/{{id:id}}", Endpoint(one)),
+            Route(f"{path}{resource_type.endpoint}", Endpoint(every)),
+            Route(f"{path}{resource_type.endpoint}/.search", Endpoint({"POST": queries.search})),
         ]
-    discovery = Discovery(shell.tenant, shell.services.limits)
-    access = _access_to_discovery(shell.tenant)
-    for name, handler in discovery.handlers.items():
-        routes.append(Route(f"{path}/{name}", Endpoint(shell, {"GET": handler}, access)))
+    for name, handler in Discovery().handlers.items():
+        routes.append(Route(f"{path}/{name}", Endpoint({"GET": handler}, Access.DISCOVERY)))
     everything = Queries(catalog.resource_types)
     nothing = dict.fromkeys(_METHODS, unsupported)
     me = handlers() if settings.offers(Feature.ME) else nothing
     bulk = {"POST": send_bulk} if settings.offers(Feature.BULK) else nothing
     return [
         *routes,
-        Route(f"{path}/Me", Endpoint(shell, me, Access.TOKEN)),
-        Route(f"{path}/Bulk", Endpoint(shell, bulk, Access.TOKEN)),
-        Route(f"{path}/.search", Endpoint(shell, {"POST": everything.search})),
-        Route(path, Endpoint(shell, {"GET": everything.list})),
+        Route(f"{path}/Me", Endpoint(me, Access.TOKEN)),
+        Route(f"{path}/Bulk", Endpoint(bulk, Access.TOKEN)),
+        Route(f"{path}/.search", Endpoint({"POST": everything.search})),
+        Route(path, Endpoint({"GET": everything.list})),
     ]
-
-
-def _access_to_discovery(tenant: Tenant) -> Access:
-    return Access.OPEN if tenant.settings.open_discovery else Access.TOKEN
 
 
 class PathForms:
