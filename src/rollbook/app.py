@@ -52,6 +52,7 @@ class Application:
     quirk_uses: QuirkUses
     tenants: SqlTenants
     settings: Settings
+    verifier: tokens.Verifier
 
 
 def now() -> int:
@@ -134,6 +135,7 @@ async def running(settings: Settings, prepared: SqlStore | None = None) -> Async
             for work in (
                 application.live.watch(),
                 application.quirk_uses.keep_writing(),
+                application.verifier.keep_noting(),
                 keep_forgetting(application),
             )
         ]
@@ -143,6 +145,8 @@ async def running(settings: Settings, prepared: SqlStore | None = None) -> Async
             for task in beside:
                 task.cancel()
             await application.quirk_uses.close()
+            with suppress(StoreUnavailable):
+                await application.verifier.note_uses()
             application.services.passwords.close()
 
 
@@ -232,4 +236,4 @@ async def build(settings: Settings, store: SqlStore) -> Application:
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant
-    return Application(ErrorBoundary(live), services, tenant, store, live, uses, tenants, settings)
+    return Application(ErrorBoundary(live), services, tenant, store, live, uses, tenants, settings, verifier)

@@ -1,4 +1,4 @@
-"""`rollbook token`: make and list access tokens."""
+"""`rollbook token`: make, list, rotate and revoke access tokens."""
 
 import os
 from contextlib import AbstractAsyncContextManager
@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rollbook.storage.base import TokenRecord
     from rollbook.storage.sql.store import SqlStore
 
-app = typer.Typer(help="Make and list access tokens.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, rotate and revoke access tokens.", no_args_is_help=True)
 
 Database = Annotated[
     str | None, typer.Option(help="The server's database; ROLLBOOK_DATABASE says the same.", metavar="URL")
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Token = Annotated[
+    str, typer.Argument(help="The id of a token, as rollbook token list shows it.", metavar="ID")
+]
+
+_TIMES = ("expires", "used")
+_COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "within", "user")
 
 
 @app.command()
@@ -25,8 +34,27 @@ def create(
     user: Annotated[
         str | None, typer.Option(help="The id of the user the token acts for.", metavar="ID")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it may do: read, write, users, groups, or type:NAME; may be repeated. Without, everything.",
+            metavar="SCOPE",
+        ),
+    ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            help="A SCIM filter: resources that do not match are not there for it.", metavar="FILTER"
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose deviations from the RFCs it may use, in place of the tenant's.", metavar="NAME"
+        ),
+    ] = None,
     database: Database = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a token for the default tenant and show it once."""
     import asyncio
@@ -34,6 +62,7 @@ def create(
 
     from rollbook.app import now
     from rollbook.operations.context import DEFAULT_TENANT
+    from rollbook.operations.rights import read_rights
     from rollbook.operations.tokens import issue
     from rollbook.protocol.compare import render_date_time
     from rollbook.settings import SettingsError
@@ -50,7 +79,8 @@ def create(
                 user_type = store.catalog.resource_type("User")
                 if user_type is None or await store.get(DEFAULT_TENANT, user_type, user) is None:
                     raise InvalidValue(f"--user {user}: there is no user with that id")
-            return await issue(store, DEFAULT_TENANT, name, now=now(), expires=end, user=user)
+            rights = read_rights(scope or (), within, profile, store.catalog)
+            return await issue(store, DEFAULT_TENANT, name, now=now(), expires=end, user=user, rights=rights)
 
     text = asyncio.run(make())
     if as_json:
@@ -60,16 +90,90 @@ def create(
         typer.echo(f"shown this once; valid until {render_date_time(end)}", err=True)
 
 
+@app.command()
+def rotate(
+    id: Token,
+    overlap: Annotated[
+        str,
+        typer.Option(help="How long the former token goes on: 24h, 7d, or 0h to end it now.", metavar="TIME"),
+    ] = "24h",
+    expires: Annotated[
+        str, typer.Option(help="Life of the new one: 90d, 12h, or a date.", metavar="WHEN")
+    ] = "365d",
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token with the same name and rights as another, which ends after a while. Shown once."""
+    import asyncio
+    import json
+
+    from rollbook.app import now
+    from rollbook.operations.tokens import rotate as make_anew
+    from rollbook.protocol.compare import render_date_time
+
+    at = now()
+    until, end = at + _length("--overlap", overlap), _expiry(expires, at)
+
+    async def make() -> tuple[str, str]:
+        async with _store(database) as store:
+            former = await _one(store, id)
+            return await make_anew(store, former, now=at, expires=end, until=until), former.id
+
+    text, former = asyncio.run(make())
+    if as_json:
+        print(json.dumps({"token": text, "former": former, "former_until": render_date_time(until)}))
+    else:
+        print(text)
+        typer.echo(
+            f"shown this once; valid until {render_date_time(end)}; {former} goes on until {render_date_time(until)}",
+            err=True,
+        )
+
+
+@app.command()
+def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> None:
+    """End a token at once: no write with it happens any more, and within a second no read."""
+    import asyncio
+    import json
+
+    from rollbook.app import now
+
+    async def end() -> tuple[str, bool]:
+        async with _store(database) as store:
+            found = await _one(store, id)
+            return found.id, await store.revoke_token(found.tenant, found.id, now())
+
+    found, ended = asyncio.run(end())
+    if as_json:
+        print(json.dumps({"id": found, "revoked": ended}))
+    else:
+        print(f"token {found} is revoked" if ended else f"token {found} had ended already")
+
+
+async def _one(store: "SqlStore", id: str) -> "TokenRecord":
+    """The token of the tenant with that id; a whole token is taken for its id, and not repeated."""
+    from rollbook.operations.context import DEFAULT_TENANT
+    from rollbook.operations.tokens import token_id
+    from rollbook.protocol.errors import NotFound
+
+    found = await store.token(token_id(id) or id)
+    if found is None or found.tenant != DEFAULT_TENANT:
+        raise NotFound("there is no such token here; rollbook token list shows their ids")
+    return found
+
+
 @app.command("list")
 def list_tokens(
     database: Database = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the tokens of the default tenant; their secrets are not kept."""
     import asyncio
     import json
 
+    from rollbook.app import now
     from rollbook.operations.context import DEFAULT_TENANT
+    from rollbook.operations.rights import rights_of
     from rollbook.protocol.compare import render_date_time
 
     async def read() -> list[dict[str, str | None]]:
@@ -81,6 +185,10 @@ def list_tokens(
                     "created": render_date_time(token.created),
                     "expires": render_date_time(token.expires) if token.expires else None,
                     "user": token.user,
+                    "scopes": " ".join(rights_of(token.rights).scopes),
+                    "within": rights_of(token.rights).within,
+                    "used": render_date_time(token.used) if token.used else None,
+                    "state": _state(token, now()),
                 }
                 for token in await store.tokens(DEFAULT_TENANT)
             ]
@@ -92,9 +200,11 @@ def list_tokens(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "name", "created", "expires", "user")
+    table = Table()
+    for column in _COLUMNS:
+        table.add_column(column, no_wrap=column in {"id", *_TIMES})
     for row in rows:
-        table.add_row(*(value or "–" for value in row.values()))
+        table.add_row(*((row[name] or "–")[: 10 if name in _TIMES else None] for name in _COLUMNS))
     Console().print(table if rows else "no tokens yet; make one with: rollbook token create")
 
 
@@ -112,15 +222,36 @@ def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
     return opened(settings, store)
 
 
+def _state(token: "TokenRecord", now: int) -> str:
+    """Whether a token can be used, and if not why."""
+    if token.revoked is not None:
+        return "revoked"
+    if token.expires is not None and token.expires <= now:
+        return "expired"
+    return "valid"
+
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000}
+
+
+def _length(option: str, text: str) -> int:
+    """Milliseconds for `7d` or `24h`."""
+    from rollbook.settings import SettingsError
+
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in _UNITS and int(number[:9]) < 100_000):
+        raise SettingsError(f"{option} {text!r}: write 24h or 7d")
+    return int(number) * _UNITS[unit]
+
+
 def _expiry(text: str, now: int) -> int:
     """Milliseconds since 1970 for `90d`, `12h` or a date."""
     from rollbook.protocol.compare import parse_date_time
     from rollbook.settings import SettingsError
 
-    units = {"d": 86_400_000, "h": 3_600_000}
     number, unit = text[:-1], text[-1:]
-    if number.isascii() and number.isdigit() and unit in units and 0 < int(number[:9]) < 100_000:
-        return now + int(number) * units[unit]
+    if number.isascii() and number.isdigit() and unit in _UNITS and 0 < int(number[:9]) < 100_000:
+        return now + int(number) * _UNITS[unit]
     try:
         end = parse_date_time(text if "T" in text else f"{text}T00:00:00Z")
     except ValueError:

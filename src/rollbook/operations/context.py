@@ -6,16 +6,22 @@ from functools import cached_property
 
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.rights import ALL, Rights, bound
 from rollbook.operations.tenant_settings import TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.patch import Allowance
-from rollbook.protocol.quirks import Leniency, Quirk
+from rollbook.protocol.quirks import PROFILES, Leniency, Profile, Quirk
+from rollbook.protocol.resolved import NOTHING, ResolvedFilter
+from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import Author, Rules, Store, TokenStore
 from rollbook.storage.tenants import DEFAULT
 
 DEFAULT_TENANT = DEFAULT
 """Number of the tenant served under /scim/v2."""
+
+
+_MOST_BOUNDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,21 @@ class Tenant:
         """Lower-case URNs that say a body is something else: messages, and the base schemas of all types (A-02)."""
         return FOREIGN.union(kind.schema.id.lower() for kind in self.catalog.resource_types)
 
+    @cached_property
+    def _bounds(self) -> dict[tuple[str, str], ResolvedFilter]:
+        return {}
+
+    def bound(self, rights: Rights, kind: ResourceType) -> ResolvedFilter | None:
+        """What resources of a type must match for a caller with these rights, None for all of them."""
+        if rights.within is None:
+            return None
+        key = (rights.within, kind.name)
+        if key not in self._bounds:
+            if len(self._bounds) >= _MOST_BOUNDS:
+                self._bounds.clear()
+            self._bounds[key] = bound(rights, kind) or NOTHING
+        return self._bounds[key]
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -55,11 +76,18 @@ class Caller:
     name: str
     user: str | None = None
     token_id: str = ""
+    rights: Rights = ALL
 
     @property
     def identity(self) -> str:
         """Changes whenever another may ask, or the same with other rights (P-9865-2-18, -19)."""
-        return f"{self.token_id} {self.name} {self.user or ''}"
+        return f"{self.token_id} {self.name} {self.user or ''} {self.rights.text}"
+
+    @property
+    def profile(self) -> Profile:
+        """Whose quirks are accepted of this caller: its own, or else the tenant's."""
+        named = self.rights.profile
+        return self.tenant.settings.accepted if named is None else PROFILES[named]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ async def own_type(context: Context) -> ResourceType:
             "/Me needs a token that acts for a user; make one with: rollbook token create --user ID"
         )
     for kind in context.caller.tenant.catalog.resource_types:
-        if await context.services.store.get(context.tenant, kind, user, members=False, groups=False):
+        if context.caller.rights.may_see(kind.name) and await context.services.store.get(
+            context.tenant, kind, user, members=False, groups=False
+        ):
             return kind
     raise NotFound("the user this token acts for does not exist any more")

@@ -12,7 +12,7 @@ from rollbook.protocol.filters import Filter
 from rollbook.protocol.projection import Projection, parse_projection, wants
 from rollbook.protocol.query import Order, Page, Query, Walk, parse_direction, parse_order
 from rollbook.protocol.resolve import resolve
-from rollbook.protocol.resolved import ResolvedFilter, paths
+from rollbook.protocol.resolved import AllOf, ResolvedFilter, paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import SearchRequest
 from rollbook.storage.base import Found
@@ -25,13 +25,17 @@ class Part(NamedTuple):
     filter: ResolvedFilter | None
     order: Order | None
     projection: Projection
+    bound: ResolvedFilter | None = None
+    """What resources must match beside, to be there for the caller."""
 
     async def find(self, context: Context, page: Page | Walk) -> Found:
         """A window on the matches of this type."""
         kind = self.resource_type
+        asked = [each for each in (self.filter, self.bound) if each is not None]
+        condition = AllOf(tuple(asked)) if len(asked) > 1 else (asked[0] if asked else None)
         return await context.services.store.search(
             context.tenant,
-            Query(kind, self.filter, page, self.order),
+            Query(kind, condition, page, self.order),
             context.rules,
             members=wants(self.projection, kind, kind.memberships),
             groups=wants(self.projection, kind, kind.derived),
@@ -85,6 +89,7 @@ def parts_of(
             resolved_for(context, tree, kind, base, of_several=several),
             order,
             parse_projection(request.attributes, request.excluded, kind, context.leniency),
+            context.caller.tenant.bound(context.caller.rights, kind),
         )
         for kind, order in zip(types, orders, strict=True)
     ]

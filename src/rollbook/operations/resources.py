@@ -1,8 +1,8 @@
 """Create, read, replace, patch and delete one resource (RFC 7644 §3.3–§3.6): read, decide, write."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
 
 from rollbook.operations import access
 from rollbook.operations.context import Context
@@ -11,18 +11,22 @@ from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
 from rollbook.protocol.errors import (
+    Conflict,
     Forbidden,
-    NotFound,
+    PreconditionFailed,
     PreconditionRequired,
     RequestError,
     UnsupportedFeature,
 )
 from rollbook.protocol.projection import Projection, wants
-from rollbook.protocol.resource import Resource, Scope, asserted_paths
+from rollbook.protocol.resource import Change, Present, Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.protocol.versions import if_match
 from rollbook.storage.base import Insert, Record, StepRefused, Updated
+
+_TRIES = 5
+"""How often a resource may change between a look at it and its removal."""
 
 Precondition = Callable[[str], bool] | None
 """Judges the present version of a resource, as If-Match does; None accepts any."""
@@ -45,6 +49,7 @@ async def create(
     Raises:
         RequestError: the body is refused, or a unique value is in use.
     """
+    access.check_type(context.caller, resource_type, writes=True)
     resource = await _new(context, resource_type, body)
     await context.turn()
     services = context.services
@@ -77,6 +82,7 @@ async def create_together(context: Context, creations: Sequence[Creation]) -> Se
     inserts: list[Insert] = []
     for creation in creations:
         try:
+            access.check_type(context.caller, creation.resource_type, writes=True)
             resource = await _new(context, creation.resource_type, creation.body)
         except RequestError as error:
             raise StepRefused(len(inserts), error) from error
@@ -95,10 +101,11 @@ async def read(
     Raises:
         NotFound: there is none of that id, or it was deleted.
     """
+    access.check_type(context.caller, resource_type, writes=False)
     found = await context.services.store.get(
         context.tenant, resource_type, id, context.rules, members=members, groups=groups
     )
-    return found or _missing(resource_type, id)
+    return access.shown(context.caller, resource_type, found, id)
 
 
 async def may_look_different(
@@ -121,13 +128,16 @@ async def replace(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
+    access.check_type(context.caller, resource_type, writes=True)
     resource = _read_body(context, resource_type, body, at_create=False)
     if resource_type.secret in resource.document:
         _check_password_change(context)
     resource = await _with_hashes(context, resource, resource_type)
-    decide = access.limited(context.caller, validate.replace(resource, resource_type, context.leniency))
+    replacing = validate.replace(resource, resource_type, context.leniency)
+    decide = access.limited(context.caller, resource_type, id, replacing)
     scope = Scope(all=resource_type.memberships is not None)
     await context.turn()
+    await _check_seen(context, resource_type, id, if_match)
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
     )
@@ -142,6 +152,7 @@ async def patch(
     Raises:
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
+    access.check_type(context.caller, resource_type, writes=True)
     if not context.caller.tenant.settings.offers(Feature.PATCH):
         raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
     context.allowance.spend(0)
@@ -149,12 +160,17 @@ async def patch(
     if patching.has_secrets(message):
         _check_password_change(context)
     message = await _with_patch_hashes(context, message)
+
+    def patched(present: Present) -> Change:
+        return patching.apply(message, present, context.allowance)
+
     await context.turn()
+    await _check_seen(context, resource_type, id, if_match)
     updated = await context.services.store.update(
         context.tenant,
         resource_type,
         id,
-        access.limited(context.caller, lambda present: patching.apply(message, present, context.allowance)),
+        access.limited(context.caller, resource_type, id, patched),
         patching.scope(message),
         context.author(),
         context.rules,
@@ -169,12 +185,38 @@ async def delete(context: Context, resource_type: ResourceType, id: str, if_matc
     Raises:
         NotFound, PreconditionFailed: nothing was removed.
     """
+    access.check_type(context.caller, resource_type, writes=True)
     await context.turn()
+    if context.caller.rights.within is None:
+        await _delete(context, resource_type, id, if_match)
+    else:
+        await _delete_seen(context, resource_type, id, if_match)
+
+
+async def _check_seen(context: Context, kind: ResourceType, id: str, wanted: Precondition) -> None:
+    """See that a resource is within the caller's bound before its version is judged, which would tell that it exists."""
+    if wanted is not None and context.caller.rights.within is not None:
+        await read(context, kind, id, members=False, groups=False)
+
+
+async def _delete_seen(context: Context, kind: ResourceType, id: str, wanted: Precondition) -> None:
+    """Remove a resource in the very version in which it was seen to be within the caller's bound."""
+    for _ in range(_TRIES):
+        seen = (await read(context, kind, id, members=False, groups=False)).version
+        if wanted is not None and not wanted(seen):
+            raise PreconditionFailed(f"the resource is at version {seen}; read it again, then change it")
+        with suppress(PreconditionFailed):  # it has changed just now, perhaps in what the bound tests
+            await _delete(context, kind, id, seen.__eq__)
+            return
+    raise Conflict("the resource goes on changing; try again")
+
+
+async def _delete(context: Context, kind: ResourceType, id: str, wanted: Precondition) -> None:
     gone = await context.services.store.delete(
-        context.tenant, resource_type, id, context.author(), context.rules, if_match=if_match
+        context.tenant, kind, id, context.author(), context.rules, if_match=wanted
     )
     if not gone:
-        _missing(resource_type, id)
+        access.missing(kind, id)
 
 
 def precondition(context: Context, sent: str | None) -> Precondition:
@@ -209,6 +251,7 @@ def _check_password_change(context: Context) -> None:
 
 async def _new(context: Context, resource_type: ResourceType, body: JsonValue) -> Resource:
     resource = _read_body(context, resource_type, body, at_create=True)
+    access.check_new(context.caller, resource_type, resource.document)
     return await _with_hashes(context, resource, resource_type)
 
 
@@ -236,9 +279,5 @@ async def _with_patch_hashes(context: Context, message: patching.Patch) -> patch
 
 def _written(updated: Updated | None, resource_type: ResourceType, id: str, paths: frozenset[str]) -> Written:
     if updated is None:
-        _missing(resource_type, id)
+        access.missing(resource_type, id)
     return Written(updated.record, updated.changed, paths)
-
-
-def _missing(resource_type: ResourceType, id: str) -> NoReturn:
-    raise NotFound(f"there is no {resource_type.name} with id {id[:64]!r}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rollbook.operations import across
+from rollbook.operations import access, across
 from rollbook.operations.context import Context
 from rollbook.operations.cursors import Cursor
 from rollbook.operations.query_parts import Part, check_sensitive, parts_of, read_filter
@@ -46,6 +46,7 @@ async def search(
             "startIndex and cursor are two ways of paging; send one of them (RFC 9865 section 2.4)"
         )
     tree = read_filter(context, request.filter)
+    types = access.visible_types(context.caller, types)
     parts = parts_of(context, types, request, tree, base)
     if in_url:
         check_sensitive(context, parts)

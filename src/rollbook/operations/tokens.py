@@ -4,15 +4,18 @@ A token reads `rb_live_<id>_<secret><checksum>`: the prefix and the checksum let
 finds the row, and only a keyed hash of the whole is stored.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
 import zlib
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
-from rollbook.protocol.errors import NotFound, Unauthorized
+from rollbook.operations.rights import ALL, Rights, rights_of
+from rollbook.protocol.errors import Conflict, NotFound, Unauthorized
 from rollbook.storage.base import TokenRecord, TokenStore
 from rollbook.storage.tenants import DEFAULT
 
@@ -25,6 +28,8 @@ _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
 _LENGTH = len(PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
 _REMEMBERED = 10_000
 _REMEMBER_MS = 5_000
+_MINUTE = 60_000
+_NOTE_SECONDS = 30.0
 
 
 def new_token() -> tuple[str, str]:
@@ -59,14 +64,38 @@ def digest(key: bytes, token: str) -> bytes:
 
 
 async def issue(
-    store: TokenStore, tenant: int, name: str, *, now: int, expires: int | None, user: str | None = None
+    store: TokenStore,
+    tenant: int,
+    name: str,
+    *,
+    now: int,
+    expires: int | None,
+    user: str | None = None,
+    rights: Rights = ALL,
 ) -> str:
     """Make and keep a token; the text returned is shown once and kept nowhere."""
-    text, identifier = new_token()
-    await store.add_token(
-        TokenRecord(identifier, tenant, name, digest(await pepper(store), text), now, expires, user)
+    text, record = await _made(
+        store, TokenRecord("", tenant, name, b"", now, expires, user, None, rights.text)
     )
+    await store.add_token(record)
     return text
+
+
+async def rotate(store: TokenStore, former: TokenRecord, *, now: int, expires: int | None, until: int) -> str:
+    """Make a token with the name and rights of another, which goes on until then; shown once.
+
+    Raises:
+        Conflict: the other has ended already.
+    """
+    text, record = await _made(store, replace(former, created=now, expires=expires, used=None))
+    if not await store.rotate_token(record, former.id, until):
+        raise Conflict(f"token {former.id} has ended already; make a new one with: rollbook token create")
+    return text
+
+
+async def _made(store: TokenStore, like: TokenRecord) -> tuple[str, TokenRecord]:
+    text, identifier = new_token()
+    return text, replace(like, id=identifier, digest=digest(await pepper(store), text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +106,8 @@ class Credential:
     name: str
     user: str | None = None
     token_id: str = ""
+    rights: Rights = ALL
+    expires: int | None = None
 
     def caller(self, tenant: Tenant) -> Caller:
         """Who asks, given the tenant that is asked.
@@ -86,7 +117,7 @@ class Credential:
         """
         if self.tenant != tenant.number:
             raise no_such_tenant()
-        return Caller(tenant, self.name, self.user, self.token_id)
+        return Caller(tenant, self.name, self.user, self.token_id, self.rights)
 
 
 def no_such_tenant() -> NotFound:
@@ -103,6 +134,20 @@ class Verifier:
     bootstrap: bytes | None = None
     """Digest of a token from the environment that has all rights on the default tenant."""
     _known: dict[bytes, tuple[int, Credential]] = field(default_factory=dict)
+    _used: dict[str, int] = field(default_factory=dict)
+
+    async def keep_noting(self) -> None:
+        """Write now and then when tokens were last used, for as long as this runs; while the store cannot, later."""
+        while True:
+            await asyncio.sleep(_NOTE_SECONDS)
+            with suppress(Exception):
+                await self.note_uses()
+
+    async def note_uses(self) -> None:
+        """Write when the tokens were last used that were used since the last time."""
+        used, self._used = self._used, {}
+        if used:
+            await self.store.note_token_uses(used)
 
     def forget(self) -> None:
         """Look every token up anew."""
@@ -121,7 +166,10 @@ class Verifier:
         found = await self._look_up(text, presented, now)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[presented] = (now + _REMEMBER_MS, found)
+        until = now + _REMEMBER_MS
+        self._known[presented] = (until if found.expires is None else min(until, found.expires), found)
+        if found.token_id:
+            self._used[found.token_id] = now - now % _MINUTE
         return found
 
     async def _look_up(self, text: str, presented: bytes, now: int) -> Credential:
@@ -135,7 +183,10 @@ class Verifier:
             raise Unauthorized("the bearer token is not known here; make one with: rollbook token create")
         if record.revoked is not None or (record.expires is not None and record.expires <= now):
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
-        return Credential(record.tenant, f"token {record.name}", record.user, record.id)
+        rights = rights_of(record.rights)
+        return Credential(
+            record.tenant, f"token {record.name}", record.user, record.id, rights, record.expires
+        )
 
 
 def _checksum(body: str) -> str:

@@ -99,7 +99,7 @@ class Endpoint:
                 f"{method} is not offered here, only {', '.join(self.allow)}", allow=self.allow
             )
         media_type = answer_type(request)
-        context = Context(shell.services, caller, Leniency(shell.tenant.settings.accepted))
+        context = Context(shell.services, caller, Leniency(caller.profile))
         try:
             exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
             answer = await handler(exchange)

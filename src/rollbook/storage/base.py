@@ -284,6 +284,10 @@ class TokenRecord:
     expires: int | None
     user: str | None = None
     revoked: int | None = None
+    rights: str = "{}"
+    """What it may do, as JSON (`operations.rights`)."""
+    used: int | None = None
+    """When it was last used, to the minute."""
 
 
 class QuirkUse(NamedTuple):
@@ -318,6 +322,15 @@ class TokenStore(Protocol):
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
+
+    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+        """End a token of the tenant at once, in every process; False if there is none that could be ended."""
+
+    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+        """Keep a new token in the place of another of its tenant, which ends then; False if that has ended already."""
+
+    async def note_token_uses(self, uses: Mapping[str, int]) -> None:
+        """When tokens were last used, by id."""
 
     async def setting(self, name: str) -> str | None:
         """A value this store keeps for the service itself, such as the pepper of token digests."""

@@ -1,6 +1,7 @@
 """The reference store: dictionaries and `match`, nothing durable; for tests, and to measure others against."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.match import matches
@@ -199,6 +200,30 @@ class MemoryStore:
         """Keep a new token."""
         self._tokens[token.id] = token
 
+    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+        """End a token at once."""
+        found = self._tokens.get(id)
+        if found is None or not _is_valid(found, tenant, at):
+            return False
+        self._tokens[id] = replace(found, revoked=at)
+        return True
+
+    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+        """Keep a new token in the place of another, which ends then."""
+        found = self._tokens.get(former)
+        if found is None or not _is_valid(found, token.tenant, token.created):
+            return False
+        self._tokens[former] = replace(found, expires=min(until, found.expires or until))
+        self._tokens[token.id] = token
+        return True
+
+    async def note_token_uses(self, uses: Mapping[str, int]) -> None:
+        """When tokens were last used, by id."""
+        for identifier, at in uses.items():
+            found = self._tokens.get(identifier)
+            if found is not None:
+                self._tokens[identifier] = replace(found, used=max(at, found.used or 0))
+
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
         found = [token for token in self._tokens.values() if token.tenant == tenant]
@@ -249,3 +274,8 @@ class MemoryStore:
             state.members_of(of, kept) if members else None,
             state.groups_of(self.catalog, of, kept, indirect=rules.indirect_groups) if groups else None,
         )  # fmt: skip
+
+
+def _is_valid(token: TokenRecord, tenant: int, at: int) -> bool:
+    """Whether it is the tenant's, and still valid then."""
+    return token.tenant == tenant and token.revoked is None and (token.expires is None or token.expires > at)

@@ -9,6 +9,7 @@ EDITION = "definitions-edition"
 
 PRESENT_EDITION = f"SELECT value FROM setting WHERE name = '{EDITION}'"
 OF_TENANT = "SELECT edition FROM tenant WHERE number = ?"
+NOTICE = "UPDATE tenant SET edition = ? WHERE number = ?"
 CHANGED = "SELECT number FROM tenant WHERE edition > ?"
 
 
@@ -34,3 +35,9 @@ def next_edition(connection: Connection) -> int:
     number = edition(connection) + 1
     connection.run(SET, (EDITION, str(number)))
     return number
+
+
+def notice(connection: Connection, tenant: int) -> bool:
+    """Let every process look at a tenant anew before it writes there again; True."""
+    connection.run(NOTICE, (next_edition(connection), tenant))
+    return True

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0020
+-- Revision: 0021
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -21,7 +21,7 @@ CREATE TABLE token (
         expires INTEGER,
         account TEXT,
         revoked INTEGER
-    ) STRICT, WITHOUT ROWID;
+    , rights TEXT NOT NULL DEFAULT '{}', used INTEGER) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_by_tenant ON token (tenant, created, id);
 
@@ -348,4 +348,4 @@ CREATE INDEX tenant_by_edition ON tenant (edition);
 
 CREATE INDEX tenant_by_definitions ON tenant (definitions);
 
-INSERT INTO alembic_version (version_num) VALUES ('0020');
+INSERT INTO alembic_version (version_num) VALUES ('0021');

@@ -28,6 +28,7 @@ from rollbook.storage.sql import layout, load, quirk_uses, reads, redefine, remo
 from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
+from rollbook.storage.sql.editions import notice
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.layouts import Layouts
@@ -395,6 +396,24 @@ class SqlStore:
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
         return await self.database.read(lambda connection: tokens.tokens(connection, tenant))
+
+    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+        """End a token at once: every process notices before its next write, and within a second for reads."""
+
+        def revoke(connection: Connection) -> bool:
+            return tokens.revoke(connection, tenant, id, at) and notice(connection, tenant)
+
+        return await self.database.write(tenant, revoke)
+
+    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+        """Keep a new token in the place of another, which ends then."""
+        return await self.database.write(
+            token.tenant, lambda connection: tokens.rotate(connection, token, former, until)
+        )
+
+    async def note_token_uses(self, uses: Mapping[str, int]) -> None:
+        """When tokens were last used, by id."""
+        await self.database.write(OF_NO_TENANT, lambda connection: tokens.note_uses(connection, uses))
 
     async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
         """Add to what was counted before."""

@@ -12,7 +12,7 @@ from rollbook.storage.sql.connection import Backend, Connection, Row
 ROWS = 5_000
 """Rows that are read and written together."""
 
-_TABLE = re.compile(r"CREATE TABLE (\w+) \((.*?)\n *\)", re.DOTALL)
+_TABLE = re.compile(r"CREATE TABLE (\w+) \(([^;]*?)\s*\) STRICT")
 _KEY = re.compile(r"PRIMARY KEY \(([\w, ]+)\)")
 
 Progress = Callable[[str, int], None]

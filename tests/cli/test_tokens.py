@@ -1,0 +1,73 @@
+"""`rollbook token`: made, listed, rotated and revoked by the command."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.command import run
+
+from rollbook.operations.tokens import token_id
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is made when it is needed."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("ROLLBOOK_DATABASE", f"sqlite:///{tmp_path}/store.db")
+
+
+def token(*arguments: str) -> Any:
+    """What a command prints as JSON."""
+    code, said, wrong = run("token", *arguments, "--json")
+    assert code == 0, wrong
+    return json.loads(said)
+
+
+def test_a_life(tmp_path: Path) -> None:
+    """Made with rights, rotated with an overlap, revoked by the whole token: each state is told, no secret is."""
+    made = token("create", "--name", "hr", "--scope", "users", "--within", 'userType eq "guest"')["token"]
+    identifier = token_id(made)
+    assert identifier is not None
+    newer = token("rotate", identifier)
+    assert newer["former"] == identifier
+    assert token("revoke", newer["token"]) == {"id": token_id(newer["token"]), "revoked": True}
+    assert token("revoke", newer["token"])["revoked"] is False
+    gone = token("create")["token"]
+    assert token("rotate", token_id(gone), "--overlap", "0h")["former"] == token_id(gone)
+    rows = {row["id"]: row for row in token("list")}
+    assert rows[identifier]["state"] == "valid"
+    assert rows[identifier]["expires"] < rows[token_id(newer["token"])]["expires"]
+    assert rows[identifier]["scopes"] == "write users"
+    assert rows[token_id(newer["token"])]["state"] == "revoked"
+    assert rows[token_id(gone)]["state"] == "expired"
+    code, said, _ = run("token", "list")
+    assert code == 0
+    assert identifier in said  # not cut off in the width of a terminal
+    for secret in (made, newer["token"], gone):
+        assert secret[-49:].encode() not in b"".join(
+            file.read_bytes() for file in tmp_path.iterdir() if file.is_file()
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("create", "--scope", "everything"), "read, write"),
+        (("create", "--within", "nope pr"), "no attribute"),
+        (("create", "--profile", "nobody"), "choose one of"),
+        (("create", "--user", "nobody"), "no user with that id"),
+        (("create", "--expires", "yesterday"), "90d"),
+        (("rotate", "nobody"), "rollbook token list"),
+        (("rotate", "nobody", "--overlap", "soon"), "24h"),
+        (("revoke", "nobody"), "rollbook token list"),
+    ],
+)
+def test_what_cannot_be_done_says_what_can(arguments: tuple[str, ...], says: str) -> None:
+    """Nothing is made, and the message has the way out."""
+    code, said, wrong = run("token", *arguments)
+    assert code != 0
+    assert said == ""
+    assert says in wrong
+    assert token("list") == []
