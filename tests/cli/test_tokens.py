@@ -18,9 +18,9 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLBOOK_DATABASE", f"sqlite:///{tmp_path}/store.db")
 
 
-def token(*arguments: str) -> Any:
+def token(*arguments: str | None) -> Any:
     """What a command prints as JSON."""
-    code, said, wrong = run("token", *arguments, "--json")
+    code, said, wrong = run("token", *map(str, arguments), "--json")
     assert code == 0, wrong
     return json.loads(said)
 
