@@ -5,7 +5,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
+from rollbook.operations.tenant_care import TenantCare
 from rollbook.operations.tenants import settings_of
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
@@ -32,7 +34,7 @@ from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
-from rollbook.storage.tenants import DEFAULT_NAME
+from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
 
 if TYPE_CHECKING:
     from rollbook.provisioning.messages import Hook
@@ -112,12 +114,28 @@ def prepare_store(settings: Settings) -> SqlStore:
     return SqlStore(database)
 
 
+async def tenant_called(tenants: SqlTenants, name: str) -> TenantRecord:
+    """The tenant of that name, if it is not being deleted.
+
+    Raises:
+        SettingsError: there is none; names one that is called nearly so.
+    """
+    found = await tenants.by_name(name)
+    if found is None or found.state is TenantState.DELETING:
+        near = get_close_matches(name, [each.name for each in await tenants.page("", 1_000)], 1)
+        hint = f"did you mean {near[0]}?" if near else "see rollbook tenant list"
+        raise SettingsError(f"there is no tenant {name[:80]!r}; {hint}")
+    return found
+
+
 @asynccontextmanager
 async def opened(settings: Settings, store: SqlStore | None = None) -> AsyncIterator[SqlStore]:
     """The store that settings name, open; commands use it beside a running server."""
     named = store or prepare_store(settings)
     await named.open()
     try:
+        if settings.home != DEFAULT_NAME:
+            await named.settle((await tenant_called(SqlTenants(named.database), settings.home)).number)
         yield named
     finally:
         await named.close()
@@ -127,7 +145,7 @@ async def opened(settings: Settings, store: SqlStore | None = None) -> AsyncIter
 async def running(settings: Settings, prepared: SqlStore | None = None) -> AsyncIterator[Application]:
     """Everything a server needs, opened; closed again at the end."""
     given = load_catalog(settings.schemas)
-    async with opened(settings, prepared) as store:
+    async with opened(replace(settings, home=DEFAULT_NAME), prepared) as store:
         await take_definitions(store, settings, given)
         application = await build(settings, store)
         beside = [
@@ -158,10 +176,11 @@ DAY = 86_400_000
 
 
 async def keep_forgetting(application: Application) -> None:
-    """Forget what is older than the tenant wants, for as long as this runs; while the store cannot, later."""
+    """Finish what was to be deleted, and forget what is older than tenants want; while the store cannot, later."""
     while True:
         await asyncio.sleep(FORGETTING_SECONDS)
         with suppress(Exception):
+            await TenantCare(application.store, application.tenants).finish_deleting()
             await forget_old(application, now())
 
 

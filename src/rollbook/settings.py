@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 from rollbook.operations.tenant_settings import TenantSettings, read_settings
 from rollbook.protocol.errors import InvalidValue
+from rollbook.storage.tenants import DEFAULT_NAME
 
 BOOTSTRAP_TOKEN = "ROLLBOOK_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a variable, not a token
 DATABASE = "ROLLBOOK_DATABASE"
+TENANT = "ROLLBOOK_TENANT"
 
 
 LEASE = "ROLLBOOK_LEASE_SECONDS"
@@ -36,6 +38,8 @@ class Settings:
     insecure_http: bool = False
     public_url: str | None = None
     bootstrap_token: str | None = field(default=None, repr=False)
+    home: str = field(default_factory=lambda: os.environ.get(TENANT) or DEFAULT_NAME)
+    """The tenant that a command is for; a server has them all."""
 
     @property
     def is_public(self) -> bool:

@@ -147,7 +147,6 @@ def compact(
     import asyncio
 
     from rollbook.app import now
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.storage.sql.archive import Archive
 
     store, before = _existing(database), now() - _age(older_than)
@@ -155,7 +154,7 @@ def compact(
     async def run() -> int:
         await store.open()
         try:
-            return await Archive(store, DEFAULT_TENANT).compact(before)
+            return await Archive(store, store.home).compact(before)
         finally:
             await store.close()
 

@@ -60,11 +60,13 @@ class _Wanted:
 
 
 async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int], int]:
-    from rollbook.operations.context import DEFAULT_TENANT
+    from rollbook.app import tenant_called
     from rollbook.operations.exporting import export as write_all
     from rollbook.protocol.filter_parser import parse_filter
     from rollbook.protocol.quirks import Leniency
     from rollbook.protocol.resolve import resolve
+    from rollbook.settings import Settings
+    from rollbook.storage.sql.tenants import SqlTenants
 
     async with opened_store(database, makes=False) as store:
         table = format_of(Path(asked.file), asked.format) is Format.CSV
@@ -78,7 +80,10 @@ async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int],
         ]
         with _output(asked.file) as out, _count() as progress:
             write = _rows(out, kinds, asked) if table else out.write
-            done = await write_all(store, DEFAULT_TENANT, wishes, write, progress, secrets=asked.secrets)
+            told = (await tenant_called(SqlTenants(store.database), Settings().home)).settings
+            done = await write_all(
+                store, store.home, wishes, write, progress, secrets=asked.secrets, settings=told
+            )
     return dict(done.counts), done.left_out
 
 

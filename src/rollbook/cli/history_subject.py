@@ -57,7 +57,6 @@ def on_type(database: str | None, type_name: str, work: Work) -> None:
 @asynccontextmanager
 async def _opened(database: str | None, type_name: str) -> AsyncIterator[tuple["SqlStore", Subject]]:
     from rollbook.app import opened, prepare_store
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.settings import Settings, choose_database
     from rollbook.storage.sql.archive import Archive
 
@@ -71,7 +70,7 @@ async def _opened(database: str | None, type_name: str) -> AsyncIterator[tuple["
         if kind is None:
             known = ", ".join(kind.name for kind in store.catalog.resource_types)
             raise misused(f"--type {type_name}: there are {known}")
-        yield store, Subject(kind, "", Archive(store, DEFAULT_TENANT))
+        yield store, Subject(kind, "", Archive(store, store.home))
 
 
 async def _id(store: "SqlStore", found: Subject, who: str, by: str | None) -> str:
@@ -109,7 +108,6 @@ def _names(kind: "ResourceType") -> list[str]:
 
 async def _called(store: "SqlStore", kind: "ResourceType", name: str, who: str) -> list[str]:
     """The ids of the first few resources with that name."""
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.protocol.filter_parser import parse_filter
     from rollbook.protocol.query import Page, Query
     from rollbook.protocol.quirks import Leniency
@@ -118,7 +116,7 @@ async def _called(store: "SqlStore", kind: "ResourceType", name: str, who: str) 
     leniency = Leniency()
     condition = resolve(parse_filter(f"{name} eq {json.dumps(who)}", leniency), kind, leniency)
     query = Query(kind, condition, Page(1, 3))
-    found = await store.search(DEFAULT_TENANT, query, members=False, groups=False)
+    found = await store.search(store.home, query, members=False, groups=False)
     return [record.id for record in found.records]
 
 

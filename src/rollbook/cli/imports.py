@@ -160,12 +160,10 @@ async def _import(
     database: str | None, asked: _Asked, watch: _Watch, *, dry_run: bool, strict: bool
 ) -> int | None:
     """Import; a number if a strict one was given up."""
-    from rollbook.storage.sql.store import SqlStore
-
     async with opened_store(database) as store:
         if dry_run or strict:
             async with store.database.copied() as copied:
-                copy = SqlStore(copied)
+                copy = store.twin(copied)
                 await copy.open()
                 await _into(copy, asked, watch)
             if dry_run:
@@ -179,21 +177,22 @@ async def _import(
 
 async def _into(store: "SqlStore", asked: _Asked, watch: _Watch) -> None:
     from rollbook.app import now
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.operations.import_files import fingerprint
     from rollbook.operations.importing import Importer, OnConflict, Options, Progress
     from rollbook.operations.passwords import PasswordHasher
     from rollbook.settings import tenant_settings
     from rollbook.storage.base import Author
     from rollbook.storage.ids import new_id
+    from rollbook.storage.tenants import DEFAULT
 
     settings = tenant_settings(asked.settings)
     options = Options(
         Author("rollbook import", now()), settings.rules, settings.accepted, OnConflict(asked.on_conflict)
     )
     passwords = PasswordHasher()
-    key = f"import {fingerprint(asked.path)}"
-    importer = Importer(store, DEFAULT_TENANT, options, passwords, new_id, watch, key)
+    of = "" if store.home == DEFAULT else f"{store.home} "
+    key = f"import {of}{fingerprint(asked.path)}"
+    importer = Importer(store, store.home, options, passwords, new_id, watch, key)
     try:
         begun = Progress() if asked.restart else await importer.present()
         if begun.is_begun:

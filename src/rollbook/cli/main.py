@@ -1,5 +1,6 @@
 """The command tree. Commands import what they need when they run, so that `--help` is quick."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -21,9 +22,12 @@ from rollbook.cli import (
     schema,
     serve,
     targets,
+    tenants,
     tokens,
     work,
 )
+
+TENANT = "ROLLBOOK_TENANT"
 
 app = typer.Typer(
     name="rollbook",
@@ -40,8 +44,21 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+def _tenant(name: str | None) -> None:
+    if name is not None:
+        os.environ[TENANT] = name
+
+
 @app.callback()
 def root(
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            help="The tenant that the command is for; without, the default one. ROLLBOOK_TENANT says the same.",
+            metavar="NAME",
+            callback=_tenant,
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
@@ -50,6 +67,7 @@ def root(
 
 
 app.command()(serve.serve)
+app.add_typer(tenants.app, name="tenant")
 app.add_typer(tokens.app, name="token")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from rollbook.cli.provision_work import Desk, SourceReport
 from rollbook.client import Call
-from rollbook.operations.context import DEFAULT_TENANT
 from rollbook.protocol.errors import NotFound
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
@@ -187,10 +186,10 @@ async def _sources(desk: Desk, id: str) -> list[SourceView]:
     records = SqlSourceRecords(desk.store.database)
     found = []
     for source in desk.sources():
-        key = (await records.keys_of(DEFAULT_TENANT, source.name, [id])).get(id)
+        key = (await records.keys_of(desk.store.home, source.name, [id])).get(id)
         if key is None:
             continue
-        record = (await records.find(DEFAULT_TENANT, source.name, [key])).get(key)
+        record = (await records.find(desk.store.home, source.name, [key])).get(key)
         missing, groups = (record.missing_since, record.groups) if record else (None, ())
         found.append(SourceView(source.name, key, missing, groups))
     return found

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from rollbook.app import now, opened
-from rollbook.operations.context import DEFAULT_TENANT
 from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
 from rollbook.provisioning.brake import DAY, Approval
@@ -238,9 +237,9 @@ class Desk:
     async def _forget_old(self, targets: Sequence[model.Target]) -> None:
         older_than = now() - self.config.keep_days * DAY
         for target in targets:
-            progress = await self.links.target(DEFAULT_TENANT, target.name)
+            progress = await self.links.target(self._store.home, target.name)
             while progress and await self.links.forget_deliveries(
-                DEFAULT_TENANT, progress.number, older_than
+                self._store.home, progress.number, older_than
             ):
                 pass
 
@@ -259,7 +258,7 @@ class Desk:
             watch.source_end(planned.sources[-1])
         if any(source.report and source.report.changes for source in planned.sources):
             async with self._store.database.copied() as database:
-                copy = SqlStore(database, self._store.catalog)
+                copy = self._store.twin(database)
                 await copy.open()
                 planned.sources = [await self._pull_shown(copy, shown, watch) for shown in planned.sources]
                 await self._preview(copy, targets, planned, watch, full=full)
@@ -284,17 +283,17 @@ class Desk:
         Raises:
             SettingsError: there is no such run.
         """
-        runs = list(await self.links.batch(DEFAULT_TENANT, number))
+        runs = list(await self.links.batch(self._store.home, number))
         if not runs:
-            latest = [run.batch for run in await self.links.runs(DEFAULT_TENANT, 1)]
+            latest = [run.batch for run in await self.links.runs(self._store.home, 1)]
             told = f"the latest is {latest[0]}" if latest else "there was none yet"
             raise SettingsError(f"there is no run {number}; {told}, see rollbook runs")
         undo = self._undo(self._store)
         return undo, await undo.plan(runs), runs
 
     def _undo(self, store: SqlStore) -> Undo:
-        archive = Archive(store, DEFAULT_TENANT)
-        return Undo(DEFAULT_TENANT, store.catalog, store, SqlLinks(store.database), archive)
+        archive = Archive(store, store.home)
+        return Undo(store.home, store.catalog, store, SqlLinks(store.database), archive)
 
     async def audit(self, names: Iterable[str], watch: PlanWatch, *, fix: bool = False) -> list[AuditReport]:
         """Every account of targets against what it should be, whatever they are believed to hold.
@@ -317,9 +316,9 @@ class Desk:
     async def drift(self, names: Iterable[str]) -> AsyncIterator[tuple[str, Drifted]]:
         """What audits have found different at targets and left as it is."""
         for target in self.targets(names):
-            progress, after = await self.links.target(DEFAULT_TENANT, target.name), 0
+            progress, after = await self.links.target(self._store.home, target.name), 0
             while progress and (
-                page := await self.links.drift(DEFAULT_TENANT, progress.number, after, _PAGE)
+                page := await self.links.drift(self._store.home, progress.number, after, _PAGE)
             ):
                 after = page[-1].key
                 for one in page:
@@ -330,7 +329,7 @@ class Desk:
         planned = Planned()
         targets = [target for target in self.targets() if target.name in plan.made or plan.steps]
         async with self._store.database.copied() as database:
-            copy = SqlStore(database, self._store.catalog)
+            copy = self._store.twin(database)
             await copy.open()
             await self._undo(copy).carry_out(plan, now())
             await self._preview(copy, targets, planned, watch, plan.made)
@@ -338,10 +337,10 @@ class Desk:
 
     async def undo(self, plan: UndoPlan, planned: Planned, watch: Watch) -> list[Report]:
         """Take a run back: the hub first, then every target that the plan found something for."""
-        run = await self.links.begin_run(DEFAULT_TENANT, "undo", str(plan.number), now())
+        run = await self.links.begin_run(self._store.home, "undo", str(plan.number), now())
         self.batch = run.batch
         await self._undo(self._store).carry_out(plan, now())
-        await self.links.end_run(DEFAULT_TENANT, run, now(), {"resources": len(plan.steps)}, None)
+        await self.links.end_run(self._store.home, run, now(), {"resources": len(plan.steps)}, None)
         due = {preview.target for preview in planned.targets if preview.pending}
         approvals = [
             Approval(one.departures.number, one.departures.plan) for one in planned.targets if one.departures
@@ -353,18 +352,18 @@ class Desk:
         """How sources and targets stand."""
         links, catalog = SqlLinks(self._store.database), self._store.catalog
         sources = [
-            SourceStatus(name, await links.last_run(DEFAULT_TENANT, "pull", name))
+            SourceStatus(name, await links.last_run(self._store.home, "pull", name))
             for name in self.config.sources
         ]
         targets = [
-            await target_status(self._store, links, catalog, DEFAULT_TENANT, target.name, now())
+            await target_status(self._store, links, catalog, self._store.home, target.name, now())
             for target in self.targets(names)
         ]
         return sources, targets
 
     def _engine(self, store: SqlStore) -> Engine:
         links = SqlLinks(store.database)
-        return Engine(DEFAULT_TENANT, store.catalog, store, links, now, asyncio.sleep, self._lease)
+        return Engine(store.home, store.catalog, store, links, now, asyncio.sleep, self._lease)
 
     async def _pull(
         self,
@@ -376,12 +375,12 @@ class Desk:
         whole: bool = True,
         reviewed: int | None = None,
     ) -> SourceReport:
-        hub = Hub(store, SqlSourceRecords(store.database), store.catalog, DEFAULT_TENANT, now, new_id)
+        hub = Hub(store, SqlSourceRecords(store.database), store.catalog, store.home, now, new_id)
         links, started = SqlLinks(store.database), now()
         is_real = not dry_run and store is self._store
         run = None
         if is_real:
-            run = await links.begin_run(DEFAULT_TENANT, "pull", source.name, started, self.batch)
+            run = await links.begin_run(store.home, "pull", source.name, started, self.batch)
             self.batch = run.batch
         report: PullReport | None = None
         error: str | None = None
@@ -400,31 +399,31 @@ class Desk:
         except SourceError as failure:
             error = failure.detail
         if run is not None:
-            await links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+            await links.end_run(store.home, run, now(), _figures(report), error)
         number = run.number if run is not None else None
         return SourceReport(source.name, report, error, (now() - started) / 1000, number)
 
     async def pull_when_due(self, source: model.Source, since: int) -> str | None:
         """Pull what has changed in a source, unless somebody has since then; why it failed, None if it did not."""
         links, started = self.links, now()
-        run = await links.begin_run_once(DEFAULT_TENANT, "pull", source.name, started, since)
+        run = await links.begin_run_once(self._store.home, "pull", source.name, started, since)
         if run is None:
             return None
         figures, error = await self._pull_changes(source)
-        await links.end_run(DEFAULT_TENANT, run, now(), figures, error)
+        await links.end_run(self._store.home, run, now(), figures, error)
         return error
 
     async def has_arrivals(self, source: model.Source) -> bool:
         """Whether something has come for a source that no pull has seen."""
-        return await SqlArrivals(self._store.database).has_new(DEFAULT_TENANT, source.name)
+        return await SqlArrivals(self._store.database).has_new(self._store.home, source.name)
 
     async def pull_arrivals(self, source: model.Source, sitting: Sitting) -> str | None:
         """Apply what has come for a source, as part of a run; why it failed, None if it did not."""
         if sitting.run is None:
-            sitting.run = await self.links.begin_run(DEFAULT_TENANT, "pull", source.name, now())
+            sitting.run = await self.links.begin_run(self._store.home, "pull", source.name, now())
         figures, error = await self._pull_changes(source)
         sitting.counts.update(figures)
-        await self.links.end_run(DEFAULT_TENANT, sitting.run, now(), sitting.counts, error)
+        await self.links.end_run(self._store.home, sitting.run, now(), sitting.counts, error)
         return error
 
     async def _pull_changes(self, source: model.Source) -> tuple[dict[str, int], str | None]:
@@ -436,13 +435,13 @@ class Desk:
         return _figures(report), None
 
     def _hub(self) -> Hub:
-        records = SqlSourceRecords(self._store.database)
-        return Hub(self._store, records, self._store.catalog, DEFAULT_TENANT, now, new_id)
+        store = self._store
+        return Hub(store, SqlSourceRecords(store.database), store.catalog, store.home, now, new_id)
 
     async def pull_one(self, source: model.Source, key: str) -> SourceReport:
         """Read one record into the hub; no rows if there is none of that key."""
         hub, started = self._hub(), now()
-        run = await self.links.begin_run(DEFAULT_TENANT, "read", source.name, started, self.batch)
+        run = await self.links.begin_run(self._store.home, "read", source.name, started, self.batch)
         self.batch = run.batch
         report: PullReport | None = None
         error: str | None = None
@@ -450,7 +449,7 @@ class Desk:
             report = await pull_one(source, source_of(source), hub, key)
         except SourceError as failure:
             error = failure.detail
-        await self.links.end_run(DEFAULT_TENANT, run, now(), _figures(report), error)
+        await self.links.end_run(self._store.home, run, now(), _figures(report), error)
         return SourceReport(source.name, report, error, (now() - started) / 1000, run.number)
 
     async def _preview(
@@ -499,7 +498,7 @@ async def opened_desk(
 
 def _within(store: SqlStore, *, applies: bool = True) -> Within:
     loop = asyncio.get_running_loop()
-    return Within(SqlArrivals(store.database), DEFAULT_TENANT, now, loop, applies)
+    return Within(SqlArrivals(store.database), store.home, now, loop, applies)
 
 
 def _chosen(kind: str, known: Mapping[str, Named], names: Iterable[str]) -> list[Named]:

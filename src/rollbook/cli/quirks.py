@@ -48,7 +48,6 @@ def _known() -> list[dict[str, Any]]:
 
 async def _needed(database: str | None) -> list[dict[str, Any]]:
     from rollbook.app import opened, prepare_store
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.settings import Settings, SettingsError, choose_database
 
     url, origin = choose_database(database, os.environ)
@@ -59,8 +58,8 @@ async def _needed(database: str | None) -> list[dict[str, Any]]:
             f"there is no database {store.database.name} ({origin}); start rollbook serve first"
         )
     async with opened(settings, store):
-        uses = await store.quirk_uses(DEFAULT_TENANT)
-        known = {token.id: token for token in await store.tokens(DEFAULT_TENANT)}
+        uses = await store.quirk_uses(store.home)
+        known = {token.id: token for token in await store.tokens(store.home)}
     return [
         _of_token(token, known.get(token), [use for use in uses if use.token == token])
         for token in dict.fromkeys(use.token for use in uses)

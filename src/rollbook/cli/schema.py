@@ -41,11 +41,10 @@ def list_definitions(
     import asyncio
 
     from rollbook.cli import schema_output
-    from rollbook.operations.context import DEFAULT_TENANT
 
     async def read() -> "tuple[Catalog, dict[str, int]]":
         async with _store(database) as store:
-            return store.catalog, dict(await store.numbers(DEFAULT_TENANT))
+            return store.catalog, dict(await store.numbers(store.home))
 
     catalog, numbers = asyncio.run(read())
     if name is None:

@@ -61,7 +61,6 @@ def create(
     import json
 
     from rollbook.app import now
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.operations.rights import read_rights
     from rollbook.operations.tokens import issue
     from rollbook.protocol.compare import render_date_time
@@ -77,10 +76,10 @@ def create(
         async with _store(database) as store:
             if user is not None:
                 user_type = store.catalog.resource_type("User")
-                if user_type is None or await store.get(DEFAULT_TENANT, user_type, user) is None:
+                if user_type is None or await store.get(store.home, user_type, user) is None:
                     raise InvalidValue(f"--user {user}: there is no user with that id")
             rights = read_rights(scope or (), within, profile, store.catalog)
-            return await issue(store, DEFAULT_TENANT, name, now=now(), expires=end, user=user, rights=rights)
+            return await issue(store, store.home, name, now=now(), expires=end, user=user, rights=rights)
 
     text = asyncio.run(make())
     if as_json:
@@ -152,12 +151,11 @@ def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> Non
 
 async def _one(store: "SqlStore", id: str) -> "TokenRecord":
     """The token of the tenant with that id; a whole token is taken for its id, and not repeated."""
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.operations.tokens import token_id
     from rollbook.protocol.errors import NotFound
 
     found = await store.token(token_id(id) or id)
-    if found is None or found.tenant != DEFAULT_TENANT:
+    if found is None or found.tenant != store.home:
         raise NotFound("there is no such token here; rollbook token list shows their ids")
     return found
 
@@ -172,7 +170,6 @@ def list_tokens(
     import json
 
     from rollbook.app import now
-    from rollbook.operations.context import DEFAULT_TENANT
     from rollbook.operations.rights import rights_of
     from rollbook.protocol.compare import render_date_time
 
@@ -190,7 +187,7 @@ def list_tokens(
                     "used": render_date_time(token.used) if token.used else None,
                     "state": _state(token, now()),
                 }
-                for token in await store.tokens(DEFAULT_TENANT)
+                for token in await store.tokens(store.home)
             ]
 
     rows = asyncio.run(read())

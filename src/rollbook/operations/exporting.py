@@ -35,13 +35,15 @@ async def export(
     progress: Callable[[int], object],
     *,
     secrets: bool,
+    settings: Sequence[str] = (),
 ) -> Exported:
     """Write every resource that is wished for; `write` and `progress` are called in a thread.
 
     The line of one resource is in memory at a time. With `secrets`, hashes of passwords are in it.
     """
     done = Exported()
-    write(orjson.dumps(head_line(store.epoch, store.catalog)) + b"\n")
+    left_out = "tokens, history, links" + ("" if secrets else ", hashes of passwords")
+    write(orjson.dumps(head_line(store.epoch, store.catalog, settings, left_out)) + b"\n")
 
     def see(kind: ResourceType, record: Record) -> None:
         line, is_less = written(record, kind, secrets=secrets)

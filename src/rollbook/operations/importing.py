@@ -340,7 +340,8 @@ async def _take_head(store: SqlStore, tenant: int, head: Head, author: Author) -
     if not await store.numbers(tenant):
         if theirs != store.catalog or theirs.documents != store.catalog.documents:
             await store.redefine(await store.survey(theirs), author, drop=False)
-        await store.take_epoch(head.epoch)
+        if not await store.holds_anything():  # versions of all tenants begin with it
+            await store.take_epoch(head.epoch)
         return
     missing = [kind.name for kind in theirs.resource_types if store.catalog.resource_type(kind.name) is None]
     if missing:

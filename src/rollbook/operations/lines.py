@@ -1,6 +1,6 @@
 """A line of an import or export file ↔ a resource: SCIM as it is, a head line, and what SCIM does not show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -31,18 +31,22 @@ class Head(NamedTuple):
 
     epoch: str
     definitions: JsonValue
+    settings: tuple[str, ...] = ()
 
 
-def head_line(epoch: str, catalog: Catalog) -> JsonObject:
-    """The head of an export."""
+def head_line(epoch: str, catalog: Catalog, settings: Sequence[str] = (), left_out: str = "") -> JsonObject:
+    """The head of an export; `left_out` says what is not in it."""
     definitions = {"documents": list(catalog.documents), "adjusted": sorted(catalog.adjusted)}
-    return {"schemas": [EXPORT], "rollbook": __version__, "epoch": epoch, "definitions": definitions}
+    about: JsonObject = {"schemas": [EXPORT], "rollbook": __version__, "epoch": epoch}
+    return about | {"definitions": definitions, "settings": list(settings), "leftOut": left_out}
 
 
 def read_head(value: JsonValue) -> Head | None:
     """The head that a line is, or None."""
     if isinstance(value, dict) and value.get("schemas") == [EXPORT]:
-        return Head(str(value.get("epoch", "")), value.get("definitions"))
+        settings = value.get("settings")
+        told = tuple(map(str, settings)) if isinstance(settings, list) else ()
+        return Head(str(value.get("epoch", "")), value.get("definitions"), told)
     return None
 
 

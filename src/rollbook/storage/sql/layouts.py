@@ -21,6 +21,7 @@ class Layouts:
         self._database = database
         self._known: dict[int, Layout] = {}
         self._shared: dict[tuple[int, str], Layout] = {}
+        self._home = DEFAULT
         self._seen = 0
         self._noted = 0
         self.listeners: list[Callable[[Sequence[int]], None]] = []
@@ -37,9 +38,14 @@ class Layouts:
         self._noted = edition(connection)
 
     @property
-    def default(self) -> Layout | None:
-        """The default tenant's, None before it is loaded."""
-        return self._known.get(DEFAULT)
+    def home(self) -> Layout | None:
+        """That of the tenant which is at home here, which is always at hand; None before it is loaded."""
+        return self._known.get(self._home)
+
+    async def settle(self, tenant: int) -> None:
+        """Have a tenant at home; without, it is the default one."""
+        await self.of(tenant)
+        self._home = tenant
 
     async def of(self, tenant: int) -> Layout:
         """A tenant's layout, as of the last time that anybody looked.
@@ -59,17 +65,17 @@ class Layouts:
         return self._noted == self._seen or edition_of(connection, tenant) == known.edition
 
     async def follow(self) -> list[int]:
-        """Give up the layouts of tenants that have changed, and say which; the default's is loaded anew."""
+        """Give up the layouts of tenants that have changed, and say which; those always at hand are loaded anew."""
         count = await self._database.read_now(edition)
         if count == self._seen:
             return []
         changed = await self._database.read(lambda connection: changed_since(connection, self._seen))
-        default = await layout.fit(self._database, DEFAULT, None) if DEFAULT in changed else self.default
-        gone = [tenant for tenant in self._known if tenant != DEFAULT and tenant in set(changed)]
-        for tenant in gone:
-            del self._known[tenant]
-        if default is not None:
-            self._known[DEFAULT] = default
+        gone = set(changed)
+        anew = {
+            tenant: await layout.fit(self._database, tenant, None)
+            for tenant in sorted({DEFAULT, self._home} & gone)
+        }
+        self._known = {tenant: known for tenant, known in self._known.items() if tenant not in gone} | anew
         self._seen = count
         for tell in self.listeners:
             tell(changed)
@@ -79,6 +85,6 @@ class Layouts:
         """Hold a layout, with the catalog and indexes that others of the same definitions hold already."""
         shared = self._shared.setdefault((id(known.catalog), known.epoch), known)
         if len(self._known) >= MOST:
-            self._known = {DEFAULT: self._known[DEFAULT]}
+            self._known = {held: self._known[held] for held in {DEFAULT, self._home} & self._known.keys()}
             self._shared.clear()
         self._known[tenant] = replace(shared, edition=known.edition)

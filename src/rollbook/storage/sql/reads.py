@@ -340,3 +340,8 @@ def last_change(connection: Connection, tenant: int) -> int:
     """The highest number of a log entry, 0 if there is none."""
     row = connection.one(LAST_CHANGE, (tenant,))
     return int(row[0]) if row else 0
+
+
+def holds_anything(connection: Connection) -> bool:
+    """Whether any tenant has resources."""
+    return connection.one("SELECT 1 FROM counter WHERE resources > 0 LIMIT 1") is not None

@@ -50,13 +50,20 @@ ROWS_EACH = 10
 class SqlStore:
     """`Store` and `TokenStore` over a database, which is open to others that keep tables beside.
 
-    Without a catalog it serves the one the database keeps.
+    Without a catalog the default tenant is served by the one the database keeps, as the others are.
     """
 
     def __init__(
-        self, database: Backend, catalog: Catalog | None = None, *, looked_at: int = LOOKED_AT
+        self,
+        database: Backend,
+        catalog: Catalog | None = None,
+        *,
+        looked_at: int = LOOKED_AT,
+        home: int = DEFAULT,
     ) -> None:
         self.database = database
+        self.home = home
+        """Number of the tenant that this store is about, for those who work for one."""
         self._wanted = catalog
         self._looked_at = looked_at
         self._layouts = Layouts(database)
@@ -67,6 +74,7 @@ class SqlStore:
         await self.database.open()
         try:
             await self._layouts.open(self._wanted)
+            await self._layouts.settle(self.home)
         except BaseException:
             await self.database.close()
             raise
@@ -118,12 +126,13 @@ class SqlStore:
         return (await self.layout(tenant)).catalog
 
     async def survey(
-        self, catalog: Catalog, progress: Progress = quietly, *, tenant: int = DEFAULT
+        self, catalog: Catalog, progress: Progress = quietly, *, tenant: int | None = None
     ) -> Survey:
         """What would no longer be valid by other definitions; looks at every resource of a type they change."""
-        known = await self.layout(tenant)
+        of = self.home if tenant is None else tenant
+        known = await self.layout(of)
         return await self.database.read(
-            lambda connection: redefine.survey(connection, tenant, known, catalog, progress), unbounded=True
+            lambda connection: redefine.survey(connection, of, known, catalog, progress), unbounded=True
         )
 
     async def redefine(
@@ -144,14 +153,24 @@ class SqlStore:
         await self.follow()
         return changed
 
+    async def settle(self, tenant: int) -> None:
+        """Let this store be about a tenant: a command works for one."""
+        self._require_open()
+        await self._layouts.settle(tenant)
+        self.home = tenant
+
+    def twin(self, database: Backend) -> "SqlStore":
+        """A store over a copy of this one's database, not yet open, about the same tenant."""
+        return SqlStore(database, looked_at=self._looked_at, home=self.home)
+
     def _require_open(self) -> Layout:
-        if self._layouts.default is None:
+        if self._layouts.home is None:
             raise StoreUnavailable(f"{self.database.name}: the database is not open")
-        return self._layouts.default
+        return self._layouts.home
 
     @property
     def catalog(self) -> Catalog:
-        """What is served of the default tenant, known once the store is open."""
+        """What is served of the tenant that is at home here, known once the store is open."""
         return self._require_open().catalog
 
     @property
@@ -371,6 +390,10 @@ class SqlStore:
     async def numbers(self, tenant: int) -> Mapping[str, int]:
         """How many resources there are of each type that has any."""
         return await self.database.read_now(lambda connection: reads.numbers(connection, tenant))
+
+    async def holds_anything(self) -> bool:
+        """Whether any tenant has resources."""
+        return await self.database.read_now(reads.holds_anything)
 
     async def check(self) -> Sequence[str]:
         """The invariants that do not hold, in words; looks at everything."""

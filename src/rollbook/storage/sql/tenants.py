@@ -19,6 +19,7 @@ BY_NAME = f"SELECT {COLUMNS} FROM tenant WHERE name = ?"
 BY_HOST = f"SELECT {COLUMNS} FROM tenant WHERE host = ?"
 BY_NUMBER = f"SELECT {COLUMNS} FROM tenant WHERE number = ?"
 PAGE = f"SELECT {COLUMNS} FROM tenant WHERE name > ? ORDER BY name LIMIT ?"
+DELETING = f"SELECT {COLUMNS} FROM tenant WHERE state = 'deleting' ORDER BY number LIMIT 100"
 ADD = """
     INSERT INTO tenant (number, name, host, state, created, settings, definitions, indexed, edition)
     VALUES (?, ?, ?, 'open', ?, ?, '', '{}', ?)
@@ -57,6 +58,11 @@ class SqlTenants:
     async def page(self, after: str, limit: int) -> Sequence[TenantRecord]:
         """Tenants by name, those behind `after`."""
         rows = await self._database.read(lambda connection: connection.all(PAGE, (after, limit)))
+        return [_record(row) for row in rows]
+
+    async def deleting(self) -> Sequence[TenantRecord]:
+        """Tenants whose deletion was begun and is not finished."""
+        rows = await self._database.read(lambda connection: connection.all(DELETING))
         return [_record(row) for row in rows]
 
     async def create(
