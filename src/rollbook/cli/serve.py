@@ -66,6 +66,16 @@ def serve(
     insecure_http: Annotated[
         bool, typer.Option("--insecure-http", help="Serve other machines without TLS.")
     ] = False,
+    drain: Annotated[
+        float,
+        typer.Option(
+            help="Seconds for which /readyz says no before connections are refused, once asked to end: as long as"
+            " a load balancer needs to notice.",
+            min=0,
+            max=300,
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
     public_url: Annotated[
         str | None,
         typer.Option(help="What issued URIs start with, such as https://scim.example.com.", metavar="URL"),
@@ -97,6 +107,7 @@ def serve(
         config=config,
         insecure_http=insecure_http,
         public_url=public_url,
+        drain=drain,
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
     check_exposure(settings)
@@ -252,9 +263,13 @@ async def _listen(settings: "Settings", application: "Application", hooks: "Hook
     from granian.server.embed import Server
 
     from rollbook.server.errors import ErrorBoundary
+    from rollbook.server.health import Health
+    from rollbook.storage.sql import readiness
 
+    app = application.asgi if hooks is None else ErrorBoundary(hooks)
+    health = Health(app, readiness.checks(application.store.database))
     server = Server(
-        application.asgi if hooks is None else ErrorBoundary(hooks),
+        health,
         settings.host,
         settings.port,
         interface=Interfaces.ASGINL,
@@ -273,6 +288,8 @@ async def _listen(settings: "Settings", application: "Application", hooks: "Hook
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(asked.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    health.end()
+    await asyncio.wait({serving}, timeout=settings.drain)
     server.stop()  # type: ignore[no-untyped-call]  # granian has no types for it
     # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
     await asyncio.wait({serving}, timeout=GRACE_SECONDS)

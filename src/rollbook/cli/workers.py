@@ -92,7 +92,7 @@ def run(settings: "Settings", posts: Sequence[Post]) -> int:
         dead = [process for process in crew.begun if not asked and not process.is_alive()]
         for process in dead:
             failed |= not crew.replace(process, time.monotonic())
-    _end(list(crew.begun))
+    _end(list(crew.begun), PATIENCE + settings.drain)
     return 1 if failed else 0
 
 
@@ -102,10 +102,10 @@ def _start(settings: "Settings", work: Work) -> SpawnProcess:
     return process
 
 
-def _end(processes: list[SpawnProcess]) -> None:
+def _end(processes: list[SpawnProcess], patience: float) -> None:
     for process in processes:
         process.terminate()
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
         if process.is_alive():

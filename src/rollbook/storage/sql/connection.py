@@ -97,6 +97,9 @@ class Backend(Database, Protocol):
     async def close(self) -> None:
         """Finish the writes that wait, then let go of every connection. May be called twice."""
 
+    async def takes_writes(self) -> str | None:
+        """What keeps it from taking writes, in words for anybody; None if nothing does. Holds up no write."""
+
     def serve_lock(self) -> "Lock":
         """Become a process that serves it; raises if this database has one only, and there is one."""
 

@@ -1,8 +1,10 @@
 """The database file: made whole or not at all, recognised, brought up to date, served by one process."""
 
+import errno
 import os
 import secrets
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -131,6 +133,28 @@ def _check_ours(connection: SqliteConnection, path: Path) -> None:
     row = connection.one("PRAGMA application_id")
     if row is None or row[0] != APPLICATION_ID:
         raise StoreUnavailable(f"{path} belongs to another program; name another file with --database")
+
+
+_PROBE = b"\0" * 65536
+"""More than a write of a request or two needs."""
+
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "the directory may not be written",
+}
+
+
+def refuses_writes(path: Path) -> str | None:
+    """What keeps files beside a database from being written, in words that name none; None if nothing does."""
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent, buffering=0) as file:
+            file.write(_PROBE)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return _REFUSALS.get(error.errno or 0, "the disk reports an error")
+    return None
 
 
 class FileLock:

@@ -53,6 +53,7 @@ _BEGIN_ALONE = """
     SELECT pg_current_xact_id()::text
 """
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+_READS_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 _OUTCOME = "SELECT pg_xact_status(CAST(? AS xid8))"
 
 TRIES = 3
@@ -151,6 +152,11 @@ class PostgresDatabase:
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
         while self._all_far:
             self._all_far.pop().close()
+
+    async def takes_writes(self) -> str | None:
+        """Whether it is no standby; its disk is for whoever runs it to watch."""
+        row = await self.read_now(lambda connection: connection.one(_READS_ONLY))
+        return "the database takes no writes: it is a standby, or set to read only" if row and row[0] else None
 
     def serve_lock(self) -> Lock:
         """Any number of processes may serve it."""

@@ -41,6 +41,10 @@ class SqliteFile(SqliteDatabase):
             await self.close()
             raise
 
+    async def takes_writes(self) -> str | None:
+        """Whether there is room on the disk, and leave to write: a small file is written beside the database."""
+        return await asyncio.to_thread(files.refuses_writes, self._path)
+
     def serve_lock(self) -> FileLock:
         """Become the one process that serves the file."""
         return files.serve_lock(self._path)
