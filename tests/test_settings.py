@@ -31,6 +31,21 @@ def test_database(option: str | None, environment: dict[str, str], expected: tup
     assert choose_database(option, environment) == expected
 
 
+def test_a_file_may_name_the_database(tmp_path: Path) -> None:
+    """A URL with a password stands in a file, which containers and systemd hand over; one that cannot be read is named."""
+    file = tmp_path / "database_url"
+    environment = {"ROLLBOOK_DATABASE_FILE": str(file)}
+    with pytest.raises(SettingsError, match="No such file"):
+        choose_database(None, environment)
+    for wrong in ("", "\n", "postgresql://a\npostgresql://b"):
+        file.write_text(wrong, "utf-8")
+        with pytest.raises(SettingsError, match="nothing else"):
+            choose_database(None, environment)
+    file.write_text("postgresql://rollbook:secret@database/rollbook\n", "utf-8")
+    told = ("postgresql://rollbook:secret@database/rollbook", "ROLLBOOK_DATABASE_FILE")
+    assert choose_database(None, environment) == told
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

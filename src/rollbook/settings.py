@@ -14,6 +14,7 @@ from rollbook.storage.tenants import DEFAULT_NAME
 BOOTSTRAP_TOKEN = "ROLLBOOK_BOOTSTRAP_TOKEN"  # noqa: S105 - the name of a variable, not a token
 DATABASE = "ROLLBOOK_DATABASE"
 TENANT = "ROLLBOOK_TENANT"
+DATABASE_FILE = "ROLLBOOK_DATABASE_FILE"
 
 
 LEASE = "ROLLBOOK_LEASE_SECONDS"
@@ -80,15 +81,31 @@ def choose_lease(environment: Mapping[str, str], longest_call: float) -> float:
 
 
 def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The database URL and where it came from: option, environment, or the XDG data directory."""
+    """The database URL and where it came from: option, environment, a file that it names, or the XDG data directory.
+
+    Raises:
+        SettingsError: the file cannot be read, or is empty.
+    """
     if option:
         return option, "--database"
     if environment.get(DATABASE):
         return environment[DATABASE], DATABASE
+    if environment.get(DATABASE_FILE):
+        return _from_file(Path(environment[DATABASE_FILE])), DATABASE_FILE
     home = environment.get("XDG_DATA_HOME") or str(
         Path(environment.get("HOME") or Path.home()) / ".local/share"
     )
     return f"sqlite:///{Path(home).absolute() / 'rollbook' / 'rollbook.db'}", "default"
+
+
+def _from_file(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{DATABASE_FILE}={path}: {getattr(error, 'strerror', 'not text')}") from None
+    if not text or "\n" in text:
+        raise SettingsError(f"{DATABASE_FILE}={path}: write the URL of the database there, and nothing else")
+    return text
 
 
 def check_public_url(settings: Settings) -> None:

@@ -141,5 +141,7 @@ def test_the_unit_is_what_systemd_takes(tmp_path: Path) -> None:
         ran = subprocess.run(
             [tool, *command, str(unit)], capture_output=True, text=True, check=False, env=environment
         )
-        about_ours = [line for line in ran.stderr.splitlines() if "rollbook" in line and "Overall" not in line]
+        about_ours = [
+            line for line in ran.stderr.splitlines() if "rollbook" in line and "Overall" not in line
+        ]
         assert (ran.returncode, about_ours) == (0, []), ran.stdout[-3000:] + ran.stderr

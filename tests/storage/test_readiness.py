@@ -28,9 +28,9 @@ async def test_a_file_that_is_well(tmp_path: Path) -> None:
     database = backend(f"sqlite:///{tmp_path}/rollbook.db")
     await database.open()
     try:
-        before = set(os.listdir(tmp_path))
+        before = set(tmp_path.iterdir())
         assert await _words(database) == {"database": "ok", "migrations": "ok", "disk": "ok"}
-        assert set(os.listdir(tmp_path)) == before
+        assert set(tmp_path.iterdir()) == before
     finally:
         await database.close()
 
@@ -65,7 +65,7 @@ async def test_postgres_says_when_it_takes_no_writes(postgres: str) -> None:
         await database.close()
         name = url.partition("?")[0].rpartition("/")[2]
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")  # type: ignore[arg-type]  # a name of ours
+            connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         again: Any = backend(url)
         await again.open()
         words = await _words(again)

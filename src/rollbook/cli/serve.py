@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from rollbook.app import Application
+    from rollbook.cli.reload import Reload
     from rollbook.provisioning.model import Config
     from rollbook.server.hooks import Hooks
     from rollbook.settings import Settings
@@ -124,6 +125,7 @@ def serve(
 async def _serve(settings: "Settings", *, listens: bool = True, works: bool = False) -> None:
     """Say what is served, and serve it if told to; `works`: keep targets in step, too."""
     from rollbook.app import prepare_store, running
+    from rollbook.cli.reload import Reload
 
     _check_port(settings)
     store = prepare_store(settings)
@@ -133,14 +135,16 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
         token = await _first_token(settings, application)
         _announce(settings, application, is_new=is_new, token=token, works=works)
         if listens:
-            async with _working(settings, application, hooks, works=works):
+            reload = Reload()
+            reload.listen()
+            async with _working(settings, application, hooks, reload, works=works):
                 await _listen(settings, application, hooks)
     lock.release()
 
 
 @asynccontextmanager
 async def _working(
-    settings: "Settings", application: "Application", hooks: "Hooks | None", *, works: bool
+    settings: "Settings", application: "Application", hooks: "Hooks | None", reload: "Reload", *, works: bool
 ) -> AsyncIterator[None]:
     """Keep targets in step meanwhile, if there is a configuration."""
     import asyncio
@@ -149,6 +153,7 @@ async def _working(
     from rollbook.cli.work import keep
 
     if settings.config is None or not works:
+        _follow_webhooks(settings, application, hooks, reload)
         yield
         return
 
@@ -159,7 +164,7 @@ async def _working(
     lock, alone = application.store.database.work_lock()
     stop = asyncio.Event()
     working = asyncio.get_running_loop().create_task(
-        keep(application.store, settings.config, stop, alone=alone, reloaded=reloaded)
+        keep(application.store, settings.config, stop, reload, alone=alone, reloaded=reloaded)
     )
     try:
         yield
@@ -167,6 +172,39 @@ async def _working(
         stop.set()
         await working
         lock.release()
+
+
+def _follow_webhooks(
+    settings: "Settings", application: "Application", hooks: "Hooks | None", reload: "Reload"
+) -> None:
+    """Where nobody works by the configuration, it is read again for its webhooks; with mistakes, the former one holds."""
+    import asyncio
+
+    import structlog
+
+    from rollbook.app import webhooks
+    from rollbook.provisioning.config import ConfigError, load_config
+
+    config = settings.config
+    if hooks is None or config is None:
+        return
+    tasks = set()  # the loop itself holds tasks weakly
+
+    async def read() -> None:
+        try:
+            fresh = await asyncio.to_thread(load_config, config, application.store.catalog, os.environ)
+        except (ConfigError, OSError) as error:
+            text = error.render() if isinstance(error, ConfigError) else str(error)
+            structlog.get_logger().error("configuration refused", file=str(config), mistakes=text)
+        else:
+            hooks.hooks = webhooks(fresh)
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(read())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    reload.add(begin)
 
 
 def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None:
@@ -183,7 +221,7 @@ def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None
             "use PostgreSQL for more (--database postgresql://user@host/name)"
         )
     asyncio.run(_serve(settings, listens=False, works=works))
-    posts = [workers.Post("a serving process", _serve_beside)] * number
+    posts = [workers.Post("a serving process", _serve_beside, hears_hup=True)] * number
     if settings.config is not None and works:
         posts.append(
             workers.Post("the process that keeps targets in step", _keep_beside, vital=False, hears_hup=True)
@@ -195,10 +233,15 @@ def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None
 def _serve_beside(settings: "Settings") -> None:
     """What each of several serving processes does."""
     from rollbook.app import running
+    from rollbook.cli.reload import Reload
 
     async def serve_quietly() -> None:
+        reload = Reload()
+        reload.listen()
         async with running(settings) as application:
-            await _listen(settings, application, _hooks(settings, application))
+            hooks = _hooks(settings, application)
+            _follow_webhooks(settings, application, hooks, reload)
+            await _listen(settings, application, hooks)
 
     _run_beside(serve_quietly())
 
@@ -208,6 +251,7 @@ def _keep_beside(settings: "Settings") -> None:
     import asyncio
 
     from rollbook.app import opened
+    from rollbook.cli.reload import Reload
     from rollbook.cli.work import keep
 
     async def keep_quietly() -> None:
@@ -218,8 +262,10 @@ def _keep_beside(settings: "Settings") -> None:
             lock, alone = store.database.work_lock()
             asked = asyncio.Event()
             _end_when_told(asked)
+            reload = Reload()
+            reload.listen()
             try:
-                await keep(store, config, asked, alone=alone)
+                await keep(store, config, asked, reload, alone=alone)
             finally:
                 lock.release()
 

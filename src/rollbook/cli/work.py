@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Schemas
 
 if TYPE_CHECKING:
     from rollbook.cli.provision_work import Desk
+    from rollbook.cli.reload import Reload
     from rollbook.provisioning.alerts import Alert, Send
     from rollbook.provisioning.keeper import Keeper
     from rollbook.provisioning.model import Alerts, Config
@@ -26,6 +26,7 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
     """
     from rollbook.cli.logs import configure_logs
     from rollbook.cli.provision_work import opened_desk
+    from rollbook.cli.reload import Reload
     from rollbook.settings import SettingsError
 
     if not config.is_file():
@@ -39,10 +40,12 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
             loop = asyncio.get_running_loop()
             for sign in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(sign, stop.set)
+            reload = Reload()
+            reload.listen()
             told = ", ".join(desk.config.targets) or "none"
             print(f"keeping in step: {told}; sources: {sources_in_words(desk)}", flush=True)
             try:
-                await keep(desk.store, config, stop, alone=alone)
+                await keep(desk.store, config, stop, reload, alone=alone)
             finally:
                 lock.release()
         print("stopped: what was under way is finished", flush=True)
@@ -63,18 +66,18 @@ async def keep(
     store: "SqlStore",
     config: Path,
     stop: asyncio.Event,
+    reload: "Reload",
     *,
     alone: bool,
     reloaded: "Callable[[Config], None]" = lambda _: None,
 ) -> None:
-    """Work by the configuration until told to stop; SIGHUP reads it again, and whoever else goes by it is told.
+    """Work by the configuration until told to stop; `reload` reads it again, and whoever else goes by it is told.
 
     `alone`: nobody else works on these targets, so that what is claimed was claimed by somebody who has died.
     """
     again = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError, ValueError, AttributeError):
-        loop.add_signal_handler(signal.SIGHUP, again.set)
+    reload.add(again.set)
     desk = _desk(store, config)
     if alone:
         await _take_over(desk)

@@ -63,10 +63,8 @@ class Health:
 
     async def look(self) -> Mapping[str, str]:
         """What each check says, now or up to a second ago."""
-        if self._is_ending:
-            return {"server": ENDING}
         async with self._looking:
-            if self._clock() - self._at >= REMEMBERED_SECONDS:
+            if not self._is_ending and self._clock() - self._at >= REMEMBERED_SECONDS:
                 self._found = await _outcomes(self._checks)
                 self._at = self._clock()
         return {"server": ENDING} if self._is_ending else self._found

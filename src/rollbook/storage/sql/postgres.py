@@ -156,7 +156,9 @@ class PostgresDatabase:
     async def takes_writes(self) -> str | None:
         """Whether it is no standby; its disk is for whoever runs it to watch."""
         row = await self.read_now(lambda connection: connection.one(_READS_ONLY))
-        return "the database takes no writes: it is a standby, or set to read only" if row and row[0] else None
+        return (
+            "the database takes no writes: it is a standby, or set to read only" if row and row[0] else None
+        )
 
     def serve_lock(self) -> Lock:
         """Any number of processes may serve it."""
