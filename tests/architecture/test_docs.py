@@ -125,6 +125,11 @@ def test_no_option_is_invented() -> None:
         "--token",
         "--strict",
         "--i-accept-side-effects",
+        "--now",  # of systemctl
+        "--read-only",  # of docker, and those below
+        "--cap-drop",
+        "--tmpfs",
+        "--rm",
     }
     known = foreign.union({"--tenant"}, *(options for _, options in commands()))  # stands before any command
     assert sorted(set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", written_by_hand())) - known) == []

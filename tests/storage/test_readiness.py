@@ -23,14 +23,18 @@ async def _words(database: Backend) -> dict[str, str]:
     return {name: await check() for name, check in readiness.checks(database).items()}
 
 
+def _files(path: Path) -> set[Path]:
+    return set(path.iterdir())
+
+
 async def test_a_file_that_is_well(tmp_path: Path) -> None:
     """A file that can be served from says so, and nothing is left beside it."""
     database = backend(f"sqlite:///{tmp_path}/rollbook.db")
     await database.open()
     try:
-        before = set(tmp_path.iterdir())
+        before = _files(tmp_path)
         assert await _words(database) == {"database": "ok", "migrations": "ok", "disk": "ok"}
-        assert set(tmp_path.iterdir()) == before
+        assert _files(tmp_path) == before
     finally:
         await database.close()
 
