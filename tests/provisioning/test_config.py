@@ -692,7 +692,7 @@ def test_the_json_schema_describes_the_shape() -> None:
     text = json.dumps(schema)
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {
-        "version", "sources", "targets", "tables", "sensitive", "keep_days", "alerts",
+        "version", "sources", "targets", "tables", "authority", "sensitive", "keep_days", "alerts",
     }  # fmt: skip
     assert set(schema["$defs"]["RuleShape"]["properties"]) == {
         "from", "value", "expr", "unique", "default", "when", "apply", "clear",

@@ -14,6 +14,7 @@ from rollbook.cli import (
     exports,
     history,
     imports,
+    matches,
     people,
     profiles,
     provision,
@@ -87,6 +88,7 @@ app.command()(provision.status)
 app.command()(people.explain)
 app.command("try")(people.try_)
 app.add_typer(people.map_app, name="map")
+app.add_typer(matches.app, name="matches")
 app.command()(runs.runs)
 app.command()(runs.undo)
 app.command()(profiles.profiles)

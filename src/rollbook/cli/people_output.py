@@ -41,6 +41,9 @@ def show_explanation(found: Explanation, *, as_json: bool) -> None:
     line_on(out, f"  id {found.id}", "dim")
     for view in found.sources:
         line_on(out, _source_line(view))
+    for one in found.given:
+        giver = "(nobody)" if one.source is None else one.source
+        line_on(out, f"  {printable(one.attribute):<{_WIDE}} {giver}  ({printable(one.why)})", "dim")
     if not found.sources:
         line_on(out, "no source feeds it: it came over SCIM, or by an import")
     for target in found.targets:
@@ -191,7 +194,8 @@ def _show_item(out: Console, item: Item) -> None:
 def _source_line(view: SourceView) -> str:
     place = f", line {view.line}" if view.line else ""
     gone = f"; gone from the source since {moment(view.missing_since)}" if view.missing_since else ""
-    return f"source {view.source}: record {printable(view.key)}{place}{gone}"
+    by = f", joined by {printable(view.joined)}" if view.joined else ""
+    return f"source {view.source}: record {printable(view.key)}{place}{by}{gone}"
 
 
 def _scope_words(view: TargetView) -> str:
@@ -231,6 +235,7 @@ def _explanation_json(found: Explanation) -> JsonObject:
         "label": found.label,
         "deleted": found.is_deleted,
         "sources": [asdict(view) for view in found.sources],
+        "given": [one._asdict() for one in found.given],
         "targets": [_view_json(view) for view in found.targets],
     }
 

@@ -21,6 +21,7 @@ from rollbook.provisioning.explain import (
 from rollbook.provisioning.finding import Ambiguous, find_resource
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.line import Report
+from rollbook.provisioning.several import Given, given
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import Row, SourceError
 from rollbook.provisioning.targets.base import Target
@@ -44,6 +45,8 @@ class SourceView:
     record: JsonObject | None = None
     rules: tuple[RuleResult, ...] = ()
     error: str | None = None
+    joined: str = ""
+    """What found the user for this record, if something did."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Explanation:
     is_deleted: bool
     sources: tuple[SourceView, ...]
     targets: tuple[TargetView, ...]
+    given: tuple[Given, ...] = ()
+    """Which source gives each attribute, where several feed one person."""
 
 
 @dataclass
@@ -109,6 +114,7 @@ async def explain(desk: Desk, who: str, targets: Iterable[str], type_name: str =
         not is_there,
         tuple(await _sources(desk, own)),
         tuple(view for view in views if view is not None),
+        await _given(desk, own),
     )
 
 
@@ -182,6 +188,14 @@ async def _label(desk: Desk, kind: ResourceType, id: str) -> str | None:
     return None
 
 
+async def _given(desk: Desk, id: str) -> tuple[Given, ...]:
+    sources = desk.sources()
+    feeds = await SqlSourceRecords(desk.store.database).feeds(
+        desk.store.home, [source.name for source in sources], [id]
+    )
+    return tuple(given(sources, feeds.get(id, ())))
+
+
 async def _sources(desk: Desk, id: str) -> list[SourceView]:
     records = SqlSourceRecords(desk.store.database)
     found = []
@@ -191,7 +205,8 @@ async def _sources(desk: Desk, id: str) -> list[SourceView]:
             continue
         record = (await records.find(desk.store.home, source.name, [key])).get(key)
         missing, groups = (record.missing_since, record.groups) if record else (None, ())
-        found.append(SourceView(source.name, key, missing, groups))
+        joined = record.joined if record else ""
+        found.append(SourceView(source.name, key, missing, groups, joined=joined))
     return found
 
 

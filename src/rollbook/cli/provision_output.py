@@ -285,6 +285,9 @@ def show_status(sources: Sequence[SourceStatus], targets: Sequence[TargetStatus]
             console,
             f"source {source.source}: {told}" + (f"; failed: {run.error}" if run and run.error else ""),
         )
+        if source.uncertain:
+            waits = f"  {source.uncertain} wait for somebody to decide whose they are: rollbook matches"
+            line_on(console, waits, "yellow")
     console.print(_status_table(targets))
     for target in targets:
         for link in target.problems:
@@ -328,6 +331,12 @@ def _source_end(console: Console, source: SourceReport, tense: str = "") -> None
     counts = (report.created, report.changed, report.disabled, report.deleted)
     told = ", ".join(f"{count} {tense}{word}" for word, count in zip(words, counts, strict=True))
     line_on(console, f"source {source.source}: {report.rows} {read}, {told}, {report.unchanged} unchanged")
+    if report.unmatched:
+        line_on(console, f"  {report.unmatched} records match nobody; this source creates nobody")
+    if report.ignored:
+        line_on(console, f"  {report.ignored} records are left out, as somebody decided")
+    if report.uncertain:
+        line_on(console, f"  {report.uncertain} wait for a decision: rollbook matches", "yellow")
     for problem in report.problems:
         place = f"line {problem.line}: " if problem.line is not None else ""
         whose = f"record {printable(problem.person)}: " if problem.person else ""
@@ -410,6 +419,7 @@ def _source(source: SourceReport) -> JsonObject:
             "rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held", "unlisted", "partial"
         )  # fmt: skip
         found |= {name: getattr(report, name) for name in names}
+        found |= {name: getattr(report, name) for name in ("unmatched", "uncertain", "ignored")}
         found["problems"] = [asdict(problem) for problem in report.problems]
     return found
 

@@ -37,6 +37,7 @@ from rollbook.storage.links import Drifted, Run
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.links import SqlLinks
+from rollbook.storage.sql.matches import SqlMatches
 from rollbook.storage.sql.source_marks import SqlSourceMarks
 from rollbook.storage.sql.source_records import SqlSourceRecords
 from rollbook.storage.sql.store import SqlStore
@@ -352,7 +353,9 @@ class Desk:
         """How sources and targets stand."""
         links, catalog = SqlLinks(self._store.database), self._store.catalog
         sources = [
-            SourceStatus(name, await links.last_run(self._store.home, "pull", name))
+            SourceStatus(
+                name, await links.last_run(self._store.home, "pull", name), await self.undecided(name)
+            )
             for name in self.config.sources
         ]
         targets = [
@@ -375,7 +378,7 @@ class Desk:
         whole: bool = True,
         reviewed: int | None = None,
     ) -> SourceReport:
-        hub = Hub(store, SqlSourceRecords(store.database), store.catalog, store.home, now, new_id)
+        hub = _hub_of(store)
         links, started = SqlLinks(store.database), now()
         is_real = not dry_run and store is self._store
         run = None
@@ -429,18 +432,28 @@ class Desk:
     async def _pull_changes(self, source: model.Source) -> tuple[dict[str, int], str | None]:
         try:
             place, marks = source_of(source, _within(self._store)), SqlSourceMarks(self._store.database)
-            report = await pull(source, place, self._hub(), marks=marks, whole=False)
+            report = await pull(source, place, self.hub, marks=marks, whole=False)
         except SourceError as failure:
             return {}, failure.detail
         return _figures(report), None
 
-    def _hub(self) -> Hub:
-        store = self._store
-        return Hub(store, SqlSourceRecords(store.database), store.catalog, store.home, now, new_id)
+    @property
+    def hub(self) -> Hub:
+        """The hub as a pull writes it."""
+        return _hub_of(self._store)
+
+    @property
+    def matches(self) -> SqlMatches:
+        """Records nobody is sure of."""
+        return SqlMatches(self._store.database)
+
+    async def undecided(self, source: str) -> int:
+        """How many records of a source wait for somebody to decide whose they are."""
+        return await self.matches.count_open(self._store.home, source)
 
     async def pull_one(self, source: model.Source, key: str) -> SourceReport:
         """Read one record into the hub; no rows if there is none of that key."""
-        hub, started = self._hub(), now()
+        hub, started = self.hub, now()
         run = await self.links.begin_run(self._store.home, "read", source.name, started, self.batch)
         self.batch = run.batch
         report: PullReport | None = None
@@ -501,6 +514,11 @@ def _within(store: SqlStore, *, applies: bool = True) -> Within:
     return Within(SqlArrivals(store.database), store.home, now, loop, applies)
 
 
+def _hub_of(store: SqlStore) -> Hub:
+    records, matches = SqlSourceRecords(store.database), SqlMatches(store.database)
+    return Hub(store, records, store.catalog, store.home, now, new_id, matches)
+
+
 def _chosen(kind: str, known: Mapping[str, Named], names: Iterable[str]) -> list[Named]:
     wanted = list(dict.fromkeys(names)) or list(known)
     for name in wanted:
@@ -515,6 +533,8 @@ def _figures(report: PullReport | None) -> dict[str, int]:
     if report is None:
         return {}
     names = ("rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held")
+    beside = {name: getattr(report, name) for name in ("unmatched", "uncertain", "ignored")}
     return {name: getattr(report, name) for name in names} | {
-        "problems": len(report.problems) + report.unlisted
+        **{name: count for name, count in beside.items() if count},
+        "problems": len(report.problems) + report.unlisted,
     }

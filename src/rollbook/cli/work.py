@@ -139,7 +139,7 @@ def _keeper(desk: "Desk") -> "Keeper":
     from rollbook.provisioning.targets.scim import connect
 
     alerter = Alerter(_ways(desk.config.alerts), now, _logged())
-    keeper = Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter)
+    keeper = Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter, undecided=desk.undecided)
     keeper.follow(desk)
     return keeper
 

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     PARKED = "given up"
     DRIFT = "drift"
     MISTAKE = "mistake in Rollbook"
+    UNCERTAIN = "to be decided"
     RECOVERED = "recovered"
 
 

@@ -24,6 +24,7 @@ from rollbook.provisioning.report import Observe, PullProblem, PullReport, nobod
 from rollbook.provisioning.sources.base import Reading, Row, Source, SourceError
 from rollbook.provisioning.survey import Survey, survey
 from rollbook.storage.source_marks import SourceMarks
+from rollbook.storage.source_records import SourceRecord
 
 BATCH = 200
 """Records that are looked up and written together: one transaction's worth of writes."""
@@ -111,6 +112,18 @@ async def pull_one(source: model.Source, place: Source, hub: Hub, key: str) -> P
         await asyncio.to_thread(reading.close)
 
 
+async def release(source: model.Source, hub: Hub, record: SourceRecord) -> None:
+    """Take a record away from the user it feeds, with all that it gave them; they have not left because of that.
+
+    Raises:
+        RequestError: the user cannot be without it. StoreUnavailable: the hub cannot be written now.
+    """
+    rules = UserRules(source, hub.type_named("User"))
+    report = PullReport(source.name)
+    writer = LiveWriter(hub, source.name)
+    await Departures(rules, hub, writer, report, nobody_watches, Survey()).release(record)
+
+
 async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, label: str) -> None:
     """Guard, people, missing people, those who waited."""
     missing = await departures.check(label)
@@ -122,6 +135,7 @@ async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, labe
     while arrivals.next_round():
         async for people in walk.batches(arrivals.is_waiting):
             await arrivals.take(people)
+    await departures.close_cases()
 
 
 def _today(milliseconds: int) -> datetime:

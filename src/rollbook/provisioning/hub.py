@@ -10,10 +10,12 @@ from rollbook.protocol.filters import Operator
 from rollbook.protocol.query import Page, Query
 from rollbook.protocol.resolved import Test
 from rollbook.protocol.resource import Change, Present, Scope
-from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.schema import AttributePath, ResourceType
+from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.sources.base import Hold
 from rollbook.storage.base import Author, Decide, Record, Store
 from rollbook.storage.documents import decode
+from rollbook.storage.matches import Case, Matches
 from rollbook.storage.source_records import SourceRecord, SourceRecords
 
 
@@ -28,6 +30,8 @@ class Hub:
     now: Callable[[], int]
     """Milliseconds since 1970, UTC."""
     new_id: Callable[[], str]
+    matches: Matches | None = None
+    """Cases nobody is sure of; needed where sources join by rules."""
 
     def type_named(self, name: str) -> ResourceType:
         """The resource type of that name."""
@@ -43,6 +47,18 @@ class Hub:
             return ()
         test = Test(path, Operator.EQ, compare.key(path.leaf, value))
         query = Query(resource_type, test, Page(1, 2))
+        return (await self.store.search(self.tenant, query, members=False, groups=False)).records
+
+    async def matching(
+        self, resource_type: ResourceType, path: AttributePath, value: JsonValue, limit: int
+    ) -> Sequence[Record]:
+        """Resources with that value at an indexed path.
+
+        Raises:
+            InvalidValue: the value is not of the attribute's type.
+        """
+        test = Test(path, Operator.EQ, compare.key(path.leaf, value))
+        query = Query(resource_type, test, Page(1, limit))
         return (await self.store.search(self.tenant, query, members=False, groups=False)).records
 
 
@@ -68,6 +84,18 @@ class Writer(Protocol):
 
     async def keep_group(self, name: str, id: str) -> None:
         """Remember a group."""
+
+    async def keep_of(self, source: str, records: Sequence[SourceRecord]) -> None:
+        """Remember records of another source."""
+
+    async def drop_of(self, source: str, keys: Sequence[str]) -> None:
+        """Forget records of another source."""
+
+    async def park(self, cases: Sequence[Case]) -> None:
+        """Let cases wait for somebody to decide."""
+
+    async def close_cases(self, keys: Sequence[str]) -> None:
+        """Forget cases that nobody has decided."""
 
 
 class LiveWriter:
@@ -125,6 +153,28 @@ class LiveWriter:
         await self._renew()
         await self._hub.records.keep_group(self._hub.tenant, self._source, name, id)
 
+    async def keep_of(self, source: str, records: Sequence[SourceRecord]) -> None:
+        """Remember records of another source."""
+        await self._renew()
+        await self._hub.records.keep(self._hub.tenant, source, records)
+
+    async def drop_of(self, source: str, keys: Sequence[str]) -> None:
+        """Forget records of another source."""
+        await self._renew()
+        await self._hub.records.drop(self._hub.tenant, source, keys)
+
+    async def park(self, cases: Sequence[Case]) -> None:
+        """Let cases wait for somebody to decide."""
+        await self._renew()
+        if cases and self._hub.matches is not None:
+            await self._hub.matches.park(self._hub.tenant, self._source, cases)
+
+    async def close_cases(self, keys: Sequence[str]) -> None:
+        """Forget cases that nobody has decided."""
+        await self._renew()
+        if keys and self._hub.matches is not None:
+            await self._hub.matches.close_cases(self._hub.tenant, self._source, keys)
+
 
 class Rehearsal:
     """Reads and decides as `LiveWriter` does, and writes nothing."""
@@ -160,4 +210,16 @@ class Rehearsal:
         """Nothing."""
 
     async def keep_group(self, name: str, id: str) -> None:
+        """Nothing."""
+
+    async def keep_of(self, source: str, records: Sequence[SourceRecord]) -> None:
+        """Nothing."""
+
+    async def drop_of(self, source: str, keys: Sequence[str]) -> None:
+        """Nothing."""
+
+    async def park(self, cases: Sequence[Case]) -> None:
+        """Nothing."""
+
+    async def close_cases(self, keys: Sequence[str]) -> None:
         """Nothing."""

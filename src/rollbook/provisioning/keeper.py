@@ -59,7 +59,10 @@ class Keeper:
         pull: Pull,
         alerter: Alerter,
         watch: Watch = lambda _: None,
+        undecided: Callable[[str], Awaitable[int]] | None = None,
     ) -> None:
+        """`undecided` counts the records of a source that wait for somebody to decide whose they are."""
+        self._undecided = undecided
         self._engine = engine
         self._config = config
         self._connect = connect
@@ -219,6 +222,7 @@ class Keeper:
                 failures = 0 if failed is None else failures + 1
                 if failed is None:
                     await self._alerter.over(source.name, "it is read again")
+                    await self._tell_undecided(source.name)
                 elif failures > 1:  # a file that is just being written is whole the next time
                     await self._alerter.tell(Alert(Kind.SOURCE, source.name, failed))
             except StoreUnavailable:
@@ -260,6 +264,16 @@ class Keeper:
                 Alert(Kind.DRIFT, target.name, text, f"look at them: rollbook drift {target.name}")
             )
         return True
+
+    async def _tell_undecided(self, name: str) -> None:
+        waiting = 0 if self._undecided is None else await self._undecided(name)
+        subject = f"matches of {name}"
+        if waiting:
+            text = f"{waiting} records wait for somebody to decide whose they are"
+            hint = f"look at them: rollbook matches --source {name}"
+            await self._alerter.tell(Alert(Kind.UNCERTAIN, subject, text, hint))
+        else:
+            await self._alerter.over(subject, "nothing waits to be decided any more")
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until asked to stop."""

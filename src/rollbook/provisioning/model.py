@@ -127,6 +127,42 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class JoinTest:
+    """One thing that a record and a hub user must have in common: an attribute, and what it is compared with."""
+
+    path: AttributePath
+    rule: Rule
+    normalize: bool = False
+    """Whether case, accents and what stands between words make no difference."""
+
+
+@dataclass(frozen=True)
+class JoinRule:
+    """How the user of a new record is found; all tests must hold. One that is not `sure` only proposes."""
+
+    tests: tuple[JoinTest, ...]
+    text: str
+    """What it compares, for people."""
+    sure: bool = True
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An attribute that several sources fill, and whose value counts first."""
+
+    path: AttributePath
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a source needs to know of another one that may feed the same people."""
+
+    create: bool
+    missing: Leave
+
+
+@dataclass(frozen=True)
 class Source:
     """A place people come from."""
 
@@ -157,6 +193,14 @@ class Source:
     """How changes are read; None if everything is, each time."""
     digest: str = ""
     """Changes whenever anything does that decides what is read or made of it."""
+    join: tuple[JoinRule, ...] = ()
+    """What finds the user of a new record, in order; externalId and userName without any."""
+    create: bool = True
+    """Whether a record that belongs to nobody makes a user."""
+    shared: tuple[Shared, ...] = ()
+    """Those of its attributes that other sources fill too."""
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    """The other sources that may feed the same people, by name; none unless the file speaks of several."""
 
 
 @dataclass(frozen=True)

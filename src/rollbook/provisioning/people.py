@@ -4,8 +4,8 @@ The source owns the attributes its rules fill and no others: what someone else p
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from rollbook.protocol.quirks import RFC, Leniency
 from rollbook.protocol.resource import Change, Present
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.validate import create, read_body, replace
-from rollbook.protocol.values import JsonObject
+from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import Difference, Managed, compare, is_open, managed_by
 from rollbook.provisioning.mapping import apply_mapping, overlay, record_inputs
@@ -44,6 +44,8 @@ class Person:
     references: tuple[tuple[AttributePath, str], ...]
     groups: tuple[str, ...]
     names: tuple[Candidates, ...] = ()
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict, repr=False, compare=False)
+    """What rules read of the record."""
 
     def resolved(self, ids: Mapping[str, str]) -> JsonObject:
         """The document with those references whose ids are known."""
@@ -53,9 +55,9 @@ class Person:
                 document = put(document, path, ids[key])
         return document
 
-    def digest(self, document: JsonObject) -> str:
-        """Changes with everything that is made of the record."""
-        content = orjson.dumps([document, self.groups], option=orjson.OPT_SORT_KEYS)
+    def digest(self, document: JsonObject, *beside: JsonValue) -> str:
+        """Changes with everything that is made of the record, and with what else decides."""
+        content = orjson.dumps([document, self.groups, *beside], option=orjson.OPT_SORT_KEYS)
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
@@ -69,19 +71,12 @@ class UserRules:
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
         """The attributes the rules fill."""
-        return managed_by(model.ObjectMapping((*self._plain.assignments, *self.source.references)))
-
-    @cached_property
-    def _plain(self) -> model.ObjectMapping:
-        """The rules but for references."""
-        return model.ObjectMapping((*self.source.users.assignments, *self.source.names))
+        return managed_by(model.ObjectMapping((*_plain(self.source).assignments, *self.source.references)))
 
     @cached_property
     def owned(self) -> tuple[AttributePath, ...]:
         """The same as single places: whole lists, whole values, or the parts that have rules."""
-        rules = managed_by(self._plain)
-        references = (one.path._replace(sub=None) for one in self.source.references)
-        return (*(path for item in rules for path in _places(item)), *references)
+        return owned_places(self.source)
 
     @cached_property
     def owns_active(self) -> bool:
@@ -118,20 +113,27 @@ class UserRules:
             tuple((path, key) for path, key in references if key),
             tuple(dict.fromkeys(name for name in groups if name)),
             tuple(Candidates(one.path, tuple(one.rule.evaluate(inputs))) for one in self.source.names),
+            inputs,
         )
 
     @cached_property
     def _ways(self) -> Mapping[AttributePath, model.Way]:
         """How the owned places are kept up, where that is not the usual way."""
         found: dict[AttributePath, model.Way] = {}
-        for item in managed_by(self._plain):
+        for item in managed_by(_plain(self.source)):
             found |= {path: item.way_of(path.sub.name if path.sub else None) for path in _places(item)}
         found |= {one.path._replace(sub=None): one.way for one in self.source.references}
         return {path: way for path, way in found.items() if way != model.USUAL}
 
-    def _writable(self, present: JsonObject, wanted: JsonObject) -> Iterator[AttributePath]:
-        """The owned places that a record may change in a user who exists."""
-        for path in self.owned:
+    def _writable(
+        self, places: Iterable[AttributePath], present: JsonObject, wanted: JsonObject
+    ) -> Iterator[AttributePath]:
+        """Those places that a record may change in a user who exists; what several sources say is decided elsewhere."""
+        shared = {one.path for one in self.source.shared}
+        for path in places:
+            if path in shared:
+                yield path
+                continue
             way = self._ways.get(path, model.USUAL)
             kept = way.clear is model.Clear.KEEP and get(wanted, path) is None
             if not kept and is_open(way, get(present, path)):
@@ -146,8 +148,15 @@ class UserRules:
         leniency = Leniency(RFC)
         return create(read_body(self._body(document), self.user_type, leniency, at_create=True))
 
-    def revision(self, document: JsonObject, *, revive: bool = False, hold: bool = False) -> Decide:
-        """The change of a user that exists; `revive` one that was switched off for being missing.
+    def revision(
+        self,
+        document: JsonObject,
+        *,
+        places: tuple[AttributePath, ...] | None = None,
+        active: bool | None = None,
+        hold: bool = False,
+    ) -> Decide:
+        """The change of a user that exists, at the places that are owned or named; `active` switches it on or off.
 
         `hold` refuses, with Conflict, a record that has become somebody else's.
         """
@@ -155,9 +164,10 @@ class UserRules:
         def decide(present: Present) -> Change:
             if hold:
                 _refuse_other_person(self.identity, present.document, document)
-            merged = overlay(present.document, self._writable(present.document, document), document)
-            if revive and not self.owns_active:
-                merged = {**merged, "active": True}
+            writable = self._writable(self.owned if places is None else places, present.document, document)
+            merged = overlay(present.document, writable, document)
+            if active is not None:
+                merged = {**merged, "active": active}
             leniency = Leniency(RFC)
             body = read_body(self._body(merged), self.user_type, leniency, at_create=False)
             return replace(body, self.user_type, leniency)(present)
@@ -166,6 +176,18 @@ class UserRules:
 
     def _body(self, document: JsonObject) -> JsonObject:
         return {"schemas": schemas_of(document, self.user_type), **document}
+
+
+def owned_places(source: model.Source) -> tuple[AttributePath, ...]:
+    """What a source fills, as single places: whole lists, whole values, or the parts that have rules."""
+    rules = managed_by(_plain(source))
+    references = (one.path._replace(sub=None) for one in source.references)
+    return (*(path for item in rules for path in _places(item)), *references)
+
+
+def _plain(source: model.Source) -> model.ObjectMapping:
+    """The rules but for references."""
+    return model.ObjectMapping((*source.users.assignments, *source.names))
 
 
 class Watched:

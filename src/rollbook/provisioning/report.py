@@ -62,6 +62,12 @@ class PullReport:
     kept: int = 0
     held: int = 0
     """Missing people that were left as they are, because rows that cannot be read may be theirs."""
+    unmatched: int = 0
+    """Records that belong to nobody, of a source that creates nobody."""
+    uncertain: int = 0
+    """Records that wait for somebody to decide whose they are."""
+    ignored: int = 0
+    """Records that somebody has decided to leave out."""
     problems: list[PullProblem] = field(default_factory=list)
     unlisted: int = 0
     unsettled: set[str] = field(default_factory=set, repr=False)

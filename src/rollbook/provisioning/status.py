@@ -42,6 +42,8 @@ class SourceStatus:
 
     source: str
     last_run: Run | None = None
+    uncertain: int = 0
+    """Records that wait for somebody to decide whose they are."""
 
 
 async def target_status(

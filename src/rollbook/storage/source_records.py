@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from rollbook.protocol.values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +12,9 @@ class SourceRecord:
     """A record of a source and the hub's user it feeds.
 
     `digest` is of the document last made of it, empty if that has to be looked at again. `groups` are the
-    groups made of it. `missing_since` is set once the record is gone from a complete reading.
+    groups made of it. `missing_since` is set once the record is gone from a complete reading. `said` is what it
+    said last of attributes that other sources fill too, None for those it has no value of. `joined` tells what
+    found the user, empty if the record made it or nothing is known.
     """
 
     key: str
@@ -18,6 +22,15 @@ class SourceRecord:
     digest: str
     groups: tuple[str, ...] = ()
     missing_since: int | None = None
+    said: JsonObject | None = None
+    joined: str = ""
+
+
+class Feed(NamedTuple):
+    """A record, and the source it is of."""
+
+    source: str
+    record: SourceRecord
 
 
 class SourceRecords(Protocol):
@@ -31,6 +44,11 @@ class SourceRecords(Protocol):
 
     async def keys_of(self, tenant: int, source: str, ids: Sequence[str]) -> Mapping[str, str]:
         """The key of each of these users that the source feeds."""
+
+    async def feeds(
+        self, tenant: int, sources: Sequence[str], ids: Sequence[str]
+    ) -> Mapping[str, Sequence[Feed]]:
+        """The records of these sources that feed each of these users, missing ones too."""
 
     async def keep(self, tenant: int, source: str, records: Sequence[SourceRecord]) -> None:
         """Add records, or replace those of the same key; all of them or none.

@@ -61,9 +61,13 @@ def load(path: Path, catalog: Catalog, environment: Mapping[str, str], *, secret
     hidden = reader.sensitive()
     if shape is None or document.problems:
         return Loaded(document, None, sources, shape, targets)
+    people = {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()}
+    people = reader.settled(people)
+    if document.problems:
+        return Loaded(document, None, sources, shape, targets)
     config = model.Config(
         str(path),
-        {name: _source(name, shape.sources[name], rules) for name, rules in sources.items()},
+        people,
         {
             name: _target(name, shape.targets[name], rules, hidden, drifts[name])
             for name, rules in targets.items()
@@ -104,6 +108,8 @@ def _source(name: str, shape: SourceShape, rules: SourceRules) -> model.Source:
         schedule=rules.schedule,
         changes=rules.changes,
         digest=_source_digest(shape, rules),
+        join=rules.join,
+        create=shape.create,
     )
 
 

@@ -25,6 +25,8 @@ CODES: Mapping[str, str] = {
     "RB116": "a profile that is not known",
     "RB117": "a mapping that the target's kind would refuse",
     "RB118": "drift that cannot be taken over",
+    "RB125": "a rule of join that finds nobody",
+    "RB126": "an attribute of several sources without one order",
 }
 """Every code and what it stands for."""
 

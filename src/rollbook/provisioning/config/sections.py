@@ -19,9 +19,11 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.config.access import AccessReader
+from rollbook.provisioning.config.authority import AuthorityReader
 from rollbook.provisioning.config.document import Document, Place
 from rollbook.provisioning.config.drifts import DriftReader
 from rollbook.provisioning.config.fit import Wanted, is_reference
+from rollbook.provisioning.config.joining import JoinReader
 from rollbook.provisioning.config.options import OptionReader
 from rollbook.provisioning.config.profiles import ProfileReader
 from rollbook.provisioning.config.rules import CLEARS, RuleReader, Use
@@ -51,6 +53,7 @@ class SourceRules:
     changes: model.Changes | None = None
     tables: str = ""
     """Changes with the content of the tables that rules look in; empty without any."""
+    join: tuple[model.JoinRule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class SectionReader:
         self._all = tuple(map(Names, catalog.resource_types))
         self._options = OptionReader(document, folder, environment)
         self._times = TimeReader(document)
+        self._joining = JoinReader(document, self._user)
+        self._authority = AuthorityReader(document, self._user)
         self._profiles = ProfileReader(document)
         self._access = AccessReader(document, folder, environment)
         self._tables = read_tables(document, folder)
@@ -97,6 +102,10 @@ class SectionReader:
     def sources(self) -> dict[str, SourceRules]:
         """The rules of every source."""
         return {name: self._source(("sources", name), raw) for name, raw in self._section("sources")}
+
+    def settled(self, sources: Mapping[str, model.Source]) -> dict[str, model.Source]:
+        """The sources, each knowing which attributes and people it shares with others."""
+        return self._authority.settle(sources)
 
     def targets(self) -> dict[str, TargetRules]:
         """The rules of every target."""
@@ -154,8 +163,9 @@ class SectionReader:
         if isinstance(raw.get("key"), str):
             reader.uses.append(Use(raw["key"], self._document.value((*place, "key"))))
         mapping = reader.mapping((*place, "users"), raw.get("users"))
-        if isinstance(raw.get("users"), dict):
+        if isinstance(raw.get("users"), dict) and raw.get("create") is not False:
             reader.require((*place, "users"))
+        join = self._joining.rules((*place, "join"), raw.get("join"), reader)
         references = tuple(one for one in mapping.assignments if is_reference(one.path))
         names = tuple(one for one in mapping.assignments if isinstance(one.rule, Unique))
         plain = tuple(
@@ -183,6 +193,7 @@ class SectionReader:
             self._used_tables(
                 [*(one.rule for one in mapping.assignments), *(group.display_name for group in groups)]
             ),
+            join,
         )
 
     def _used_tables(self, rules: Iterable[model.Rule]) -> str:

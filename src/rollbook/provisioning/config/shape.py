@@ -208,6 +208,26 @@ class SqlChangesShape(ScimChangesShape):
     )
 
 
+class JoinTestShape(Shape):
+    """A hub attribute and what it is compared with: one of from and expr."""
+
+    attribute: str = Field(min_length=1, description="The hub's attribute, such as emails.value.")
+    from_: str | None = Field(None, alias="from", min_length=1, description="The column it must equal.")
+    expr: str | None = Field(None, min_length=1, description="The CEL expression it must equal.")
+    normalize: bool = Field(False, description="Whether case, accents and separators make no difference.")
+
+
+class JoinShape(Shape):
+    """How the hub user of a new record is found: one attribute, or all of several."""
+
+    attribute: str | None = Field(None, min_length=1, description="The hub's attribute.")
+    from_: str | None = Field(None, alias="from", min_length=1, description="The column it must equal.")
+    expr: str | None = Field(None, min_length=1, description="The CEL expression it must equal.")
+    normalize: bool = Field(False, description="Whether case, accents and separators make no difference.")
+    all: tuple[JoinTestShape, ...] = Field((), strict=False, description="Several that must all be equal.")
+    sure: bool = Field(True, description="false: whom it finds is proposed, and somebody decides.")
+
+
 class SourceShape(Shape):
     """What all sources have in common."""
 
@@ -219,6 +239,10 @@ class SourceShape(Shape):
     schedule: ScheduleShape | None = Field(
         None, description="When a worker reads it: every or cron; by hand only without one."
     )
+    join: tuple[JoinShape, ...] = Field(
+        (), strict=False, description="What finds the hub user of a new record, tried in order."
+    )
+    create: bool = Field(True, description="Whether a record that belongs to nobody makes a user.")
     shrink_limit: float = Field(
         0.2,
         ge=0,
@@ -522,6 +546,9 @@ class ConfigShape(Shape):
     tables: dict[Name, Table] = Field(
         {}, description="Name → what expressions look up: text: text, or file, key and value of a CSV file."
     )
+    authority: dict[str, Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]] = Field(
+        {}, description="Attribute of several sources → whose value counts, best first."
+    )
     sensitive: tuple[str, ...] = Field(
         (), strict=False, description="Attributes whose values are masked in plans, logs and reports."
     )
@@ -576,6 +603,8 @@ def allowed_keys(place: tuple[str | int, ...], type_name: object = None) -> tupl
         model = SourceGroupShape
     if place[:1] == ("tables",) and len(place) == _SECTION:
         model = TableFileShape
+    if len(place) > _SECTION + 1 and place[0] == "sources" and place[2] == "join":
+        model = JoinShape if len(place) == _SECTION + 2 else JoinTestShape
     if model is None:
         return _RULE_KEYS
     return tuple(field.alias or name for name, field in model.model_fields.items())

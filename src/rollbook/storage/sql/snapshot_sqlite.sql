@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0021
+-- Revision: 0022
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -187,7 +187,7 @@ CREATE TABLE source_record (
         id TEXT NOT NULL,
         digest TEXT NOT NULL,
         made TEXT NOT NULL,
-        missing INTEGER,
+        missing INTEGER, said TEXT, joined TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (tenant, source, key)
     ) STRICT, WITHOUT ROWID;
 
@@ -348,4 +348,19 @@ CREATE INDEX tenant_by_edition ON tenant (edition);
 
 CREATE INDEX tenant_by_definitions ON tenant (definitions);
 
-INSERT INTO alembic_version (version_num) VALUES ('0021');
+CREATE TABLE source_match (
+        tenant INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        key TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        candidates TEXT NOT NULL,
+        document TEXT,
+        decision TEXT,
+        chosen TEXT,
+        author TEXT,
+        decided INTEGER,
+        PRIMARY KEY (tenant, source, key)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0022');

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from rollbook.protocol.errors import Uniqueness
-from rollbook.storage.source_records import SourceRecord
+from rollbook.storage.source_records import Feed, SourceRecord
 from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.reads import listed
 
-_COLUMNS = "key, id, digest, made, missing"
+_COLUMNS = "key, id, digest, made, missing, said, joined"
 
 FIND = f"SELECT {_COLUMNS} FROM source_record WHERE tenant = ? AND source = ? AND key {SQLITE.among_texts}"
 
@@ -25,9 +25,11 @@ AFTER = f"""
 GROUPS = f"SELECT name, id FROM source_group WHERE tenant = ? AND source = ? AND name {SQLITE.among_texts}"
 
 _KEEP = """
-    INSERT INTO source_record (tenant, source, key, id, digest, made, missing) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO source_record (tenant, source, key, id, digest, made, missing, said, joined)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, source, key) DO UPDATE
-    SET id = excluded.id, digest = excluded.digest, made = excluded.made, missing = excluded.missing
+    SET id = excluded.id, digest = excluded.digest, made = excluded.made, missing = excluded.missing,
+        said = excluded.said, joined = excluded.joined
 """
 _DROP = "DELETE FROM source_record WHERE tenant = ? AND source = ? AND key = ?"
 
@@ -52,6 +54,16 @@ class SqlSourceRecords:
         """The key of each of these users that the source feeds."""
         rows = await self._database.read(lambda conn: conn.all(KEYS_OF, (tenant, source, listed(ids))))
         return dict(rows)
+
+    async def feeds(
+        self, tenant: int, sources: Sequence[str], ids: Sequence[str]
+    ) -> Mapping[str, Sequence[Feed]]:
+        """The records of these sources that feed each of these users, missing ones too."""
+        found: dict[str, list[Feed]] = {}
+        for source, rows in await self._database.read(lambda conn: _feeds(conn, tenant, sources, ids)):
+            for record in map(_record, rows):
+                found.setdefault(record.id, []).append(Feed(source, record))
+        return found
 
     async def keep(self, tenant: int, source: str, records: Sequence[SourceRecord]) -> None:
         """Add records, or replace those of the same key; all of them or none."""
@@ -83,6 +95,17 @@ class SqlSourceRecords:
         await self._database.write(tenant, lambda conn: conn.run(_KEEP_GROUP, (tenant, source, name, id)))
 
 
+def _feeds(
+    conn: Connection, tenant: int, sources: Sequence[str], ids: Sequence[str]
+) -> list[tuple[str, list[Row]]]:
+    """By keys that lie by user, then by key: the records themselves lie by key."""
+    found = []
+    for source in sources if ids else ():
+        keys = [key for _, key in conn.all(KEYS_OF, (tenant, source, listed(ids)))]
+        found.append((source, list(conn.all(FIND, (tenant, source, listed(keys)))) if keys else []))
+    return found
+
+
 def _keep(conn: Connection, tenant: int, source: str, records: Sequence[SourceRecord]) -> None:
     keys = {record.id: record.key for record in records}
     for user, key in conn.all(KEYS_OF, (tenant, source, listed(list(keys)))):
@@ -91,11 +114,13 @@ def _keep(conn: Connection, tenant: int, source: str, records: Sequence[SourceRe
     conn.many(_KEEP, [(tenant, source, *_row(record)) for record in records])
 
 
-def _row(record: SourceRecord) -> tuple[str, str, str, str, int | None]:
+def _row(record: SourceRecord) -> tuple[str, str, str, str, int | None, str | None, str]:
     made = orjson.dumps(record.groups).decode()
-    return record.key, record.id, record.digest, made, record.missing_since
+    said = None if record.said is None else orjson.dumps(record.said).decode()
+    return record.key, record.id, record.digest, made, record.missing_since, said, record.joined
 
 
 def _record(row: Row) -> SourceRecord:
-    key, user, digest, made, missing = row
-    return SourceRecord(key, user, digest, tuple(orjson.loads(made)), missing)
+    key, user, digest, made, missing, said, joined = row
+    spoken = None if said is None else orjson.loads(said)
+    return SourceRecord(key, user, digest, tuple(orjson.loads(made)), missing, spoken, joined)
