@@ -14,7 +14,7 @@ from rollbook.protocol.errors import Conflict, RequestError, Uniqueness
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.hub import Hub, Writer
-from rollbook.provisioning.joining import Joined, Joiner
+from rollbook.provisioning.joining import NO_TWINS, Joined, Joiner, Twins
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.people import Person, UserRules, Watched, differences
 from rollbook.provisioning.report import MOST_PROBLEMS, Action, Observe, PersonChange, PullProblem, PullReport
@@ -107,6 +107,7 @@ class Arrivals:
     survey: Survey
     accept: frozenset[str]
     rehearsing: bool
+    twins: Twins = NO_TWINS
     _groups: SourceGroups = field(init=False)
     _names: UniqueNames = field(init=False)
     _several: Several = field(init=False)
@@ -126,7 +127,7 @@ class Arrivals:
         self._groups = SourceGroups(self.hub, self.rules.source.name, self.writer)
         self._names = UniqueNames(self.hub, self.rules.user_type, self.rehearsing)
         self._several = Several(self.rules)
-        self._joiner = Joiner(self.rules, self.hub)
+        self._joiner = Joiner(self.rules, self.hub, self.twins)
 
     def note_progress(self) -> None:
         """Something else has changed that people may have waited for."""
@@ -268,9 +269,10 @@ class Arrivals:
         decision = case.decision if case else None
         if self.rules.source.join or decision:
             try:
-                found = await self._joiner.find(person, wish.document, decision)
+                found = await self._joiner.find(person, wish.document, case)
             except MappingError as error:
                 self.report.report(PullProblem(person.line, person.key, f"join: {error.reason}"))
+                self._cases += [case] if case is not None and decision is None else []
                 return None
         else:
             user, by = await self._adopt(wish)

@@ -24,7 +24,7 @@ class Keys:
 
     def add(self, key: str) -> None:
         """Add a key."""
-        self._hashes.append(_hash(key))
+        self._hashes.append(hashed(key))
 
     def seal(self) -> frozenset[int]:
         """Sort; returns the hashes that were added more than once."""
@@ -32,7 +32,7 @@ class Keys:
         return frozenset(one for one, other in pairwise(self._hashes) if one == other)
 
     def __contains__(self, key: str) -> bool:
-        wanted = _hash(key)
+        wanted = hashed(key)
         index = bisect_left(self._hashes, wanted)
         return index < len(self._hashes) and self._hashes[index] == wanted
 
@@ -40,7 +40,8 @@ class Keys:
         return len(self._hashes)
 
 
-def _hash(key: str) -> int:
+def hashed(key: str) -> int:
+    """64 bits that stand for a key."""
     return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest())
 
 
@@ -77,7 +78,7 @@ class Survey:
 
     def is_repeated(self, key: str) -> bool:
         """Whether more than one row has the key."""
-        return bool(self.repeated) and _hash(key) in self.repeated
+        return bool(self.repeated) and hashed(key) in self.repeated
 
 
 def survey(reading: Reading, label: str, shrink_limit: float) -> Survey:

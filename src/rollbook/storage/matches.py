@@ -30,7 +30,8 @@ class Decision:
 class Case:
     """A record that may be one of several users', or of one that is not sure.
 
-    `document` is what the record would make; it is not kept once the case is decided.
+    `document` is what the record would make; it is not kept once the case is decided. `basis` stands for the rules, and
+    for what the record has of what they compare.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Case:
     candidates: tuple[str, ...] = ()
     document: JsonObject | None = None
     decision: Decision | None = None
+    basis: str = ""
 
 
 class Matches(Protocol):

@@ -9,7 +9,7 @@ from rollbook.storage.sql.connection import Connection, Database, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.reads import listed
 
-_COLUMNS = "key, since, reason, candidates, document, decision, chosen, author, decided"
+_COLUMNS = "key, since, reason, candidates, document, decision, chosen, author, decided, basis"
 
 CASES = f"SELECT {_COLUMNS} FROM source_match WHERE tenant = ? AND source = ? AND key {SQLITE.among_texts}"
 
@@ -20,9 +20,10 @@ OPEN = f"""
 COUNT_OPEN = "SELECT count(*) FROM source_match WHERE tenant = ? AND source = ? AND decision IS NULL"
 
 _PARK = """
-    INSERT INTO source_match (tenant, source, key, since, reason, candidates, document) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO source_match (tenant, source, key, since, reason, candidates, document, basis) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, source, key) DO UPDATE
-    SET reason = excluded.reason, candidates = excluded.candidates, document = excluded.document
+    SET reason = excluded.reason, candidates = excluded.candidates, document = excluded.document,
+        basis = excluded.basis
 """
 _DECIDE = """
     UPDATE source_match SET decision = ?, chosen = ?, author = ?, decided = ?, document = NULL
@@ -75,13 +76,13 @@ def _decide(conn: Connection, tenant: int, source: str, key: str, decision: Deci
     return conn.run(_DECIDE, (*values, tenant, source, key)) > 0
 
 
-def _row(case: Case) -> tuple[str, int, str, str, str | None]:
+def _row(case: Case) -> tuple[str, int, str, str, str | None, str]:
     document = None if case.document is None else orjson.dumps(case.document).decode()
-    return case.key, case.since, case.reason, orjson.dumps(case.candidates).decode(), document
+    return case.key, case.since, case.reason, orjson.dumps(case.candidates).decode(), document, case.basis
 
 
 def _case(row: Row) -> Case:
-    key, since, reason, candidates, document, verdict, user, author, at = row
+    key, since, reason, candidates, document, verdict, user, author, at, basis = row
     decision = None if verdict is None else Decision(Verdict(verdict), author, at, user)
     made = None if document is None else orjson.loads(document)
-    return Case(key, since, reason, tuple(orjson.loads(candidates)), made, decision)
+    return Case(key, since, reason, tuple(orjson.loads(candidates)), made, decision, basis)

@@ -355,6 +355,7 @@ CREATE TABLE source_match (
         since INTEGER NOT NULL,
         reason TEXT NOT NULL,
         candidates TEXT NOT NULL,
+        basis TEXT NOT NULL,
         document TEXT,
         decision TEXT,
         chosen TEXT,

@@ -11,6 +11,7 @@ STATEMENTS = (
     # `said` is JSON, attribute → value, of those attributes only that another source fills too.
     "ALTER TABLE source_record ADD COLUMN said {text}",
     "ALTER TABLE source_record ADD COLUMN joined {text} NOT NULL DEFAULT ''",
+    # `basis` stands for what the record is joined by: as long as it is the same, nothing but a decision ends the case.
     # `candidates` is a JSON list of ids; `document` what the record would make, NULL once it is decided.
     """
     CREATE TABLE source_match (
@@ -20,6 +21,7 @@ STATEMENTS = (
         since {integer} NOT NULL,
         reason {text} NOT NULL,
         candidates {text} NOT NULL,
+        basis {text} NOT NULL,
         document {text},
         decision {text},
         chosen {text},
