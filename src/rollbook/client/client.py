@@ -5,7 +5,6 @@ Raises the error classes the server answers with. Repeats a call only by the `Re
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -354,9 +353,9 @@ class ScimClient:
             except OTHER_FORM:
                 pass
             else:
-                return changed or replace(present, version=None, body=wanted)
+                return changed or present._replace(version=None, body=wanted)
         changed = await self.replace(endpoint, present.id, wanted, if_match=version)
-        return changed or replace(present, version=None, body=wanted)
+        return changed or present._replace(version=None, body=wanted)
 
     async def _change(
         self, method: str, endpoint: str, id: str, body: JsonObject, if_match: str | None

@@ -311,7 +311,7 @@ class Previewer:
         leave = leave_of(holder, left, self._target, work.kind, engine.now())
         if not departs(holder, left, leave, work.kind):
             return account
-        return None if leave is Leave.DELETE else replace(account, body={**account.body, "active": False})
+        return None if leave is Leave.DELETE else account._replace(body={**account.body, "active": False})
 
     async def _moved(self, work: Work, step: Step) -> tuple[int, int]:
         """How many members a group would get and lose."""
