@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollbook.operations import tokens
-from rollbook.operations.context import Services, Tenant
+from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.passwords import PasswordHasher
@@ -20,6 +20,7 @@ from rollbook.operations.tenant_care import TenantCare
 from rollbook.operations.tenants import settings_of
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
+from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonValue
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from rollbook.provisioning.messages import Hook
     from rollbook.provisioning.model import Config
     from rollbook.server.hooks import Hooks
+    from rollbook.server.metrics import Metrics
+
+
+NoteQuirks = Callable[[Caller, Iterable[Quirk], int], None]
 
 
 @dataclass(frozen=True)
@@ -142,12 +147,14 @@ async def opened(settings: Settings, store: SqlStore | None = None) -> AsyncIter
 
 
 @asynccontextmanager
-async def running(settings: Settings, prepared: SqlStore | None = None) -> AsyncIterator[Application]:
-    """Everything a server needs, opened; closed again at the end."""
+async def running(
+    settings: Settings, prepared: SqlStore | None = None, metrics: "Metrics | None" = None
+) -> AsyncIterator[Application]:
+    """Everything a server needs, opened; closed again at the end. What it does is counted in `metrics`."""
     given = load_catalog(settings.schemas)
     async with opened(replace(settings, home=DEFAULT_NAME), prepared) as store:
         await take_definitions(store, settings, given)
-        application = await build(settings, store)
+        application = await build(settings, store, metrics)
         beside = [
             asyncio.create_task(work)
             for work in (
@@ -238,11 +245,15 @@ def webhooks(config: "Config") -> "Mapping[str, Hook]":
     }
 
 
-async def build(settings: Settings, store: SqlStore) -> Application:
+async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" = None) -> Application:
     """Wire a server over an open store; it follows when the definitions there change."""
     cursors = Cursors(await tokens.cursor_key(store))
     uses = QuirkUses(store)
-    services = Services(store, store, now, new_id, PasswordHasher(), cursors, uses.note)
+    note: NoteQuirks = uses.note
+    if metrics is not None:
+        metrics.time_database(store.database)
+        note = metrics.counting_quirks(note)
+    services = Services(store, store, now, new_id, PasswordHasher(), cursors, note)
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

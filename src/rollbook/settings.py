@@ -39,6 +39,7 @@ class Settings:
     insecure_http: bool = False
     public_url: str | None = None
     drain: float = 0.0
+    metrics: str | None = None
     bootstrap_token: str | None = field(default=None, repr=False)
     home: str = field(default_factory=lambda: os.environ.get(TENANT) or DEFAULT_NAME)
     """The tenant that a command is for; a server has them all."""

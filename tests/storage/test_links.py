@@ -12,7 +12,7 @@ from rollbook.protocol.errors import Conflict, Uniqueness
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
-from rollbook.storage.sql import link_marks, link_members
+from rollbook.storage.sql import link_marks, link_members, target_figures
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.links import (
     ACCOUNTS_OF,
@@ -513,6 +513,12 @@ async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tupl
 
 
 LOOK_UPS = {
+    "figures-of-what-waits": (target_figures.WAITING, (1, 1, 10), "INDEX link_due (tenant=? AND target=?)"),
+    "figures-of-what-is-parked": (
+        target_figures.PARKED,
+        (1, 1, 10),
+        "COVERING INDEX link_parked (tenant=? AND target=?)",
+    ),
     "links-by-key": (BY_KEYS, (1, 1, "[1, 2]"), "PRIMARY KEY (tenant=? AND target=? AND pk=?)"),
     "accounts-by-id": (
         ACCOUNTS_OF,

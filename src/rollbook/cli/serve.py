@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rollbook.cli.reload import Reload
     from rollbook.provisioning.model import Config
     from rollbook.server.hooks import Hooks
+    from rollbook.server.metrics import Metrics
     from rollbook.settings import Settings
 
 
@@ -77,6 +78,13 @@ def serve(
             metavar="SECONDS",
         ),
     ] = 0.0,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Tell figures to Prometheus at an address of their own, such as 127.0.0.1:9464, under /metrics.",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
     public_url: Annotated[
         str | None,
         typer.Option(help="What issued URIs start with, such as https://scim.example.com.", metavar="URL"),
@@ -86,6 +94,7 @@ def serve(
     import asyncio
 
     from rollbook.cli.logs import configure_logs
+    from rollbook.cli.metrics import address
     from rollbook.settings import (
         BOOTSTRAP_TOKEN,
         Settings,
@@ -109,10 +118,13 @@ def serve(
         insecure_http=insecure_http,
         public_url=public_url,
         drain=drain,
+        metrics=metrics,
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
     check_exposure(settings)
     check_public_url(settings)
+    if metrics is not None:
+        address(metrics, insecure_http=insecure_http)
     if config is not None and not config.is_file():
         raise SettingsError(f"--config {config}: there is no such file")
     if workers == 1:
@@ -125,20 +137,25 @@ def serve(
 async def _serve(settings: "Settings", *, listens: bool = True, works: bool = False) -> None:
     """Say what is served, and serve it if told to; `works`: keep targets in step, too."""
     from rollbook.app import prepare_store, running
+    from rollbook.cli.metrics import counting, telling
     from rollbook.cli.reload import Reload
 
     _check_port(settings)
+    metrics = counting(settings) if listens else None
     store = prepare_store(settings)
     is_new, lock = store.database.is_new, store.database.serve_lock()
-    async with running(settings, store) as application:
+    async with running(settings, store, metrics) as application:
         hooks = _hooks(settings, application)
         token = await _first_token(settings, application)
         _announce(settings, application, is_new=is_new, token=token, works=works)
         if listens:
             reload = Reload()
             reload.listen()
-            async with _working(settings, application, hooks, reload, works=works):
-                await _listen(settings, application, hooks)
+            async with (
+                telling(settings, store.database, metrics),
+                _working(settings, application, hooks, reload, works=works),
+            ):
+                await _listen(settings, application, hooks, metrics)
     lock.release()
 
 
@@ -212,6 +229,7 @@ def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None
 
     from rollbook.app import prepare_store
     from rollbook.cli import workers
+    from rollbook.cli.metrics import shared_folder
     from rollbook.settings import SettingsError
 
     database = prepare_store(settings).database
@@ -226,24 +244,44 @@ def _serve_by_several(settings: "Settings", number: int, *, works: bool) -> None
         posts.append(
             workers.Post("the process that keeps targets in step", _keep_beside, vital=False, hears_hup=True)
         )
-    if workers.run(settings, posts):
-        raise typer.Exit(1)
+    if settings.metrics is not None:
+        posts.append(workers.Post("the process that tells figures", _tell_beside, vital=False))
+    with shared_folder(settings):
+        if workers.run(settings, posts):
+            raise typer.Exit(1)
 
 
 def _serve_beside(settings: "Settings") -> None:
     """What each of several serving processes does."""
     from rollbook.app import running
+    from rollbook.cli.metrics import counting
     from rollbook.cli.reload import Reload
 
     async def serve_quietly() -> None:
-        reload = Reload()
+        reload, metrics = Reload(), counting(settings)
         reload.listen()
-        async with running(settings) as application:
+        async with running(settings, metrics=metrics) as application:
             hooks = _hooks(settings, application)
             _follow_webhooks(settings, application, hooks, reload)
-            await _listen(settings, application, hooks)
+            await _listen(settings, application, hooks, metrics)
 
     _run_beside(serve_quietly())
+
+
+def _tell_beside(settings: "Settings") -> None:
+    """What the process does that tells the figures of all of them."""
+    import asyncio
+
+    from rollbook.app import opened
+    from rollbook.cli.metrics import counting, telling
+
+    async def tell_quietly() -> None:
+        asked = asyncio.Event()
+        _end_when_told(asked)
+        async with opened(settings) as store, telling(settings, store.database, counting(settings)):
+            await asked.wait()
+
+    _run_beside(tell_quietly())
 
 
 def _keep_beside(settings: "Settings") -> None:
@@ -299,7 +337,9 @@ def _hooks(settings: "Settings", application: "Application") -> "Hooks | None":
     return hooks_of(application, load_config(settings.config, application.tenant.catalog, os.environ))
 
 
-async def _listen(settings: "Settings", application: "Application", hooks: "Hooks | None") -> None:
+async def _listen(
+    settings: "Settings", application: "Application", hooks: "Hooks | None", metrics: "Metrics | None"
+) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
     import asyncio
     import gc
@@ -313,6 +353,10 @@ async def _listen(settings: "Settings", application: "Application", hooks: "Hook
     from rollbook.storage.sql import readiness
 
     app = application.asgi if hooks is None else ErrorBoundary(hooks)
+    if metrics is not None:
+        from rollbook.server.metrics import Measured
+
+        app = Measured(app, metrics)
     health = Health(app, readiness.checks(application.store.database))
     server = Server(
         health,
@@ -340,6 +384,8 @@ async def _listen(settings: "Settings", application: "Application", hooks: "Hook
     # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
     await asyncio.wait({serving}, timeout=GRACE_SECONDS)
     stopping.cancel()
+    if metrics is not None:
+        metrics.hand_over()
     if serving.done():
         await serving
 

@@ -46,6 +46,7 @@ class Tenant:
     settings: TenantSettings = TenantSettings()
     edition: int = 0
     """Grows with every change of it or of its definitions."""
+    name: str = "default"
 
     @cached_property
     def foreign(self) -> frozenset[str]:

@@ -87,7 +87,7 @@ def settings_of(record: TenantRecord, told: TenantSettings = TenantSettings()) -
 
 def tenant_of(record: TenantRecord, catalog: Catalog, told: TenantSettings = TenantSettings()) -> Tenant:
     """A tenant as it is served."""
-    return Tenant(record.number, catalog, settings_of(record, told), record.edition)
+    return Tenant(record.number, catalog, settings_of(record, told), record.edition, record.name)
 
 
 def assigned(before: Sequence[str], changes: Sequence[str]) -> tuple[str, ...]:

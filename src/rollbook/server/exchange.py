@@ -24,6 +24,7 @@ from rollbook.server.requests import (
 )
 from rollbook.server.responses import Answer, Site, send_answer
 from rollbook.server.sites import Sites
+from rollbook.server.watching import note
 
 
 class Access(Enum):
@@ -84,6 +85,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         shell: Shell = scope[SHELL]
+        note(scope, shell.tenant.name)
         method = scope["method"]
         site = shell.sites.site(scope, shell.tenant)
         request = Request(scope, receive, site.base, scope["path_params"].get("id", ""))
