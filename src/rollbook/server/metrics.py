@@ -15,7 +15,6 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
 from rollbook.operations.context import Caller
 from rollbook.protocol.quirks import Quirk
@@ -264,7 +263,7 @@ async def _unless_away(ask: Callable[[], Awaitable[Families]]) -> Families:
     return {**found, DATABASE_UP: (_UP, (), [((), 1)])}
 
 
-class _Asked(Collector):
+class _Asked:
     """Figures that were asked for, as prometheus-client collects them."""
 
     def __init__(self, families: Families) -> None:
@@ -284,5 +283,7 @@ def _render(counted: CollectorRegistry, families: Families) -> bytes:
         collect: Any = MultiProcessCollector  # comes without types
         collect(counted)
     asked = CollectorRegistry()
-    asked.register(_Asked(families))
-    return generate_latest(counted) + generate_latest(asked)
+    collector: Any = _Asked(families)  # anything that collects
+    asked.register(collector)
+    text: bytes = generate_latest(counted) + generate_latest(asked)
+    return text
