@@ -21,6 +21,7 @@ from rollbook.storage.sql.links import (
     CLAIM_ONE,
     DEPENDENTS,
     FLAT_DEPENDENTS,
+    UNMARKED,
     SqlLinks,
 )
 from rollbook.storage.sql.store import SqlStore
@@ -479,7 +480,11 @@ async def test_runs_are_kept(hub: Hub) -> None:
 
 
 STATEMENTS = {
-    "claim": (CLAIM, (1, 1, 1, 1, 1, 0, 1, 10)),
+    "claim": (CLAIM, (1, 1, 1, 1, 1, 0, 1, 0, 10)),
+    "unmarked": (UNMARKED, (1, 1, 1)),
+    "lane": (link_marks.IN_LANE, (1, 1, 0, 1, 10)),
+    "put-ahead": (link_marks.PUT_AHEAD, (1, 1, 1, "a", 1, 1)),
+    "put-first": (link_marks.PUT_FIRST, (1, 1, 1, 1, 1, 1)),
     "claim-one": (CLAIM_ONE, (1, 1, 1, "a", 1)),
     "dependents": (DEPENDENTS, (1, 1, 1, 1, "a", 1, 1, "a")),
     "members-to-add": (link_members.TO_ADD, (1, 1, 1, 1, 1, 1, 10)),
@@ -506,7 +511,7 @@ async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tupl
         for step in steps
         if step.startswith("SCAN")
         and not any(
-            word in step for word in ("CONSTANT", "some", "below", "above")
+            word in step for word in ("CONSTANT", "some", "lane", "below", "above")
         )  # the last two are walks: what was found so far
     ] == []
     assert [step for step in steps if "TEMP B-TREE" in step and "DISTINCT" not in step] == []

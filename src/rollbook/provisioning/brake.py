@@ -146,7 +146,7 @@ class Brake:
             if one is not None and one.resource_type == kind.resource_type.name:
                 yield one
             return
-        after = (-1, -1)
+        after = (-(2**62), -1)
         while True:
             page = await self.engine.links.with_accounts(
                 self.engine.tenant, progress.number, kind.rank, after, _PAGE

@@ -16,7 +16,7 @@ from rollbook.provisioning import lease, model
 from rollbook.provisioning.drift import without_reported
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
-from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken
+from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken, Unseen
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
 from rollbook.provisioning.states import Event, move
@@ -120,12 +120,12 @@ class Delivery:
         """What is to be done; without what an audit has reported, where it was decided that it stays so.
 
         Raises:
-            Later: the account would go without the brake having seen it.
+            Unseen: the account would go without the brake having seen it.
         """
         step = plan(situation_of(work, None if account is None else account.body))
         again = isinstance(step, Disable) and work.link.disabled  # it was counted when we switched it off
         if isinstance(step, Disable | Delete) and not again and not self._guard.may_leave(work.link):
-            raise Later
+            raise Unseen
         if self._target.drift is None:
             return step
         links, tenant = self._engine.links, self._engine.tenant

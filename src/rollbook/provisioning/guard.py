@@ -1,6 +1,6 @@
 """What may end a run at a target before its calls do: a pause, the brake, a first run that goes wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from rollbook.provisioning import model
@@ -73,6 +73,11 @@ class Guard:
         refused = await self._brake.judge(self._progress, self._leaving, self._approvals)
         self._approved |= Approval(self._leaving.number, self._leaving.plan) in self._approvals
         return refused
+
+    @property
+    def leaving(self) -> Collection[int]:
+        """The keys of those who go."""
+        return self._leaving.keys
 
     def may_leave(self, link: Link) -> bool:
         """Whether the brake has seen that this account goes."""

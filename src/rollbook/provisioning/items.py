@@ -84,5 +84,9 @@ class Later(Exception):
         self.due = due
 
 
+class Unseen(Later):
+    """An account would go, and the brake has not looked at it yet."""
+
+
 class Overtaken(Exception):
     """Another worker has taken the link up; whatever this one wanted to record is void (I-18)."""

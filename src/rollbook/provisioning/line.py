@@ -14,7 +14,7 @@ from rollbook.provisioning.brake import Approval, Departures
 from rollbook.provisioning.delivery import Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard, Presence
-from rollbook.provisioning.items import Action, Item, Later, Overtaken, failure_text
+from rollbook.provisioning.items import Action, Item, Later, Overtaken, Unseen, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
@@ -41,6 +41,15 @@ FAILURES_TOLD = 200
 """Failures that a report names; the rest is counted."""
 
 LATER_MILLISECONDS = 1000
+
+CLAIMED_MILLISECONDS = 1500
+"""How long the delivery of what is claimed together should take."""
+
+LOOK_SHARE = 10
+"""The brake looks again after so many times the time that a look takes, while a backlog is worked off."""
+
+BEHIND_EVERY = 4
+"""Every so manyth time those are taken up who have waited longest, whatever has changed since."""
 """When to look again at what waits for something else to end."""
 
 Watch = Callable[[Item], None]
@@ -131,7 +140,7 @@ class Line:
         self._delivery = Delivery(engine, target, governed, place, self._bring_first, self._guard)
         self._ranks = {name: kind.rank for name, kind in kinds.items()}
         self._groups_count = any(groups_count(kind) for kind in kinds.values())
-        self._at_once = _claimed_at_once(target)
+        self._at_once = self._most = _claimed_at_once(target)
         self._paused_until = progress.paused_until
         self._group = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -140,6 +149,9 @@ class Line:
         self._awaits: dict[str, str] = {}
         """Who waits for whom to be delivered first."""
         self._tried = False
+        self._unseen = False
+        """Whether accounts wait for the brake to look at them."""
+        self._next_look = 0
         self._in_a_row = 0
         self._waited = 0.0
         self._failures: dict[str, Item] = {}
@@ -148,7 +160,9 @@ class Line:
         """Mark, then work off rank by rank; again while something became due meanwhile."""
         while self._report.stopped is None:
             await self._mark()
-            if await self._is_braked() or not await self._wait_for_target():
+            if self._is_look_due() and await self._is_braked():
+                return
+            if not await self._wait_for_target():
                 return
             busy = await self._try_first()
             for rank in sorted(set(self._ranks.values())):
@@ -166,8 +180,18 @@ class Line:
         async with asyncio.TaskGroup() as self._group:
             await self._task_of(id)
 
+    def _is_look_due(self) -> bool:
+        """Whether the brake has to look: accounts wait for that, or it has not for a while."""
+        return self._unseen or self._engine.now() >= self._next_look
+
     async def _is_braked(self, only: str | None = None) -> bool:
+        begun, self._unseen = self._engine.now(), False
         refused = await self._guard.brake(only)
+        ended = self._engine.now()
+        self._next_look = ended + max(LATER_MILLISECONDS, LOOK_SHARE * (ended - begun))
+        if refused is None and self._guard.leaving:
+            keys = sorted(self._guard.leaving)
+            await self._engine.links.put_first(self._engine.tenant, self._number, keys, ended)
         if refused is not None:
             self._report.stopped, self._report.stop = f"the brake: {refused.refusal}", Stop.BRAKE
             self._report.departures = refused
@@ -207,34 +231,60 @@ class Line:
 
     async def _mark(self) -> None:
         links, tenant, now = self._engine.links, self._engine.tenant, self._engine.now()
-        while await links.follow(
-            tenant, self._number, self._ranks, now, MARKED_AT_ONCE, groups_count=self._groups_count
-        ):
+        while await self._follow():
             pass
         while await links.walk(tenant, self._number, self._ranks, now, MARKED_AT_ONCE):
             pass
         await links.end_grace(tenant, self._number, now)
 
     async def _work_off(self, rank: int, most: int | None = None) -> bool:
-        """Work while anything of that rank is due, or on so many; whether there was anything."""
-        busy = False
-        while self._may_call() and not (busy and most):
-            now = self._engine.now()
-            claimed = await self._engine.links.claim(
-                self._engine.tenant,
-                self._number,
-                rank,
-                now,
-                now + self._engine.lease,
-                most or self._at_once,
-            )
+        """Work while anything of that rank is due and nothing comes first, or on so many; whether there was anything."""
+        busy, turn = False, 0
+        while self._may_call() and not (busy and (most or await self._comes_first(rank))):
+            turn, begun = turn + 1, self._engine.now()
+            claimed = await self._claim(rank, most or self._at_once, behind=turn % BEHIND_EVERY == 0)
             if not claimed:
                 break
             busy = True
             async with asyncio.TaskGroup() as self._group:
                 for link in claimed:
                     self._start(link)
+            self._adapt(len(claimed), self._engine.now() - begun)
         return busy
+
+    def _adapt(self, number: int, milliseconds: int) -> None:
+        """Take up no more at once than the target does in a second or two: so long what comes first has to wait."""
+        if milliseconds > 0:
+            fitting = number * CLAIMED_MILLISECONDS // milliseconds
+            self._at_once = max(min(self._target.concurrency, self._most), min(self._most, fitting))
+
+    async def _claim(self, rank: int, most: int, *, behind: bool) -> Sequence[Link]:
+        """Take up what is due; `behind`: of the backlog, if there is one."""
+        now, links = self._engine.now(), self._engine.links
+        own = (self._engine.tenant, self._number, rank, now, now + self._engine.lease, most)
+        found = await links.claim(*own, behind=True) if behind else ()
+        return found or await links.claim(*own)
+
+    async def _comes_first(self, rank: int) -> bool:
+        """Mark what has changed meanwhile; whether the brake has to look, or something of a rank before is due."""
+        links, tenant = self._engine.links, self._engine.tenant
+        if await links.has_changes(tenant, self._number):
+            await self._follow()
+        if self._unseen and self._engine.now() >= self._next_look:
+            return True
+        before = {name: other for name, other in self._ranks.items() if other < rank}
+        due = await links.next_due(tenant, self._number, before) if before else None
+        return due is not None and due <= self._engine.now()
+
+    async def _follow(self) -> bool:
+        return await self._engine.links.follow(
+            self._engine.tenant,
+            self._number,
+            self._ranks,
+            self._engine.now(),
+            MARKED_AT_ONCE,
+            groups_count=self._groups_count,
+        )
 
     def _start(self, link: Link) -> asyncio.Task[None]:
         task = self._group.create_task(self._one(link))
@@ -285,6 +335,7 @@ class Line:
             due = max(self._engine.now(), self._paused_until)
             await self._engine.links.release(self._engine.tenant, self._number, link, due)
         except Later as later:
+            self._unseen |= isinstance(later, Unseen)
             due = later.due or self._engine.now() + LATER_MILLISECONDS
             await self._engine.links.release(self._engine.tenant, self._number, link, due)
             self._note_vanished()

@@ -258,9 +258,26 @@ class LinkStore(Protocol):
         """Make everything due that waits for a later time; with `claimed`, also what others hold a lease on."""
 
     async def claim(
-        self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
+        self,
+        tenant: int,
+        target: int,
+        rank: int,
+        now: int,
+        lease_until: int,
+        limit: int,
+        *,
+        behind: bool = False,
     ) -> Sequence[Link]:
-        """Take up links of that rank that are due, oldest first."""
+        """Take up links of that rank that are due: who leaves, who was changed just now, then the oldest.
+
+        `behind` takes up the last of these only, so that no stream of changes keeps a backlog waiting for ever.
+        """
+
+    async def put_first(self, tenant: int, target: int, keys: Sequence[int], now: int) -> None:
+        """Let these be taken up before all others that are due."""
+
+    async def has_changes(self, tenant: int, target: int) -> bool:
+        """Whether the change log has something that was not marked yet."""
 
     async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
         """Take up the link of one resource if it is due, None if it is not."""

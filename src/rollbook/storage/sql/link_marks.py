@@ -31,6 +31,22 @@ _MARK_RESOURCES = f"""
 """
 _MARK_RANGE = _MARK_RESOURCES.format(which="pk > ? AND pk <= ?")
 _MARK_ONE = _MARK_RESOURCES.format(which="id = ?")
+# Who was changed just now goes before a backlog, as if due long ago; who waits for another attempt goes on waiting.
+_PUT_AHEAD = """
+    UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND {which}
+    AND state = 'ready' AND attempts = 0 AND due <= ? AND due > ?
+"""
+PUT_AHEAD = _PUT_AHEAD.format(which="id = ?")
+PUT_FIRST = _PUT_AHEAD.format(which="pk = ?")
+AHEAD = 10**11
+"""Milliseconds: a due time so long ago is a place in a queue, not a time."""
+AHEAD_AT_ONCE = 200
+"""So many of a rank may go before a backlog; those beyond are a backlog themselves."""
+IN_LANE = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM link WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ? LIMIT ?
+    ) AS lane
+"""
 CHANGES = """
     SELECT sequence, type, id, operation, detail FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
@@ -84,9 +100,13 @@ def follow(
     entries = conn.all(CHANGES, (tenant, _number(row), limit))
     if not entries:
         return False
+    room = {rank: _room(conn, tenant, target, rank, now) for rank in set(ranks.values())}
     for resource_type, changed in dict.fromkeys((entry[1], entry[2]) for entry in entries):
         if resource_type in ranks:
             _mark_one(conn, tenant, target, changed, now, ranks)
+            if room[ranks[resource_type]] > 0:
+                at = now - AHEAD
+                room[ranks[resource_type]] -= conn.run(PUT_AHEAD, (at, tenant, target, changed, now, at))
     if groups_count:
         _follow_groups(conn, tenant, target, ranks, now, entries)
     if row is not None and row[1]:
@@ -95,6 +115,21 @@ def follow(
         "UPDATE target SET position = ? WHERE tenant = ? AND number = ?", (entries[-1][0], tenant, target)
     )
     return len(entries) == limit
+
+
+def _room(conn: Connection, tenant: int, target: int, rank: int, now: int) -> int:
+    """How many more of a rank may go before the backlog."""
+    row = conn.one(IN_LANE, (tenant, target, rank, now - AHEAD // 2, AHEAD_AT_ONCE))
+    return AHEAD_AT_ONCE - _number(row)
+
+
+def put_first(conn: Connection, tenant: int, target: int, keys: Sequence[int], now: int) -> None:
+    """Put these before all others, also if they were to be looked at somewhat later."""
+    at, soon = now - 2 * AHEAD, now + _SOON
+    conn.many(PUT_FIRST, [(at, tenant, target, key, soon, at) for key in keys])
+
+
+_SOON = 5_000
 
 
 def _follow_groups(

@@ -34,10 +34,15 @@ CLAIM = f"""
     {_TAKE}
     WHERE tenant = ? AND target = ? AND pk IN (
         SELECT pk FROM link
-        WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ?
+        WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ? AND due > ?
         ORDER BY due, pk LIMIT ?
     )
     RETURNING {_COLUMNS}
+"""
+UNMARKED = """
+    SELECT 1 FROM change WHERE tenant = ? AND sequence > (
+        SELECT position FROM target WHERE tenant = ? AND number = ?
+    ) LIMIT 1
 """
 CLAIM_ONE = f"""
     {_TAKE}
@@ -176,15 +181,36 @@ class SqlLinks:
         await self._database.write(tenant, lambda conn: conn.run(sql, (now, tenant, target, now)), long=True)
 
     async def claim(
-        self, tenant: int, target: int, rank: int, now: int, lease_until: int, limit: int
+        self,
+        tenant: int,
+        target: int,
+        rank: int,
+        now: int,
+        lease_until: int,
+        limit: int,
+        *,
+        behind: bool = False,
     ) -> Sequence[Link]:
-        """Take up links of that rank that are due, oldest first."""
+        """Take up links of that rank that are due: who leaves, who was changed just now, then the oldest; or those only."""
+        after = now - link_marks.AHEAD // 2 if behind else now - 3 * link_marks.AHEAD
 
         def work(conn: Connection) -> list[Link]:
-            rows = conn.all(CLAIM, (lease_until, tenant, target, tenant, target, rank, now, limit))
+            rows = conn.all(CLAIM, (lease_until, tenant, target, tenant, target, rank, now, after, limit))
             return sorted(map(_link, rows), key=lambda link: link.key)
 
         return await self._database.write(tenant, work)
+
+    async def put_first(self, tenant: int, target: int, keys: Sequence[int], now: int) -> None:
+        """Let these be taken up before all others that are due."""
+        await self._database.write(
+            tenant, lambda conn: link_marks.put_first(conn, tenant, target, keys, now), long=True
+        )
+
+    async def has_changes(self, tenant: int, target: int) -> bool:
+        """Whether the change log has something that was not marked yet."""
+        return await self._database.read_now(
+            lambda conn: conn.one(UNMARKED, (tenant, tenant, target)) is not None
+        )
 
     async def claim_one(self, tenant: int, target: int, id: str, now: int, lease_until: int) -> Link | None:
         """Take up the link of one resource if it is due, None if it is not."""
