@@ -45,7 +45,7 @@ def check(
     from rollbook.cli.errors import MISCONFIGURED
     from rollbook.provisioning.config import ConfigError, check_config
 
-    found = check_config(config, _catalog(schemas, database), os.environ, secrets=secrets)
+    found = check_config(config, catalog_of(schemas, database), os.environ, secrets=secrets)
     problems = tuple(problem for problem in found if secrets or problem.code != "RB113")
     if as_json:
         print(json.dumps({"file": str(config), "problems": [asdict(problem) for problem in problems]}))
@@ -78,7 +78,7 @@ def show(
     from rollbook.provisioning.config.effective import nested, settings_of
     from rollbook.provisioning.config.load import load
 
-    loaded = load(config, _catalog(schemas, database), os.environ, secrets=False)
+    loaded = load(config, catalog_of(schemas, database), os.environ, secrets=False)
     problems = tuple(problem for problem in loaded.document.problems if problem.code != "RB113")
     if problems:
         typer.echo(ConfigError(problems).render(), err=True)
@@ -92,7 +92,7 @@ def show(
         print(line)
 
 
-def _catalog(schemas: Path | None, database: str | None) -> "Catalog":
+def catalog_of(schemas: Path | None, database: str | None) -> "Catalog":
     """What the hub serves: by the directory named, else by its database if there is one already."""
     import asyncio
 

@@ -11,6 +11,7 @@ from rollbook.cli import (
     config,
     database,
     demo,
+    doctor,
     exports,
     history,
     imports,
@@ -72,6 +73,7 @@ app.add_typer(tenants.app, name="tenant")
 app.add_typer(tokens.app, name="token")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
+app.command()(doctor.doctor)
 app.command("import")(imports.import_)
 app.command()(exports.export)
 app.command()(history.history)

@@ -105,6 +105,10 @@ class ScimTarget:
         self.writes = 0
         """How many calls were made that could change something."""
 
+    async def greet(self) -> None:
+        """Ask for one account, as whoever looks whether it answers and takes our credentials."""
+        await self._client.search("/Users", count=1, attributes=("id",))
+
     async def read(self, kind: Kind, remote_id: str) -> ScimResource | None:
         """The account without its members, None if the target says there is none (FE-06)."""
         excluded = [kind.resource_type.memberships] if kind.resource_type.memberships else []

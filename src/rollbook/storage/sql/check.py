@@ -14,6 +14,12 @@ EACH = f"""
     SELECT pk, tenant, type, id, display, body, extra, version FROM resource
     WHERE {TENANT} = ? AND pk > ? AND pk < ? ORDER BY pk LIMIT 1000
 """
+SOME_TENANTS = "SELECT tenant FROM sequence ORDER BY tenant LIMIT 50"
+NEWEST = """
+    SELECT r.pk, r.tenant, r.type, r.id, r.display, r.body, r.extra, r.version
+    FROM (SELECT id FROM change WHERE tenant = ? ORDER BY sequence DESC LIMIT ?) AS c
+    JOIN resource r ON r.tenant = ? AND r.id = c.id
+"""
 HAS_VALUE = """
     SELECT 1 FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?
 """
@@ -111,6 +117,15 @@ def _documents(connection: Connection, layout: LayoutOf) -> Iterator[str]:
         ((found,),) = connection.all(f"SELECT count(*) FROM {table}")
         if found != wanted:
             yield f"table {table} has {found} rows, the documents have {wanted}"
+
+
+def check_sample(connection: Connection, layout: LayoutOf, most: int) -> list[str]:
+    """What does not hold of the resources of each tenant that were written last, at most so many."""
+    faults = []
+    for (tenant,) in connection.all(SOME_TENANTS):
+        for row in connection.all(NEWEST, (tenant, most, tenant)):
+            faults += _document(connection, layout(tenant), row)[2]
+    return faults
 
 
 def _each(connection: Connection) -> Iterator[Row]:

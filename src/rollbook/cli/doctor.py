@@ -1,0 +1,108 @@
+"""`rollbook doctor`: look at everything a server stands on, and say what to do."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rollbook.cli.doctor_checks import Finding
+    from rollbook.provisioning.model import Config
+    from rollbook.storage.sql.connection import Backend
+
+DEFAULT_CONFIG = Path("rollbook.yaml")
+
+
+def doctor(
+    database: Annotated[
+        str | None,
+        typer.Option(help="The server's database; ROLLBOOK_DATABASE says the same.", metavar="URL"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The configuration; rollbook.yaml is looked at if it is there.", metavar="FILE"),
+    ] = None,
+    certificate: Annotated[
+        list[Path] | None,
+        typer.Option(help="A certificate chain (PEM) that is served with; may be repeated.", metavar="FILE"),
+    ] = None,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Ask each target, too, whether it answers and knows us.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at database, clock, disk, files, certificates and configuration, and say what to do. Changes nothing.
+
+    Ends with 1 if something has failed. May run beside a server.
+    """
+    from rollbook.app import prepare_store
+    from rollbook.settings import Settings, choose_database
+
+    url, origin = choose_database(database, os.environ)
+    backend = prepare_store(Settings(database=url, database_origin=origin)).database
+    named = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    findings = list(_findings(backend, database, named, certificate or [], targets=targets))
+    if as_json:
+        print(json.dumps({"findings": [_as_json(each) for each in findings]}, ensure_ascii=False))
+    else:
+        for each in findings:
+            print(f"{each.state.value:4}  {each.check:11}  {each.text}")
+            if each.advice is not None:
+                print(f"{'':19}→ {each.advice}")
+    if any(each.state == "fail" for each in findings):
+        raise typer.Exit(1)
+
+
+def _as_json(finding: "Finding") -> dict[str, str | None]:
+    return {
+        "check": finding.check,
+        "state": finding.state.value,
+        "text": finding.text,
+        "advice": finding.advice,
+    }
+
+
+def _findings(
+    backend: "Backend", database: str | None, config: Path | None, certificates: list[Path], *, targets: bool
+) -> "Iterator[Finding]":
+    import asyncio
+
+    from rollbook.app import now
+    from rollbook.cli import doctor_checks as checks
+
+    on_database = list(checks.database(backend, now()))
+    yield from on_database
+    yield from checks.files(backend, config)
+    yield from checks.certificates(certificates)
+    is_sound = all(each.state != "fail" for each in on_database)
+    loaded: Config | None = None
+    if config is not None:
+        finding, loaded = _configuration(config, database if is_sound else "sqlite:///nowhere.db")
+        yield finding
+    if loaded is not None:
+        yield from checks.own_certificates(loaded)
+        if targets:
+            yield from asyncio.run(checks.targets(loaded))
+    elif targets:
+        text = "none was asked: there is no configuration to know them by"
+        yield checks.Finding("target", checks.State.WARN, text, "name one with --config")
+
+
+def _configuration(config: Path, database: str | None) -> "tuple[Finding, Config | None]":
+    """Whether it has mistakes, secrets that cannot be had among them."""
+    from rollbook.cli.config import catalog_of
+    from rollbook.cli.doctor_checks import Finding, State
+    from rollbook.provisioning.config import ConfigError, load_config
+
+    try:
+        loaded = load_config(config, catalog_of(None, database), os.environ)
+    except ConfigError as error:
+        text = f"{config}: {len(error.problems)} mistakes"
+        return Finding("config", State.FAIL, text, f"see them: rollbook config check {config}"), None
+    except OSError as error:
+        return Finding("config", State.FAIL, f"{config}: {error.strerror}", "name it with --config"), None
+    told = f"{len(loaded.sources)} sources, {len(loaded.targets)} targets"
+    return Finding("config", State.OK, f"{config}: no mistakes ({told})"), loaded

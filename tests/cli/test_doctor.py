@@ -1,0 +1,188 @@
+"""`rollbook doctor`: what it finds, what it says to do, and that it changes nothing."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.cli.command import run
+from tests.postgres_server import database as new_database
+from tests.postgres_server import make_tables
+
+from rollbook.cli import doctor_checks
+from rollbook.cli.doctor_checks import State
+from rollbook.storage.sql.files import opened
+from rollbook.testing.http_server import served
+from rollbook.testing.scripted_target import Profile, ScriptedTarget
+
+CONFIG = """
+version: 1
+sources:
+  hr: {type: csv, path: people.csv, key: id, users: {userName: {from: mail}}}
+targets:
+  wiki: {type: scim, url: "URL", token: "${WIKI_TOKEN}", users: {userName: {from: userName}}}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a sound database, for its owner only."""
+    place = tmp_path / "home"
+    place.mkdir(mode=0o700)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ROLLBOOK_DATABASE", f"sqlite:///{place}/rollbook.db")
+    assert run("database", "migrate")[0] == 0
+    return place
+
+
+def _found(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code, and each check's last finding."""
+    code, out, _ = run("doctor", "--json", *arguments)
+    return code, {each["check"]: each for each in json.loads(out)["findings"]}
+
+
+def test_all_is_well(home: Path) -> None:
+    """A sound database: nothing to do, nothing changed, exit code 0."""
+    before = {path: path.read_bytes() for path in home.iterdir() if path.suffix == ".db"}
+    code, found = _found()
+    assert code == 0
+    assert {each["state"] for each in found.values()} == {"ok"}
+    assert {"database", "migrations", "contents", "clock", "disk", "file system", "files"} <= set(found)
+    assert {path: path.read_bytes() for path in home.iterdir() if path.suffix == ".db"} == before
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "statement"),
+    [
+        ("migrations", "warn", "UPDATE alembic_version SET version_num = '0020'"),
+        ("migrations", "fail", "UPDATE alembic_version SET version_num = '9999'"),
+        (
+            "clock",
+            "fail",
+            "INSERT INTO change VALUES (1, 1, 'User', 'u', 'create', 'v', 'hr', 99999999999999, x'')",
+        ),
+    ],
+)
+def test_a_database_that_is_not_well(home: Path, check: str, state: str, statement: str) -> None:
+    """What is wrong is named, with what to do; and left as it is."""
+    connection = opened(home / "rollbook.db")
+    connection.run(statement)
+    connection.close()
+    code, found = _found()
+    assert (code, found[check]["state"]) == (int(state == "fail"), state)
+    assert found[check]["advice"]
+
+
+def test_a_file_of_another_program(home: Path) -> None:
+    """It is no database of ours: said in words, and not touched."""
+    (home / "rollbook.db").write_bytes(b"something else, " * 100)
+    code, found = _found()
+    assert (code, found["database"]["state"]) == (1, "fail")
+    assert (home / "rollbook.db").read_bytes().startswith(b"something else")
+
+
+def test_an_index_that_lost_a_row(home: Path) -> None:
+    """A sample of the newest resources is compared with their indexes."""
+    people = home / "people.jsonl"
+    people.write_text('{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann"}\n')
+    assert run("import", str(people))[0] == 0
+    assert _found()[0] == 0
+    connection = opened(home / "rollbook.db")
+    connection.run("DELETE FROM unique_value")
+    connection.close()
+    code, found = _found()
+    assert (code, found["contents"]["state"]) == (1, "fail")
+    assert "rollbook database check" in found["contents"]["advice"]
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o640, "warn"), (0o644, "fail")])
+def test_t_91_who_may_read_the_database(home: Path, mode: int, state: str) -> None:
+    """T-91: a database that others may read is told, with the command that closes it."""
+    (home / "rollbook.db").chmod(mode)
+    code, found = _found()
+    assert (code, found["files"]["state"]) == (int(state == "fail"), state)
+    assert state == "ok" or found["files"]["advice"].startswith("chmod go-rwx")
+
+
+@pytest.mark.parametrize(("kind", "state"), [("ext4", "ok"), ("nfs4", "fail"), ("cifs", "fail")])
+def test_t_91_a_disk_over_the_network(tmp_path: Path, kind: str, state: str) -> None:
+    """T-91: SQLite's locks do not hold there; the deepest mount point above the file counts."""
+    table = tmp_path / "mounts"
+    table.write_text(f"dev / ext4 rw 0 0\ndev {tmp_path} {kind} rw 0 0\ndev {tmp_path}/x nfs rw 0 0\n")
+    assert doctor_checks._file_system(tmp_path, str(table)).state == state
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(5_000_000_000, State.OK), (500_000_000, State.WARN), (5_000, State.FAIL)]
+)
+def test_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: State) -> None:
+    """Little room is a warning, hardly any a failure (FS-06)."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert doctor_checks._room(tmp_path).state is state
+
+
+def _certificate(file: Path, days: int) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scim.example.com")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=100))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize(("days", "state"), [(90, "ok"), (10, "warn"), (-1, "fail"), (None, "fail")])
+def test_certificates_end(home: Path, days: int | None, state: str) -> None:
+    """One that ends within 30 days is told, one that has ended or is none fails."""
+    file = home / "chain.pem"
+    if days is None:
+        file.write_text("nothing of the kind")
+    else:
+        _certificate(file, days)
+    code, found = _found("--certificate", str(file))
+    assert (code, found["TLS"]["state"]) == (int(state == "fail"), state)
+
+
+def test_configuration_and_targets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistakes are counted; with --targets each is asked, and one that refuses us is a failure. No secret is shown."""
+    file = home / "rollbook.yaml"
+    with served(ScriptedTarget(Profile(token="marker-secret"))) as url:
+        file.write_text(CONFIG.replace("URL", f"{url}/v2"), "utf-8")
+        code, found = _found()
+        assert (code, found["config"]["state"]) == (1, "fail")
+        monkeypatch.setenv("WIKI_TOKEN", "marker-secret")
+        code, found = _found("--targets")
+        assert (code, found["config"]["state"], found["target"]["state"]) == (0, "ok", "ok"), found
+        monkeypatch.setenv("WIKI_TOKEN", "marker-wrong")
+        code, out, _ = run("doctor", "--targets")
+        assert code == 1
+        assert "fail  target" in out
+        assert "marker" not in out
+
+
+def test_on_postgres(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of a PostgreSQL database; of the disk its server has nothing is said."""
+    with new_database(postgres) as url:
+        monkeypatch.setenv("ROLLBOOK_DATABASE", url)
+        code, found = _found()
+        assert (code, found["migrations"]["state"]) == (1, "fail")
+        make_tables(url)
+        code, found = _found()
+        assert (code, found["clock"]["state"], found["contents"]["state"]) == (0, "ok", "ok")
+        assert "PostgreSQL" in found["database"]["text"]
+        assert "disk" not in found
