@@ -136,6 +136,25 @@ async def test_c_6_11_changes_are_made_onto_the_version_that_was_read() -> None:
     assert service.resources["Users"][remote_id]["title"] == "X"
 
 
+async def test_c_6_11_accounts_are_deleted_in_the_version_that_was_read() -> None:
+    """Somebody who was quicker is told, and the account stays until it has been looked at anew; one that is gone is as good."""
+    service = ScriptedTarget(Far(etags=True))
+    remote_id = service.add("Users", {"userName": "a"})
+    app = versioned(service)
+    present = await app.read(kind(), remote_id)
+    assert present is not None
+    service.versions[remote_id] = 7
+    with pytest.raises(errors.PreconditionFailed):
+        await app.delete(kind(), present)
+    assert remote_id in service.resources["Users"]
+    newer = await app.read(kind(), remote_id)
+    assert newer is not None
+    await app.delete(kind(), newer)
+    assert remote_id not in service.resources["Users"]
+    await app.delete(kind(), newer)
+    assert [request.headers.get("if-match") for request in service.writes] == ['W/"0"', 'W/"7"', 'W/"7"']
+
+
 async def test_c_6_11_versions_that_do_not_work_are_not_used_any_more() -> None:
     """A target that refuses the version it shows, or one after the other, gets its changes without; once that is known, at once."""
     service = ScriptedTarget(Far(etags=True))

@@ -260,7 +260,7 @@ class Delivery:
             case Update(differences=differences) | Disable(differences=differences) if account is not None:
                 await self._far.update(work.kind, account, differences)
             case Delete() if account is not None:
-                await self._far.delete(work.kind, account.id)
+                await self._far.delete(work.kind, account)
                 return await self._keep_remote_id(work, None)
             case _:
                 pass

@@ -43,8 +43,8 @@ class Target(Protocol):
     ) -> None:
         """Change a group's members; ones that are there already, or not, do no harm."""
 
-    async def delete(self, kind: Kind, remote_id: str) -> None:
-        """Remove the account; none being there is as good."""
+    async def delete(self, kind: Kind, present: ScimResource) -> None:
+        """Remove the account in the version that was read; none being there is as good."""
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -93,10 +93,10 @@ class Governed:
         async with self._turn("PATCH", kind) as far:
             await far.change_members(kind, remote_id, add, remove)
 
-    async def delete(self, kind: Kind, remote_id: str) -> None:
+    async def delete(self, kind: Kind, present: ScimResource) -> None:
         """Remove the account."""
         async with self._turn("DELETE", kind) as far:
-            await far.delete(kind, remote_id)
+            await far.delete(kind, present)
 
     async def close(self) -> None:
         """Let go of all connections."""

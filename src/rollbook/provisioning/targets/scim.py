@@ -1,7 +1,7 @@
 """A SCIM service as a target, through `rollbook.client`: PATCH where it can, read-change-write where not."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rollbook.client import (
     Authentication,
@@ -264,13 +264,19 @@ class ScimTarget:
         _gate(kind).check_body(body, whole.body)
         await self._put(kind, whole, body)
 
-    async def delete(self, kind: Kind, remote_id: str) -> None:
-        """Remove the account; none being there is as good."""
-        self._about_to_write()
-        try:
-            await self._client.delete(await self._endpoint(kind), remote_id)
-        except errors.NotFound:
-            return
+    async def delete(self, kind: Kind, present: ScimResource) -> None:
+        """Remove the account in the version that was read; none being there is as good.
+
+        Raises:
+            PreconditionFailed: somebody else was quicker; the engine reads and compares anew.
+        """
+        endpoint = await self._endpoint(kind)
+
+        async def send(version: str | None) -> None:
+            await self._client.delete(endpoint, present.id, if_match=version)
+
+        with suppress(errors.NotFound):
+            await self._onto(kind, present, send)
 
     async def close(self) -> None:
         """Let go of all connections."""
