@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.connection import ALONE, Connection
 from rollbook.storage.sql.databases import backend
-from rollbook.storage.sql.postgres import TRIES, PostgresDatabase
+from rollbook.storage.sql.postgres import NEAR, TRIES, WRITERS, PostgresDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -260,3 +261,22 @@ async def test_what_cannot_be_reached(url: str, words: str) -> None:
     with pytest.raises(StoreUnavailable, match=words) as refused:
         await backend(url).open()
     assert "secret" not in str(refused.value)
+
+
+async def test_fs_21_a_pool_that_is_exhausted(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-21: while every connection is busy others are refused in time and in words; then all goes on by itself."""
+    monkeypatch.setattr("rollbook.storage.sql.postgres.WAIT_SECONDS", 0.05)
+    async with AsyncExitStack() as busy:
+        for _ in range(NEAR):
+            await busy.enter_async_context(database._near.taken())
+        with pytest.raises(StoreUnavailable, match="busy"):
+            await database.read_now(_names)
+        for _ in range(WRITERS):
+            await busy.enter_async_context(database._writers.taken())
+        with pytest.raises(StoreUnavailable, match="busy"):
+            await _write(database, "refused")
+    await _write(database, "after")
+    assert await database.read_now(_names) == ["after"]
+    assert database._near._free.qsize() == NEAR

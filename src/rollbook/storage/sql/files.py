@@ -150,7 +150,8 @@ def refuses_writes(path: Path) -> str | None:
     """What keeps files beside a database from being written, in words that name none; None if nothing does."""
     try:
         with tempfile.TemporaryFile(dir=path.absolute().parent, buffering=0) as file:
-            file.write(_PROBE)
+            if file.write(_PROBE) < len(_PROBE):  # room for some of it only
+                return "the disk is full"
             os.fsync(file.fileno())
     except OSError as error:
         return _REFUSALS.get(error.errno or 0, "the disk reports an error")

@@ -39,6 +39,9 @@ WRITERS = 4
 FAR = 4
 """Threads with a connection each for long reads."""
 
+WAIT_SECONDS = 10.0
+"""How long somebody waits for a connection while all are busy (FS-21)."""
+
 READ_SECONDS = 30
 """How long a read may last: an open snapshot keeps the database from clearing away what is dead."""
 
@@ -76,7 +79,7 @@ class _Slots:
     @asynccontextmanager
     async def taken(self, *, fresh: bool = False) -> AsyncIterator[NearConnection]:
         """A connection for oneself; a new one if so asked, or if there is none that can be used."""
-        kept = await self._free.get()
+        kept = await self._next()
         try:
             if kept is not None and (fresh or not kept.is_sound):
                 former, kept = kept, None
@@ -90,6 +93,16 @@ class _Slots:
             self._free.put_nowait(usable)
             if kept is not None and usable is None:
                 await kept.close()
+
+    async def _next(self) -> NearConnection | None:
+        """One that is free, or the room for one."""
+        if not self._free.empty():
+            return self._free.get_nowait()
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await self._free.get()
+        except TimeoutError:
+            raise StoreUnavailable("every connection to the database is busy; try again") from None
 
     async def close(self) -> None:
         """Let go of those that are free."""
