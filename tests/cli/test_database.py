@@ -1,8 +1,11 @@
 """`rollbook database`, on SQLite and PostgreSQL."""
 
+import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ from rollbook.storage.base import Author, Record, TokenRecord
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.files import APPLICATION_ID, serve_lock
+from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.sqlite import SqliteConnection
+from rollbook.storage.sql.store import SqlStore
 
 BACKENDS = ("sqlite", "postgresql")
 USER = core_catalog().resource_types[0]
@@ -91,6 +96,85 @@ def test_a_backup_comes_back(url: str, tmp_path: Path) -> None:
     assert run("check")[0] == 0
     if url.startswith("sqlite"):
         assert version(f"sqlite:///{kept}", "bob") is not None
+
+
+def _target(store: SqlStore) -> Awaitable[Any]:
+    async def make() -> None:
+        links = SqlLinks(store.database)
+        progress = await links.open_target(1, "wiki", "digest")
+        await links.mark(1, progress.number, {"User": 0}, "ann", 0)
+
+    return make()
+
+
+def test_t_95_a_restore_starts_nothing_by_itself(url: str, tmp_path: Path) -> None:
+    """T-95: targets are stopped and believed nothing of; tokens that were revoked or made since the backup are named."""
+    run("migrate")
+    add(url, "ann")
+    within(url, _target)
+    early, late = (
+        TokenRecord(name, 1, name, name.encode(), 0, 2**50, None, None) for name in ("early", "late")
+    )
+    within(url, lambda store: store.add_token(early))
+    file = tmp_path / "backup"
+    asked("backup", str(file))
+    within(url, lambda store: store.revoke_token(1, "early", 5))
+    within(url, lambda store: store.add_token(late))
+    told = asked("restore", str(file), "--replace")["tokens"]
+    assert told == {"known": True, "again": ["early"], "gone": ["late"]}
+    progress = within(url, lambda store: SqlLinks(store.database).target(1, "wiki"))
+    assert "a backup was restored" in progress.stopped
+    assert progress.walked == 0
+    code, said, _ = run("restore", str(file), "--replace")
+    assert code == 0
+    assert "rollbook resume --all" in said
+    assert "revoke early" not in said  # it is as it was: the former database had it so, too
+
+
+def test_fs_25_a_backup_under_load_is_whole(url: str, tmp_path: Path) -> None:
+    """FS-25, T-95: of a database that is written to meanwhile a backup has one moment, and everything acknowledged before it."""
+    run("migrate")
+    written: list[str] = []
+    stop = threading.Event()
+
+    async def write(store: SqlStore) -> None:
+        while not stop.is_set():
+            names = [f"user{len(written) + more}" for more in range(20)]
+            inserts = (store.insert(1, USER, each, Change({"userName": each}), AUTHOR) for each in names)
+            await asyncio.gather(*inserts)
+            written.extend(names)
+
+    writing = threading.Thread(target=within, args=(url, write))
+    writing.start()
+    try:
+        while len(written) < 100:
+            time.sleep(0.01)
+        before = list(written)
+        file = tmp_path / "backup"
+        asked("backup", str(file))
+    finally:
+        stop.set()
+        writing.join()
+    after = len(written)
+    asked("restore", str(file), "--replace")
+    assert run("check")[0] == 0
+    count = within(url, lambda store: store.numbers(1))["User"]
+    assert len(before) <= count <= after
+    for name in (before[0], before[-1]):
+        assert version(url, name) is not None
+
+
+def test_an_older_backup_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier version wrote can be restored; its tables are made those of today."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    monkeypatch.setenv("ROLLBOOK_DATABASE", url)
+    old = tmp_path / "old"
+    connection = SqliteConnection(old, create=True)
+    connection.all(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.all(migrate.migration_sql(WORDS["sqlite"], None, "0009"))
+    connection.close()
+    asked("restore", str(old))
+    assert run("check")[0] == 0
 
 
 def test_a_backup_replaces_no_file(url: str, tmp_path: Path) -> None:

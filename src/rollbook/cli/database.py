@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rollbook.storage.sql.after_restore import TokenState
     from rollbook.storage.sql.store import SqlStore
 
 app = typer.Typer(help="Make, check, back up and restore the database of a server.", no_args_is_help=True)
@@ -97,19 +98,50 @@ def restore(
 ) -> None:
     """Bring a backup back; the server must not run. A SQLite file that is replaced is kept beside it.
 
-    Every resource is at another version afterwards, so that no client takes an old state for a new one.
+    Every resource is at another version afterwards, so that no client takes an old state for a new one. Targets are stopped, and
+    tokens that were revoked after the backup are named.
     """
     from rich.console import Console
 
+    from rollbook.storage.sql.after_restore import changed_since, token_states
+
     store = _store(database)
+    former = None if store.database.is_new else _tokens_before(store)
     with Console(stderr=True).status(f"restoring {store.database.name} …"):
         kept = store.database.restore(file, replace=replace)
+    restored = token_states(store.database) or {}
+    again, gone = changed_since(former, restored) if former is not None else ({}, {})
     if as_json:
-        print(json.dumps({"database": store.database.name, "kept": str(kept) if kept else None}))
-    else:
+        told = {"database": store.database.name, "kept": str(kept) if kept else None}
         print(
-            f"{store.database.name}: restored from {file}" + (f"; the former one is {kept}" if kept else "")
+            json.dumps(
+                {**told, "tokens": {"known": former is not None, "again": list(again), "gone": list(gone)}}
+            )
         )
+        return
+    print(f"{store.database.name}: restored from {file}" + (f"; the former one is {kept}" if kept else ""))
+    print(
+        "targets are stopped: see what would be sent with rollbook plan, then let them go on with rollbook resume --all"
+    )
+    for own, token in again.items():
+        print(f"token {own} ({token.name}) is valid as it was at the backup: rollbook token revoke {own}")
+    for own, token in gone.items():
+        print(f"token {own} ({token.name}) was made after the backup, and is gone")
+    if former is None and restored:
+        print(
+            "tokens that were revoked after the backup are valid again; look at them with: rollbook token list"
+        )
+
+
+def _tokens_before(store: "SqlStore") -> "dict[str, TokenState] | None":
+    """The tokens of a database that is about to be replaced; None if it cannot be read, which may be why it is."""
+    from rollbook.protocol.errors import StoreUnavailable
+    from rollbook.storage.sql.after_restore import token_states
+
+    try:
+        return token_states(store.database)
+    except StoreUnavailable:
+        return None
 
 
 @app.command()

@@ -9,9 +9,9 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rollbook.protocol.errors import StoreUnavailable
-from rollbook.storage.sql.epochs import renew_epoch
+from rollbook.storage.sql.after_restore import settle
 from rollbook.storage.sql.postgres_connection import FarConnection
-from rollbook.storage.sql.postgres_schema import has_tables
+from rollbook.storage.sql.postgres_schema import has_tables, upgrade
 
 _OTHERS = """
     SELECT count(*) FROM pg_stat_activity
@@ -59,7 +59,10 @@ def restore(url: str, connection: FarConnection, file: Path, *, replace: bool) -
         "pg_restore", url, "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction",
         "--exit-on-error", str(file),
     )  # fmt: skip
-    renew_epoch(connection)
+    upgrade(connection)
+    connection.script("BEGIN")
+    settle(connection)
+    connection.script("COMMIT")
 
 
 def vacuum(connection: FarConnection) -> tuple[int, int]:

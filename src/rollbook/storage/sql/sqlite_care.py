@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import files, migrate, parts
-from rollbook.storage.sql.epochs import renew_epoch
+from rollbook.storage.sql.after_restore import settle
+from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import SqliteConnection
 
 
@@ -94,7 +95,10 @@ def _checked_copy(file: Path, building: Path) -> None:
         source.close()
     copy = SqliteConnection(building)
     try:
-        renew_epoch(copy)
+        migrate.upgrade(copy, WORDS["sqlite"])
+        copy.run("BEGIN IMMEDIATE")
+        settle(copy)
+        copy.run("COMMIT")
     finally:
         copy.close()
     _flush(building)
