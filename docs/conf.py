@@ -169,8 +169,8 @@ def _shown(value: Any) -> str:
     match value:
         case bool():
             return "on" if value else "off"
-        case frozenset():
-            return ", ".join(sorted(value))
+        case frozenset() | tuple():
+            return ", ".join(sorted(map(str, value)))
         case _:
             return str(value)
 

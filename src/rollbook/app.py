@@ -257,10 +257,9 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    fallback = f"http://{host}:{settings.port}"
 
     tenants = SqlTenants(store.database)
-    address = Address(fallback, settings.public_url, LOOPBACK_NAMES | {host.lower()})
+    address = Address(settings.origin, settings.public_url, LOOPBACK_NAMES | {host.lower()})
     verifier = tokens.Verifier(store, key, bootstrap)
     doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant)
     store.subscribe(doors.changed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rollbook.operations.networks import Network, read_networks
 from rollbook.operations.tenant_settings import TenantSettings, read_settings
 from rollbook.protocol.errors import InvalidValue
 from rollbook.storage.tenants import DEFAULT_NAME
@@ -37,6 +38,10 @@ class Settings:
     tenant: TenantSettings = TenantSettings()
     config: Path | None = None
     insecure_http: bool = False
+    tls: tuple[Path, Path] | None = None
+    """Files with the certificates to serve with, and their key."""
+    trusted: tuple[Network, ...] = ()
+    """From whom headers that proxies write are believed."""
     public_url: str | None = None
     drain: float = 0.0
     metrics: str | None = None
@@ -48,6 +53,12 @@ class Settings:
     def is_public(self) -> bool:
         """Whether other machines can reach the address."""
         return not is_loopback(self.host)
+
+    @property
+    def origin(self) -> str:
+        """What issued URIs start with where nothing else is said."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -143,6 +154,31 @@ def tenant_settings(assignments: Iterable[str]) -> TenantSettings:
         raise SettingsError(f"--set {error.detail}") from None
 
 
+def tls_files(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """The certificates to serve with and their key, if there are any.
+
+    Raises:
+        SettingsError: one is named without the other.
+    """
+    if (cert is None) != (key is None):
+        raise SettingsError(
+            "--tls-cert and --tls-key belong together: name the certificate's file and its key's"
+        )
+    return None if cert is None or key is None else (cert, key)
+
+
+def trusted_proxies(texts: Iterable[str]) -> tuple[Network, ...]:
+    """The networks whose proxies are believed.
+
+    Raises:
+        SettingsError: not a network.
+    """
+    try:
+        return tuple(network for text in texts for network in read_networks(text))
+    except InvalidValue as error:
+        raise SettingsError(f"--trusted-proxy: {error.detail}") from None
+
+
 def make_private_directory(path: Path) -> None:
     """Make the directory if it is missing, for its owner only."""
     if not path.exists():
@@ -156,9 +192,9 @@ def check_exposure(settings: Settings) -> None:
     Raises:
         SettingsError: says the three ways out.
     """
-    if settings.is_public and not settings.insecure_http:
+    if settings.is_public and not settings.insecure_http and settings.tls is None:
         raise SettingsError(
             f"{settings.host} can be reached by other machines, and without TLS tokens would travel in clear text.\n"
-            "Bind to this machine (--host 127.0.0.1) and put a proxy with TLS in front, or say --insecure-http"
-            " if the network in between is yours."
+            "Give it a certificate (--tls-cert FILE --tls-key FILE), bind to this machine (--host 127.0.0.1) and put a"
+            " proxy with TLS in front, or say --insecure-http if the network in between is yours."
         )

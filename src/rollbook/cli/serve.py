@@ -85,6 +85,24 @@ def serve(
             metavar="HOST:PORT",
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Certificates to serve HTTPS with (PEM, the server's own first); they are read anew when they change.",
+            metavar="FILE",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The key of the first certificate (PEM).", metavar="FILE")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network whose proxies say who asks, in X-Forwarded-* or Forwarded; may be repeated. Nobody else's"
+            " such headers are read.",
+            metavar="CIDR",
+        ),
+    ] = None,
     public_url: Annotated[
         str | None,
         typer.Option(help="What issued URIs start with, such as https://scim.example.com.", metavar="URL"),
@@ -103,6 +121,8 @@ def serve(
         check_public_url,
         choose_database,
         tenant_settings,
+        tls_files,
+        trusted_proxies,
     )
 
     configure_logs()
@@ -116,6 +136,8 @@ def serve(
         tenant=tenant_settings([f"profile={profile}", *(setting or ())]),
         config=config,
         insecure_http=insecure_http,
+        tls=tls_files(tls_cert, tls_key),
+        trusted=trusted_proxies(trusted_proxy or ()),
         public_url=public_url,
         drain=drain,
         metrics=metrics,
@@ -137,10 +159,12 @@ def serve(
 async def _serve(settings: "Settings", *, listens: bool = True, works: bool = False) -> None:
     """Say what is served, and serve it if told to; `works`: keep targets in step, too."""
     from rollbook.app import prepare_store, running
+    from rollbook.cli import tls
     from rollbook.cli.metrics import counting, telling
     from rollbook.cli.reload import Reload
 
     _check_port(settings)
+    tls.pair_of(settings)
     metrics = counting(settings) if listens else None
     store = prepare_store(settings)
     is_new, lock = store.database.is_new, store.database.serve_lock()
@@ -155,7 +179,7 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
                 telling(settings, store.database, metrics),
                 _working(settings, application, hooks, reload, works=works),
             ):
-                await _listen(settings, application, hooks, metrics)
+                await _listen(settings, application, hooks, metrics, reload)
     lock.release()
 
 
@@ -263,7 +287,7 @@ def _serve_beside(settings: "Settings") -> None:
         async with running(settings, metrics=metrics) as application:
             hooks = _hooks(settings, application)
             _follow_webhooks(settings, application, hooks, reload)
-            await _listen(settings, application, hooks, metrics)
+            await _listen(settings, application, hooks, metrics, reload)
 
     _run_beside(serve_quietly())
 
@@ -338,18 +362,21 @@ def _hooks(settings: "Settings", application: "Application") -> "Hooks | None":
 
 
 async def _listen(
-    settings: "Settings", application: "Application", hooks: "Hooks | None", metrics: "Metrics | None"
+    settings: "Settings",
+    application: "Application",
+    hooks: "Hooks | None",
+    metrics: "Metrics | None",
+    reload: "Reload",
 ) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
     import asyncio
     import gc
 
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.server.embed import Server
-
+    from rollbook.cli import tls
+    from rollbook.server.edge import Edge
     from rollbook.server.errors import ErrorBoundary
     from rollbook.server.health import Health
+    from rollbook.server.listening import Listener
     from rollbook.storage.sql import readiness
 
     app = application.asgi if hooks is None else ErrorBoundary(hooks)
@@ -358,17 +385,8 @@ async def _listen(
 
         app = Measured(app, metrics)
     health = Health(app, readiness.checks(application.store.database))
-    server = Server(
-        health,
-        settings.host,
-        settings.port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.auto,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        websockets=False,
-        log_enabled=False,
-        backlog=1024,
-    )
+    pair = tls.pair_of(settings)
+    server = Listener(Edge(health, settings.trusted), settings.host, settings.port, pair)
     # What is loaded by now stays: a full collection that walks it holds every request up for tens of milliseconds.
     gc.collect()
     gc.freeze()
@@ -377,13 +395,16 @@ async def _listen(
     _end_when_told(asked)
     serving = loop.create_task(server.serve())
     stopping = loop.create_task(asked.wait())
+    freshening = loop.create_task(tls.keep_fresh(settings, server, pair, reload))
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    freshening.cancel()
     health.end()
     await asyncio.wait({serving}, timeout=settings.drain)
     server.stop()  # type: ignore[no-untyped-call]  # granian has no types for it
     # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
     await asyncio.wait({serving}, timeout=GRACE_SECONDS)
     stopping.cancel()
+    server.close()
     if metrics is not None:
         metrics.hand_over()
     if serving.done():
@@ -446,8 +467,7 @@ def _announce(
     """Say what was chosen and why."""
     from rollbook import __version__
 
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    origin = settings.public_url or f"http://{host}:{settings.port}"
+    origin = settings.public_url or settings.origin
     state = "new" if is_new else "found"
     types = ", ".join(kind.endpoint for kind in application.tenant.catalog.resource_types)
     source = (
@@ -460,7 +480,7 @@ def _announce(
         f"rollbook {__version__}",
         f"  store    {_shown(settings, application)} ({settings.database_origin}, {state})",
         f"  serving  {types} ({source})",
-        f"  TLS      off: {exposure}",
+        f"  TLS      {f'from {settings.tls[0]}' if settings.tls else f'off: {exposure}'}",
         f"  SCIM     {origin.rstrip('/')}/scim/v2",
     ]
     if settings.config is not None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
+from rollbook.operations.networks import Network, read_networks
 from rollbook.protocol.catalog import Adjustment
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
@@ -81,6 +82,12 @@ def _switch(text: str) -> bool:
 def _seconds(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= 31_536_000):
         raise InvalidValue("write a whole number of seconds, at most a year")
+    return int(text)
+
+
+def _most(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 1_000_000):
+        raise InvalidValue("write a whole number, at most a million; 0 for no limit")
     return int(text)
 
 
@@ -162,6 +169,21 @@ class TenantSettings:
         None, _days, "how long former versions of resources are kept: days such as `365d`, or `forever`"
     )
     open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
+
+    allow_from: tuple[Network, ...] = _is(
+        (),
+        read_networks,
+        "networks whose addresses may ask, such as `192.0.2.0/24,2001:db8::/32`; without, all may",
+    )
+    rate: int = _is(
+        0, _most, "requests a second of the whole tenant, for each serving process; 0 for no limit"
+    )
+    token_rate: int = _is(
+        0, _most, "requests a second of each token, for each serving process; 0 for no limit"
+    )
+    concurrent: int = _is(
+        0, _most, "requests of the tenant under way at once, for each serving process; 0 for no limit"
+    )
 
     @cached_property
     def accepted(self) -> Profile:

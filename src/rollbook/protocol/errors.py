@@ -195,9 +195,14 @@ class PreconditionRequired(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """The caller is over its rate; wait and try again."""
+    """The caller is over its rate; wait and try again. `quota`: which limit it is, and how many a second."""
 
     status = 429
+
+    def __init__(self, detail: str, *, retry_after: int = 5, quota: tuple[str, int] | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.quota = quota
 
 
 class UnsupportedFeature(RequestError):

@@ -72,7 +72,19 @@ def _headers(error: ScimError) -> tuple[tuple[bytes, bytes], ...]:
             return ((b"www-authenticate", b'Bearer realm="rollbook"'),)
         case MethodNotAllowed():
             return ((b"allow", ", ".join(error.allow).encode()),)
-        case StoreUnavailable() | TooManyRequests():
+        case TooManyRequests():
+            return _rate_headers(error)
+        case StoreUnavailable():
             return ((b"retry-after", b"5"),)
         case _:
             return ()
+
+
+def _rate_headers(error: TooManyRequests) -> tuple[tuple[bytes, bytes], ...]:
+    """When to ask again; and which limit it is, as the RateLimit header fields have it."""
+    later = (b"retry-after", str(error.retry_after).encode())
+    if error.quota is None:
+        return (later,)
+    name, quota = error.quota
+    left = f'"{name}";r=0;t={error.retry_after}'.encode()
+    return (later, (b"ratelimit-policy", f'"{name}";q={quota};w=1'.encode()), (b"ratelimit", left))

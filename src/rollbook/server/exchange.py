@@ -1,7 +1,7 @@
 """One endpoint as an ASGI app, and one request on its way through a handler: HTTP → handler → answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from rollbook.protocol.errors import MethodNotAllowed
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.values import JsonValue
 from rollbook.server.auth import authenticate
+from rollbook.server.limits import Limiter, Turn
 from rollbook.server.requests import (
     Most,
     Receive,
@@ -43,6 +44,7 @@ class Shell:
     tenant: Tenant
     verifier: Verifier
     sites: Sites
+    limiter: Limiter = field(default_factory=Limiter)
 
     @cached_property
     def nobody(self) -> Caller:
@@ -62,12 +64,17 @@ class Exchange:
     context: Context
     site: Site
     parameters: Mapping[str, str]
+    turn: Turn
 
     async def json(self, most: Most | None = None) -> JsonValue:
         """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does."""
         caller, limits = self.context.caller, self.context.services.limits
-        return await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
+        body = await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
+        await self.turn.take()
+        return body
 
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
 
@@ -93,6 +100,14 @@ class Endpoint:
             await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
             return
         caller = await self._caller(shell, request)
+        turn = shell.limiter.arrive(caller, is_known=caller is not shell.nobody)
+        try:
+            await self._answer(shell, request, caller, turn, send)
+        finally:
+            turn.give_back()
+
+    async def _answer(self, shell: Shell, request: Request, caller: Caller, turn: Turn, send: Send) -> None:
+        method = request.scope["method"]
         if self.access is Access.OWN:
             access.check(caller, method, request.id)
         handler = self.handlers.get(method)
@@ -102,12 +117,16 @@ class Endpoint:
             )
         media_type = answer_type(request)
         context = Context(shell.services, caller, Leniency(caller.profile))
+        site = shell.sites.site(request.scope, shell.tenant)
         try:
-            exchange = Exchange(request, context, site, parameters(request, shell.services.limits))
+            exchange = Exchange(request, context, site, parameters(request, shell.services.limits), turn)
+            if method not in _WITH_BODY:
+                await turn.take()
             answer = await handler(exchange)
             if context.leniency.used and shell.tenant.settings.explain:
                 names = ", ".join(sorted(context.leniency.used))
                 answer.headers = (*answer.headers, (b"rollbook-accepted-as", names.encode()))
+            answer.headers += turn.headers
             await send_answer(send, answer, media_type, head=method == "HEAD")
         finally:  # operations of a bulk request are carried out while it is answered
             if context.leniency.used:

@@ -22,17 +22,18 @@ class Sites:
     fallback: str
     public_url: str | None = None
     hosts: frozenset[str] = LOOPBACK_NAMES
-    _known: dict[bytes, Site] = field(default_factory=dict)
+    _known: dict[tuple[str, bytes], Site] = field(default_factory=dict)
 
     def site(self, scope: Scope, tenant: Tenant) -> Site:
         """The site of one request."""
         host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        found = self._known.get(host)
+        asked = scope["scheme"], host
+        found = self._known.get(asked)
         if found is None:
             if len(self._known) > 256:  # ports of a Host header come from callers
                 self._known.clear()
             base, etags = self._origin(scope, host) + self.path, tenant.settings.offers(Feature.ETAG)
-            found = self._known[host] = Site(base, tenant.catalog, etags)
+            found = self._known[asked] = Site(base, tenant.catalog, etags)
         return found
 
     def _origin(self, scope: Scope, host: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from rollbook.operations.context import Services
+from rollbook.operations.networks import within
 from rollbook.operations.tenant_settings import Feature, TenantSettings
 from rollbook.operations.tenants import tenant_of
 from rollbook.operations.tokens import Credential, Verifier, no_such_tenant
@@ -17,6 +18,8 @@ from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import Forbidden, NotFound
 from rollbook.server.auth import authenticate
 from rollbook.server.exchange import SHELL, Shell
+from rollbook.server.limits import Limiter
+from rollbook.server.peers import peer
 from rollbook.server.requests import AsgiApp, Receive, Request, Scope, Send
 from rollbook.server.routes import PATH, routed
 from rollbook.server.sites import Sites
@@ -59,6 +62,11 @@ class Door(NamedTuple):
         """Whether anybody may know that there is this tenant."""
         return self.state is TenantState.OPEN and self.shell.tenant.settings.open_discovery
 
+    def admits(self, scope: Scope) -> bool:
+        """Whether the tenant is asked from where it may be; who asks is not known yet."""
+        networks = self.shell.tenant.settings.allow_from
+        return not networks or within(peer(scope), networks)
+
 
 @dataclass
 class TenantDoors:
@@ -73,6 +81,7 @@ class TenantDoors:
     catalog_of: CatalogOf
     address: Address
     told: TenantSettings = TenantSettings()
+    limiter: Limiter = field(default_factory=Limiter)
     _doors: dict[str, Door | None] = field(default_factory=dict)
     _hosts: dict[str, str] = field(default_factory=dict)
     _routers: dict[tuple[int, bool, bool], tuple[Catalog, AsgiApp]] = field(default_factory=dict)
@@ -95,8 +104,10 @@ class TenantDoors:
             name, _, rest = path[len(PREFIX) :].partition("/")
             scope["path"] = f"/{rest}"
             door = None if name == DEFAULT_NAME else await self._door(name)
+            if door is not None and not door.admits(scope):
+                door = None  # told from a tenant that there is not by nothing
         else:
-            door = await self._door(await self._at_host(scope))
+            door = await self._at_name(scope)
         if (
             door is None
             or (path.startswith(PREFIX) and not door.is_open)
@@ -107,6 +118,20 @@ class TenantDoors:
         assert door is not None  # noqa: S101 - else nobody was let in
         scope[SHELL] = door.shell
         await door.app(scope, receive, send)
+
+    async def _at_name(self, scope: Scope) -> Door | None:
+        """The door of the tenant of a Host header; the default's too for whoever may not ask that tenant from where they are.
+
+        Raises:
+            Forbidden: nor may they ask the default tenant.
+        """
+        name = await self._at_host(scope)
+        door = await self._door(name)
+        if door is not None and name != DEFAULT_NAME and not door.admits(scope):
+            door = await self.default()
+        if door is not None and not door.admits(scope):
+            raise Forbidden("requests from this address are not answered here")
+        return door
 
     async def _credential(self, scope: Scope, receive: Receive) -> Credential:
         return await authenticate(Request(scope, receive, ""), self.verifier, self.services.now())
@@ -146,7 +171,9 @@ class TenantDoors:
         tenant = tenant_of(record, await self.catalog_of(record.number), self.told)
         below = record.number == DEFAULT or record.host is not None
         path = PATH if below else f"{PREFIX}{record.name}{PATH}"
-        shell = Shell(self.services, tenant, self.verifier, self.address.sites(path, record.host))
+        shell = Shell(
+            self.services, tenant, self.verifier, self.address.sites(path, record.host), self.limiter
+        )
         return Door(self._router(tenant.catalog, tenant.settings), shell, record.state)
 
     def _router(self, catalog: Catalog, settings: TenantSettings) -> AsgiApp:
