@@ -15,11 +15,11 @@ STALLED_SECONDS = 30.0
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
 _NOTHING = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-_PAGE = (
-    b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self';"
-     b" base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_PAGE = (b"content-security-policy", _PAGE_POLICY.encode())
 _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _SERVER = (b"server", b"rollbook")

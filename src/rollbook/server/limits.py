@@ -136,7 +136,7 @@ class Limiter:
         if not (settings.rate or settings.token_rate):
             return ()
         now = self.clock()
-        asked = [
+        asked: list[tuple[str, int, str | int]] = [
             ("tenant", settings.rate, caller.tenant.number),
             ("token", settings.token_rate, _key(caller)),
         ]
