@@ -198,7 +198,7 @@ def test_tls_1_2_is_the_least(tmp_path: Path) -> None:
 def test_refused_pairs(tmp_path: Path, broken: str, fragment: str) -> None:
     """A pair that cannot be served with is refused at start, in words."""
     write_pair(tmp_path, "x", days=-1 if broken == "expired" else 9)
-    arguments = TLS
+    arguments: tuple[str, ...] = TLS
     if broken == "mismatch":
         key = (tmp_path / "tls.key").read_bytes()
         write_pair(tmp_path, "y")

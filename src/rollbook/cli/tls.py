@@ -1,6 +1,5 @@
 """TLS of `rollbook serve`: its certificate is read at start, and again whenever it changes."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,4 @@ async def keep_fresh(
         return
     watch = TlsWatch(*settings.tls, listener.renew, pair)
     reload.add(watch.look.set)
-    await asyncio.sleep(1)
-    listener.forget_files()
     await watch.run()

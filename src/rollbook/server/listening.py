@@ -36,6 +36,9 @@ HEAD_SECONDS = 10
 
 BACKLOG = 1024
 
+FILE_SECONDS = 5.0
+"""How long the copy of a key exists."""
+
 DRAIN_SECONDS = 3.0
 """How long connections are served on that were made just before a certificate changes, before idle ones are closed."""
 
@@ -124,26 +127,22 @@ class Listener(Server):
         self._take(pair)
         self.reload()  # type: ignore[no-untyped-call]  # granian has no types for it
 
-    def forget_files(self) -> None:
-        """Remove the copies: whoever was to read them has done so."""
-        if self._files is not None:
-            self._files.cleanup()
-            self._files = None
-
     def close(self) -> None:
         """Close the socket, once nothing is served any more."""
-        self.forget_files()
+        if self._files is not None:
+            self._files.cleanup()
         if self._socket is not None:
             self._socket.close()
 
     def _take(self, pair: Pair) -> None:
-        self.forget_files()
         self._files = tempfile.TemporaryDirectory(prefix="rollbook-tls-")
         certificates, key = Path(self._files.name, "certificates.pem"), Path(self._files.name, "key.pem")
         certificates.write_bytes(pair.certificates)
         key.touch(0o600)
         key.write_bytes(pair.key)
         self.build_ssl_context(certificates, key, None, SSLProtocols.tls12, None, [], client_verify=False)
+        # A worker reads them in its first step; after that nobody does.
+        asyncio.get_running_loop().call_later(FILE_SECONDS, self._files.cleanup)
 
     def _init_shared_socket(self) -> None:
         if self._socket is None:
@@ -199,7 +198,7 @@ class TlsWatch:
 
     async def run(self) -> None:
         """Watch for as long as this runs."""
-        seen = self._stamp()
+        seen: tuple[object, ...] = ()
         while True:
             asked = await _set_within(self.look, EVERY_SECONDS)
             self.look.clear()
