@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged soak crash nightly docs clean
+.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged soak crash fuzz nightly docs clean
 
 setup: $(STAMP)
 
@@ -63,6 +63,9 @@ scale: setup
 
 crash: setup
 	$(BIN)/python -m tests.crash.run $(ARGS)
+
+fuzz: setup
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile fuzz -q $(ARGS)
 
 nightly: setup
 	$(BIN)/python -m tests.simulation.run --seeds 10000 $(ARGS)

@@ -21,6 +21,7 @@ for part in (
 
 # Timings are never asserted: a busy machine must not fail a property.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("suite"), max_examples=3000)  # make fuzz
 settings.load_profile("suite")
 
 
