@@ -109,6 +109,8 @@ def test_no_option_is_invented() -> None:
         "--groups",
         "--targets",
         "--backends",
+        "--backlog",
+        "--changes",
         "--postgres-to",
         "--seconds",
         "--minutes",
