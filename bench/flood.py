@@ -1,0 +1,199 @@
+# ruff: noqa: ASYNC220 - processes are started between measurements, when nothing else is to go on
+"""`python -m bench.flood`: what one tenant's flood does to another's answers.
+
+One real server, two tenants. One asks for single users, one after another, 100 times a second; first alone, then while the other asks
+as fast as it can, many requests at once, for single users, lists, or writes. Rounds of both kinds take turns, since the machine is shared.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import pyqwest
+from bench.servers import free_port
+
+TOKEN = "bench"  # one that the environment gives
+FLOODS = ("read", "list", "write")
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.flood", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--at-once", type=int, default=32)
+    if sys.argv[1:2] == ["--flood"]:
+        base, authorization, kind, seconds, at_once = sys.argv[2:]
+        asyncio.run(_flood(base, authorization, kind, float(seconds), int(at_once)))
+        return 0
+    options = parser.parse_args()
+    asyncio.run(_measure(options.rounds, options.seconds, options.at_once))
+    return 0
+
+
+async def _measure(rounds: int, seconds: float, at_once: int) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        database = f"sqlite:///{home}/bench.db"
+        other = _tenant(database, home)
+        port = free_port()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "rollbook", "serve", "--port", str(port), "--database", database],
+            env={**os.environ, "ROLLBOOK_BOOTSTRAP_TOKEN": TOKEN},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            base = f"http://127.0.0.1:{port}"
+            one = Asked(f"{base}/scim/v2", TOKEN)
+            flood = Asked(f"{base}/t/acme/scim/v2", other)
+            await one.ready()
+            await flood.ready()
+            for kind in FLOODS:
+                await _compare(one, flood, kind, rounds, seconds, at_once)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _tenant(database: str, home: str) -> str:
+    def run(*words: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-m", "rollbook", *words],
+            env={**os.environ, "ROLLBOOK_DATABASE": database},
+            cwd=home,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    with Path(home, "first.log").open("w") as log:
+        first = subprocess.Popen(
+            [sys.executable, "-m", "rollbook", "serve", "--port", str(free_port()), "--database", database],
+            stdout=log,
+        )
+        while "SCIM" not in Path(home, "first.log").read_text():
+            assert first.poll() is None
+        first.terminate()
+        first.wait()
+    run("tenant", "create", "acme")
+    return next(
+        word
+        for word in run("--tenant", "acme", "token", "create", "--name", "flood").split()
+        if word.startswith("rb_")
+    )
+
+
+class Asked:
+    """One tenant of the server."""
+
+    def __init__(self, base: str, token: str) -> None:
+        self.base = base
+        self.headers = {"authorization": f"Bearer {token}", "content-type": "application/scim+json"}
+        self.client = pyqwest.Client()
+        self.id = ""
+        self.made = 0
+
+    async def send(self, kind: str) -> None:
+        """One request of a kind."""
+        method, path, body = "GET", f"/Users/{self.id}", None
+        if kind == "list":
+            path = "/Users?count=100"
+        elif kind == "write":
+            self.made += 1
+            method, path = "POST", "/Users"
+            body = json.dumps(
+                {
+                    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+                    "userName": f"w{os.getpid()}-{self.made}",
+                }
+            ).encode()
+        answer = await self.client.execute(method, self.base + path, self.headers, body)
+        assert answer.status in {200, 201}, (answer.status, answer.content)
+        if kind == "write":
+            self.id = json.loads(answer.content)["id"]
+
+    async def ready(self, users: int = 100) -> None:
+        """Wait for the server, and have some users."""
+        for _ in range(400):
+            try:
+                await self.send("write")
+                break
+            except OSError:
+                await asyncio.sleep(0.1)
+        for _ in range(users):
+            await self.send("write")
+
+
+async def _compare(one: Asked, flood: Asked, kind: str, rounds: int, seconds: float, at_once: int) -> None:
+    quiet: list[float] = []
+    loud: list[float] = []
+    asked = 0
+    for _ in range(rounds):
+        quiet += await _steady(one, seconds)
+        words = [
+            "--flood",
+            flood.base,
+            flood.headers["authorization"],
+            kind,
+            str(seconds + 1.5),
+            str(at_once),
+        ]
+        flooding = subprocess.Popen(
+            ["nice", "-n", "15", sys.executable, "-m", "bench.flood", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert flooding.stdout is not None
+        flooding.stdout.readline()
+        await asyncio.sleep(0.5)
+        loud += await _steady(one, seconds)
+        asked += int(flooding.communicate()[0])
+    before, beside = _at(quiet, 0.99), _at(loud, 0.99)
+    print(
+        f"flood of {kind:5}: {asked / rounds / (seconds + 1.5):7.0f}/s; p50 {_at(quiet, 0.5):6.2f} -> {_at(loud, 0.5):6.2f} ms,"
+        f" p99 {before:6.2f} -> {beside:6.2f} ms ({beside / before:.2f})"
+    )
+
+
+async def _flood(base: str, authorization: str, kind: str, seconds: float, at_once: int) -> None:
+    """Ask as fast as it goes, in a process of its own: the client that measures must not be the one that is busy."""
+    asked = Asked(base, "")
+    asked.headers["authorization"] = authorization
+    await asked.ready(1)
+    print("begun", flush=True)
+    until = perf_counter() + seconds
+
+    async def one() -> int:
+        number = 0
+        while perf_counter() < until:
+            await asked.send(kind)
+            number += 1
+        return number
+
+    print(sum(await asyncio.gather(*(one() for _ in range(at_once)))))
+
+
+async def _steady(one: Asked, seconds: float) -> list[float]:
+    """Milliseconds of each request, a hundred a second."""
+    found = []
+    until = perf_counter() + seconds
+    while perf_counter() < until:
+        began = perf_counter()
+        await one.send("read")
+        found.append((perf_counter() - began) * 1000)
+        await asyncio.sleep(0.01)
+    return found
+
+
+def _at(values: list[float], share: float) -> float:
+    return statistics.quantiles(values, n=1000)[round(share * 1000) - 1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
