@@ -22,6 +22,7 @@ from rollbook.provisioning.wanted import Kind, Wish, kinds_of, record_label
 from rollbook.provisioning.work import (
     Engine,
     Work,
+    any_freed,
     describe,
     find_account,
     is_off,
@@ -32,7 +33,7 @@ from rollbook.provisioning.work import (
     spare_protected,
     want_of,
 )
-from rollbook.storage.links import Link, Progress, State
+from rollbook.storage.links import Link, Progress, State, any_of
 
 _PAGE = 1000
 _WRITES = (Action.CREATE, Action.CHANGE, Action.COMPLETE, Action.DISABLE, Action.DELETE)
@@ -94,6 +95,8 @@ class Previewer:
         self._leaving = Departures(target.name)
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._confirmed: dict[int, Confirmed] = {}
+        self._waited_for = False
+        """Whether anything was given up until something else changes."""
         self._created: dict[str, str] = {}
         """Hub id → stand-in for the account, of everybody who would get one; or the account that would be taken over."""
         self._deleted: set[str] = set()
@@ -109,21 +112,22 @@ class Previewer:
         self.preview.held = self._progress.stopped if self._progress else None
         everything = self._full or await self._looks_at_everything()
         seen: set[str] = set()
+        self._waited_for = self._progress is not None and await self._engine.links.has_waiters(
+            self._engine.tenant, self._progress.number
+        )
         woken: dict[str, set[str]] = {name: set() for name in self._kinds}
         for kind in sorted(self._kinds.values(), key=lambda kind: kind.rank):
             async for page in self._pages(kind, all=everything):
                 for item in await self._look(kind, await self._unconfirmed(kind, page)):
                     seen.add(item.id)
-                    if item.action in {Action.CREATE, Action.DELETE} or (
-                        kind.members and self._target.is_flat
-                    ):
-                        await self._wake(item.id, woken)
+                    await self._wake(kind, item, woken)
                     if self._count(item):
                         yield item
             again = sorted(woken[kind.resource_type.name] - seen)
             for item in await self._look(kind, [(own, await self._link(own)) for own in again]):
                 if everything and item.action is Action.NOTHING:
                     continue  # counted with its page
+                seen.add(item.id)
                 if self._count(item):
                     yield item
         async for item in self._parked(seen):
@@ -172,12 +176,20 @@ class Previewer:
         self.preview.compared[kind.resource_type.name] += len(settled)
         return [(own, link) for own, link in page if own not in settled]
 
-    async def _wake(self, id: str, woken: Mapping[str, set[str]]) -> None:
-        if self._progress is not None:
-            for resource_type, other in await self._engine.links.dependents(
-                self._engine.tenant, self._progress.number, id
-            ):
-                woken.get(resource_type, set()).add(other)
+    async def _wake(self, kind: Kind, item: Item, woken: Mapping[str, set[str]]) -> None:
+        """Note whom a run would take up again because of this: who names it, and who was given up until it changes."""
+        if self._progress is None:
+            return
+        links, own = self._engine.links, (self._engine.tenant, self._progress.number)
+        found: list[tuple[str, str]] = []
+        if item.action in {Action.CREATE, Action.DELETE} or (kind.members and self._target.is_flat):
+            found += await links.dependents(*own, item.id)
+        if item.changes and self._waited_for:
+            freed = item.action is Action.DELETE or any_freed(kind, item.differences)
+            events = [item.id, *([any_of(item.resource_type)] if freed else [])]
+            found += await links.waiters(*own, events)
+        for resource_type, other in found:
+            woken.get(resource_type, set()).add(other)
 
     async def _link(self, id: str) -> Link | None:
         if self._progress is None:

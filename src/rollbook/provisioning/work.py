@@ -3,7 +3,7 @@
 A delivery and a preview share everything here; what they differ in is whether they write.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -244,7 +244,11 @@ def frees_a_value(kind: Kind, step: Step) -> bool:
     """Whether an account lets go of a value that nobody else may have there: another one may be waiting for it."""
     if isinstance(step, Delete):
         return True
-    differences: tuple[Difference, ...] = getattr(step, "differences", ())
+    return any_freed(kind, getattr(step, "differences", ()))
+
+
+def any_freed(kind: Kind, differences: Iterable[Difference]) -> bool:
+    """Whether differences take a value away that nobody else may have."""
     return any(one.old is not None and _is_unique(kind, one) for one in differences)
 
 

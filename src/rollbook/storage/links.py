@@ -376,6 +376,12 @@ class LinkStore(Protocol):
         is over `now`.
         """
 
+    async def waiters(self, tenant: int, target: int, waits_for: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """The (resource type, id) of resources that were given up until something happens to one of these."""
+
+    async def has_waiters(self, tenant: int, target: int) -> bool:
+        """Whether anything was given up until something happens to something else."""
+
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
         """The (resource type, id) of resources with links whose documents name this one, or whose groups have it."""
 

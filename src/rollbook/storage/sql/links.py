@@ -39,6 +39,12 @@ CLAIM = f"""
     )
     RETURNING {_COLUMNS}
 """
+WAITERS = f"""
+    SELECT type, id FROM link WHERE tenant = ? AND target = ? AND pk IN (
+        SELECT pk FROM link_wait WHERE tenant = ? AND target = ? AND waits_for {SQLITE.among_texts}
+    )
+    ORDER BY pk
+"""
 UNMARKED = """
     SELECT 1 FROM change WHERE tenant = ? AND sequence > (
         SELECT position FROM target WHERE tenant = ? AND number = ?
@@ -392,6 +398,18 @@ class SqlLinks:
             return [(key, own, found.get(key)) for key, own in rows]
 
         return await self._database.read(work)
+
+    async def waiters(self, tenant: int, target: int, waits_for: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """The (resource type, id) of resources that were given up until something happens to one of these."""
+        rows = await self._database.read_now(
+            lambda conn: conn.all(WAITERS, (tenant, target, tenant, target, listed(waits_for)))
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def has_waiters(self, tenant: int, target: int) -> bool:
+        """Whether anything was given up until something happens to something else."""
+        sql = "SELECT 1 FROM link_wait WHERE tenant = ? AND target = ? LIMIT 1"
+        return await self._database.read_now(lambda conn: conn.one(sql, (tenant, target)) is not None)
 
     async def dependents(self, tenant: int, target: int, id: str) -> Sequence[tuple[str, str]]:
         """The (resource type, id) of resources with links whose documents name this one, or whose groups have it."""
