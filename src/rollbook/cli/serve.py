@@ -191,6 +191,7 @@ async def _working(
     import asyncio
 
     from rollbook.app import webhooks
+    from rollbook.cli.traces import traces_of
     from rollbook.cli.work import keep
 
     if settings.config is None or not works:
@@ -205,7 +206,15 @@ async def _working(
     lock, alone = application.store.database.work_lock()
     stop = asyncio.Event()
     working = asyncio.get_running_loop().create_task(
-        keep(application.store, settings.config, stop, reload, alone=alone, reloaded=reloaded)
+        keep(
+            application.store,
+            settings.config,
+            stop,
+            reload,
+            alone=alone,
+            reloaded=reloaded,
+            traces=traces_of(),
+        )
     )
     try:
         yield
@@ -314,6 +323,7 @@ def _keep_beside(settings: "Settings") -> None:
 
     from rollbook.app import opened
     from rollbook.cli.reload import Reload
+    from rollbook.cli.traces import traces_of
     from rollbook.cli.work import keep
 
     async def keep_quietly() -> None:
@@ -327,7 +337,7 @@ def _keep_beside(settings: "Settings") -> None:
             reload = Reload()
             reload.listen()
             try:
-                await keep(store, config, asked, reload, alone=alone)
+                await keep(store, config, asked, reload, alone=alone, traces=traces_of())
             finally:
                 lock.release()
 
@@ -373,6 +383,7 @@ async def _listen(
     import gc
 
     from rollbook.cli import tls
+    from rollbook.cli.traces import traces_of
     from rollbook.server.edge import Edge
     from rollbook.server.errors import ErrorBoundary
     from rollbook.server.health import Health
@@ -384,6 +395,12 @@ async def _listen(
         from rollbook.server.metrics import Measured
 
         app = Measured(app, metrics)
+    traces = traces_of()
+    if traces is not None:
+        from rollbook.server.traces import Traced, trace_database
+
+        trace_database(application.store.database, traces.span)
+        app = Traced(app, traces.begin)
     health = Health(app, readiness.checks(application.store.database))
     pair = tls.pair_of(settings)
     server = Listener(Edge(health, settings.trusted), settings.host, settings.port, pair)
@@ -407,6 +424,8 @@ async def _listen(
     server.close()
     if metrics is not None:
         metrics.hand_over()
+    if traces is not None:
+        await asyncio.to_thread(traces.close)
     if serving.done():
         await serving
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Schemas
 if TYPE_CHECKING:
     from rollbook.cli.provision_work import Desk
     from rollbook.cli.reload import Reload
+    from rollbook.cli.traces import Traces
     from rollbook.provisioning.alerts import Alert, Send
     from rollbook.provisioning.keeper import Keeper
     from rollbook.provisioning.model import Alerts, Config
@@ -27,6 +30,7 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
     from rollbook.cli.logs import configure_logs
     from rollbook.cli.provision_work import opened_desk
     from rollbook.cli.reload import Reload
+    from rollbook.cli.traces import traces_of
     from rollbook.settings import SettingsError
 
     if not config.is_file():
@@ -40,13 +44,15 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
             loop = asyncio.get_running_loop()
             for sign in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(sign, stop.set)
-            reload = Reload()
+            reload, traces = Reload(), traces_of()
             reload.listen()
             told = ", ".join(desk.config.targets) or "none"
             print(f"keeping in step: {told}; sources: {sources_in_words(desk)}", flush=True)
             try:
-                await keep(desk.store, config, stop, reload, alone=alone)
+                await keep(desk.store, config, stop, reload, alone=alone, traces=traces)
             finally:
+                if traces is not None:
+                    traces.close()
                 lock.release()
         print("stopped: what was under way is finished", flush=True)
 
@@ -70,6 +76,7 @@ async def keep(
     *,
     alone: bool,
     reloaded: "Callable[[Config], None]" = lambda _: None,
+    traces: "Traces | None" = None,
 ) -> None:
     """Work by the configuration until told to stop; `reload` reads it again, and whoever else goes by it is told.
 
@@ -82,7 +89,7 @@ async def keep(
     if alone:
         await _take_over(desk)
     while not stop.is_set():
-        keeper = _keeper(desk)
+        keeper = _keeper(desk, traces)
         working = loop.create_task(keeper.run())
         desk = await _until(stop, again, working, desk, config)
         reloaded(desk.config)
@@ -132,14 +139,17 @@ def _desk(store: "SqlStore", config: Path) -> "Desk":
     return Desk(load_config(config, store.catalog, os.environ), store)
 
 
-def _keeper(desk: "Desk") -> "Keeper":
+def _keeper(desk: "Desk", traces: "Traces | None") -> "Keeper":
     from rollbook.app import now
     from rollbook.provisioning.alerts import Alerter
     from rollbook.provisioning.keeper import Keeper
     from rollbook.provisioning.targets.scim import connect
 
     alerter = Alerter(_ways(desk.config.alerts), now, _logged())
-    keeper = Keeper(desk.engine, desk.config, connect, desk.pull_when_due, alerter, undecided=desk.undecided)
+    engine, opening = desk.engine, partial(connect)
+    if traces is not None:
+        engine, opening = replace(engine, span=traces.span), partial(connect, wrap=traces.transport)
+    keeper = Keeper(engine, desk.config, opening, desk.pull_when_due, alerter, undecided=desk.undecided)
     keeper.follow(desk)
     return keeper
 

@@ -328,7 +328,9 @@ class Line:
 
     async def _one(self, link: Link) -> None:
         try:
-            item = await self._delivery.deliver(link)
+            about = {"rollbook.target": self._target.name, "rollbook.type": link.resource_type}
+            with self._engine.span(f"deliver {self._target.name}", **about):
+                item = await self._delivery.deliver(link)
         except Overtaken:
             return
         except LeftAlone:

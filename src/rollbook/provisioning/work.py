@@ -11,6 +11,7 @@ from functools import partial
 import orjson
 
 from rollbook.client import ScimResource
+from rollbook.client.traced import Span, no_span
 from rollbook.protocol.attributes import Uniqueness
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.match import matches
@@ -52,6 +53,8 @@ class Engine:
     sleep: Callable[[float], Awaitable[None]]
     lease: int = LEASE_MILLISECONDS
     """How long what is taken up is this worker's, in milliseconds."""
+    span: Span = no_span
+    """How work is traced."""
 
     def turns_of(self, target: int) -> Callable[[str, int, int], Awaitable[int]]:
         """Takes turns of a target's limits, of which all workers take."""

@@ -43,8 +43,14 @@ _NO_PATCH = (errors.MethodNotAllowed, errors.UnsupportedFeature)
 _OTHER_FORM = (errors.InvalidPath, errors.NoTarget)
 
 
-def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -> "ScimTarget":
-    """The target that a configuration describes; nothing is sent yet. `watch` is told of every call.
+def connect(
+    target: model.Target,
+    watch: Callable[[Call], None] | None = None,
+    wrap: Callable[[Transport, str], Transport] | None = None,
+) -> "ScimTarget":
+    """The target that a configuration describes; nothing is sent yet.
+
+    `watch` is told of every call; `wrap` puts something around the transport of the target of that name.
 
     Raises:
         ValueError: its URL is not one that credentials may be sent to.
@@ -52,6 +58,8 @@ def connect(target: model.Target, watch: Callable[[Call], None] | None = None) -
     transport: Transport = _transport(target)
     if watch is not None:
         transport = WatchedTransport(transport, watch)
+    if wrap is not None:
+        transport = wrap(transport, target.name)
     client = ScimClient(
         target.url,
         _authentication(target),

@@ -1,0 +1,109 @@
+"""`ROLLBOOK_TRACES=otlp`: OpenTelemetry, loaded only if it is asked for. Where to is said by the OTEL_… variables."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rollbook.settings import SettingsError
+
+if TYPE_CHECKING:
+    from rollbook.client.transport import Transport
+    from rollbook.server.traces import Told
+
+VARIABLE = "ROLLBOOK_TRACES"
+TO_TARGETS = "ROLLBOOK_TRACES_TO_TARGETS"
+
+
+class Traces:
+    """Makes spans with a provider of OpenTelemetry; `to_targets` lets targets know which trace a call is part of."""
+
+    def __init__(self, provider: Any, *, to_targets: bool) -> None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider
+        self._tracer = provider.get_tracer("rollbook")
+        self._context = TraceContextTextMapPropagator()
+        self._to_targets = to_targets
+
+    @contextmanager
+    def begin(self, name: str, caller: dict[str, str] | None) -> "Iterator[Told]":
+        """A span of a request."""
+        from opentelemetry.trace import SpanKind
+
+        context = self._context.extract(caller or {})
+        with self._tracer.start_as_current_span(
+            name, context=context, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
+        ) as span:
+            yield _Told(span)
+
+    @contextmanager
+    def span(self, name: str, /, **about: str) -> Iterator[Callable[[str, str | int], None]]:
+        """A span of anything else. Of what is raised only the kind is told: words may have values in them."""
+        with self._tracer.start_as_current_span(
+            name, attributes=about, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span.set_attribute
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__name__)
+                raise
+
+    def transport(self, transport: "Transport", target: str) -> "Transport":
+        """The same transport, with a span around each call."""
+        from rollbook.client.traced import TracedTransport
+
+        return TracedTransport(transport, self.span, target, self._headers)
+
+    def _headers(self) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        if self._to_targets:
+            self._context.inject(headers)
+        return headers
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._provider.shutdown()
+
+
+class _Told:
+    """A span that is told its name and attributes."""
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    def rename(self, name: str) -> None:
+        """Its name is known by now."""
+        self._span.update_name(name)
+
+    def __call__(self, name: str, value: str | int) -> None:
+        """Tell an attribute."""
+        self._span.set_attribute(name, value)
+
+
+def traces_of(environment: Mapping[str, str] = os.environ) -> Traces | None:
+    """How to trace; None, and nothing of OpenTelemetry is loaded, unless the environment says so.
+
+    Raises:
+        SettingsError: it says something else, or the extra is missing.
+    """
+    told = environment.get(VARIABLE)
+    if not told:
+        return None
+    if told != "otlp":
+        raise SettingsError(
+            f"{VARIABLE}={told}: write otlp, and say where to with OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SettingsError(
+            f"{VARIABLE} needs packages that are not installed ({error.name}): pip install 'rollbook[otel]'"
+        ) from None
+    name = environment.get("OTEL_SERVICE_NAME", "rollbook")
+    provider = TracerProvider(resource=Resource.create({"service.name": name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Traces(provider, to_targets=environment.get(TO_TARGETS) == "on")
