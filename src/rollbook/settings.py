@@ -44,6 +44,7 @@ class Settings:
     """From whom headers that proxies write are believed."""
     public_url: str | None = None
     drain: float = 0.0
+    access_log: bool = False
     metrics: str | None = None
     bootstrap_token: str | None = field(default=None, repr=False)
     home: str = field(default_factory=lambda: os.environ.get(TENANT) or DEFAULT_NAME)

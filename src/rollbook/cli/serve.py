@@ -107,6 +107,9 @@ def serve(
         str | None,
         typer.Option(help="What issued URIs start with, such as https://scim.example.com.", metavar="URL"),
     ] = None,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Log a line of every request, with nothing of anybody in it.")
+    ] = False,
 ) -> None:
     """Run the SCIM server. Without options: on this machine only, on SQLite, with a first token."""
     import asyncio
@@ -140,6 +143,7 @@ def serve(
         trusted=trusted_proxies(trusted_proxy or ()),
         public_url=public_url,
         drain=drain,
+        access_log=access_log,
         metrics=metrics,
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
@@ -388,6 +392,7 @@ async def _listen(
     from rollbook.server.errors import ErrorBoundary
     from rollbook.server.health import Health
     from rollbook.server.listening import Listener
+    from rollbook.server.request_ids import RequestIds
     from rollbook.storage.sql import readiness
 
     app = application.asgi if hooks is None else ErrorBoundary(hooks)
@@ -403,7 +408,8 @@ async def _listen(
         app = Traced(app, traces.begin)
     health = Health(app, readiness.checks(application.store.database))
     pair = tls.pair_of(settings)
-    server = Listener(Edge(health, settings.trusted), settings.host, settings.port, pair)
+    named = RequestIds(health, tells=settings.access_log)
+    server = Listener(Edge(named, settings.trusted), settings.host, settings.port, pair)
     # What is loaded by now stays: a full collection that walks it holds every request up for tens of milliseconds.
     gc.collect()
     gc.freeze()

@@ -5,17 +5,21 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.errors import InvalidValue, TooManyRequests
 
 LEAST_CHARACTERS = 8
 MOST_BYTES = 1024
+MOST_WAITING = 64
+"""How many requests may be hashing or wait for it: a few seconds of work. More are refused at once (T-33)."""
 
 
 class PasswordHasher:
     """Hashes passwords a few at a time: one hash takes 64 MiB and much of a processor for a while."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, most: int = MOST_WAITING) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._most = most
+        self._waiting = 0
         self._hash: Callable[[str], str] | None = None
 
     async def hashes(self, passwords: list[str]) -> dict[str, str]:
@@ -23,15 +27,22 @@ class PasswordHasher:
 
         Raises:
             InvalidValue: too short or too long (A-68); never says what was sent.
+            TooManyRequests: as many as may wait are waiting.
         """
         prepared = {password: opaque(password) for password in passwords}
         for text in prepared.values():
             _check_policy(text)
+        if self._waiting >= self._most:
+            raise TooManyRequests("too many passwords wait to be hashed; send this again later")
         loop = asyncio.get_running_loop()
-        return {
-            password: await loop.run_in_executor(self._pool, self._compute, text)
-            for password, text in prepared.items()
-        }
+        self._waiting += 1
+        try:
+            return {
+                password: await loop.run_in_executor(self._pool, self._compute, text)
+                for password, text in prepared.items()
+            }
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Let the threads go."""

@@ -25,7 +25,7 @@ from rollbook.server.requests import (
 )
 from rollbook.server.responses import Answer, Site, send_answer
 from rollbook.server.sites import Sites
-from rollbook.server.watching import note
+from rollbook.server.watching import note, note_token
 
 
 class Access(Enum):
@@ -100,6 +100,7 @@ class Endpoint:
             await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
             return
         caller = await self._caller(shell, request)
+        note_token(scope, caller.token_id)
         turn = shell.limiter.arrive(caller, is_known=caller is not shell.nobody)
         try:
             await self._answer(shell, request, caller, turn, send)

@@ -26,7 +26,13 @@ _FORWARDING = frozenset(
         b"x-remote-user",
     }
 )
-_TOLD = _FORWARDING | CERTIFICATE_HEADERS
+_ID_HEADER = b"x-request-id"
+_TOLD = _FORWARDING | CERTIFICATE_HEADERS | {_ID_HEADER}
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+REQUEST_ID = "rollbook.request_id"
+"""Where a scope has what a trusted proxy calls the request, if it does."""
+
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
@@ -56,6 +62,8 @@ def settle(scope: Scope, trusted: Sequence[Network]) -> None:
         scope["scheme"] = proto.lower().decode()
     if _HOST.fullmatch(host):
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"host"] + [(b"host", host)]
+    if _ID.fullmatch(name := _last(headers, _ID_HEADER).decode("latin-1")):
+        scope[REQUEST_ID] = name
     certificate = forwarded_certificate(headers)
     if certificate is not None:
         scope[CERTIFICATE] = certificate

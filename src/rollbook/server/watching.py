@@ -15,10 +15,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 @dataclass(slots=True)
 class Watched:
-    """Filled by whoever knows: `route` is a template, `tenant` a name."""
+    """Filled by whoever knows: `route` is a template, `tenant` a name, `token` the public part of one."""
 
     route: str = NONE
     tenant: str = NONE
+    token: str = NONE
 
 
 def note(scope: Scope, tenant: str) -> None:
@@ -29,6 +30,13 @@ def note(scope: Scope, tenant: str) -> None:
     path, of_one = scope["path"], scope["path_params"].get("id")
     watched.route = f"{path.removesuffix(of_one)}{{id}}" if of_one else path
     watched.tenant = tenant
+
+
+def note_token(scope: Scope, token: str | None) -> None:
+    """By which token it is asked."""
+    watched: Watched | None = scope.get(WATCHED)
+    if watched is not None and token:
+        watched.token = token
 
 
 def known_method(method: str) -> str:
