@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,16 @@ def test_traces_are_asked_for(environment: dict[str, str], words: str | None) ->
             traces_of(environment)
 
 
-def test_otlp_is_taken() -> None:
-    """The exporter is made, and ends, without anybody being asked."""
+def test_fs_24_a_collector_that_is_away_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FS-24: what cannot be sent is given up soon, so that a server ends in time."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     traces = traces_of({"ROLLBOOK_TRACES": "otlp"})
     assert traces is not None
+    with traces.span("lost"):
+        pass
+    begun = time.monotonic()
     traces.close()
+    assert time.monotonic() - begun < 5
 
 
 def test_nothing_is_loaded_unless_it_is_asked_for() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 VARIABLE = "ROLLBOOK_TRACES"
 TO_TARGETS = "ROLLBOOK_TRACES_TO_TARGETS"
 
+EXPORT_SECONDS = 1
+"""How long a collector may take, repeats included: one that is away must not hold up the end (FS-24)."""
+
 
 class Traces:
     """Makes spans with a provider of OpenTelemetry; `to_targets` lets targets know which trace a call is part of."""
@@ -105,5 +108,6 @@ def traces_of(environment: Mapping[str, str] = os.environ) -> Traces | None:
         ) from None
     name = environment.get("OTEL_SERVICE_NAME", "rollbook")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter(timeout=EXPORT_SECONDS)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return Traces(provider, to_targets=environment.get(TO_TARGETS) == "on")
