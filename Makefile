@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged soak crash fuzz nightly docs clean
+.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged tenants soak crash fuzz nightly docs clean
 
 setup: $(STAMP)
 
@@ -57,6 +57,9 @@ prompt: setup
 
 unchanged: setup
 	$(BIN)/python -m bench.unchanged $(ARGS)
+
+tenants: setup
+	$(BIN)/python -m bench.tenants $(ARGS)
 
 scale: setup
 	$(BIN)/python -m bench.scale $(ARGS)

@@ -126,7 +126,11 @@ async def tenant_called(tenants: SqlTenants, name: str) -> TenantRecord:
         SettingsError: there is none; names one that is called nearly so.
     """
     found = await tenants.by_name(name)
-    if found is None or found.state is TenantState.DELETING:
+    if found is not None and found.state is TenantState.DELETING:
+        raise SettingsError(
+            f"tenant {name} is being deleted; rollbook tenant delete {name} goes on with that"
+        )
+    if found is None:
         near = get_close_matches(name, [each.name for each in await tenants.page("", 1_000)], 1)
         hint = f"did you mean {near[0]}?" if near else "see rollbook tenant list"
         raise SettingsError(f"there is no tenant {name[:80]!r}; {hint}")

@@ -106,7 +106,7 @@ def test_there_are_statements_to_look_at() -> None:
 
 
 _SMALL = {"layout.NUMBERS": "a few hundred attribute names"}
-_ONCE = {"layout.TENANTS": "when the schema changes", "parts.NUMBER": "when a database is checked"}
+_ONCE = {"layout.NAMELESS": "when the schema changes", "parts.NUMBER": "when a database is checked"}
 
 
 @pytest.mark.parametrize(("name", "sql"), _ALL, ids=[name for name, _ in _ALL])

@@ -172,6 +172,7 @@ def delete(
     """Delete a tenant with everything it has: resources, history, tokens, links. Broken off, it goes on when asked again."""
     from rich.console import Console
 
+    from rollbook.app import now
     from rollbook.settings import SettingsError
 
     async def look(care: "TenantCare") -> dict[str, int]:
@@ -188,7 +189,7 @@ def delete(
         record = await _called(care, name, going=True)
         with Console(stderr=True).status(f"deleting {name} …") as status:
             await care.delete(
-                record, lambda steps: status.update(f"deleting {name}: {steps * 2000:,} rows or less")
+                record, lambda steps: status.update(f"deleting {name}: {steps * 2000:,} rows or less"), now()
             )
 
     _run(database, go)

@@ -58,10 +58,10 @@ class TenantCare:
             record.number, state=state, settings=record.settings, host=record.host
         )
 
-    async def delete(self, record: TenantRecord, watch: Callable[[int], object]) -> None:
+    async def delete(self, record: TenantRecord, watch: Callable[[int], object], at: int = 0) -> None:
         """Delete everything of a tenant, in many small steps; broken off, it goes on where it was. `watch` has the steps."""
         steps = 0
-        while await self.tenants.delete(record.number):
+        while await self.tenants.delete(record.number, at):
             steps += 1
             watch(steps)
 

@@ -74,9 +74,9 @@ class Tenants(Protocol):
             NotFound: there is no such tenant. Uniqueness: the host is taken. Conflict: it is being deleted.
         """
 
-    async def delete(self, number: int) -> bool:
+    async def delete(self, number: int, at: int = 0) -> bool:
         """Take away a part of a tenant, of bounded size, after it was made unreachable; whether anything is left.
 
         Raises:
-            Conflict: it is the default tenant.
+            Conflict: it is the default tenant, or a worker has accounts of it in hand at that time.
         """

@@ -61,9 +61,7 @@ async def fit(database: Database, tenant: int, catalog: Catalog | None) -> Layou
     def wanted(connection: Connection) -> Catalog:
         return kept(connection, tenant) if catalog is None else catalog
 
-    found = await database.read_now(
-        lambda connection: _present(connection, tenant, wanted(connection)), snapshot=True
-    )
+    found = await database.read_now(lambda connection: _present(connection, tenant, catalog), snapshot=True)
     if found is not None:
         return found
     return await database.write(
@@ -87,16 +85,17 @@ def own(connection: Connection, tenant: int) -> Own:
 
 def kept(connection: Connection, tenant: int) -> Catalog:
     """The catalog a database keeps for a tenant: the core's if it never kept one."""
-    return _catalog(_body(connection, own(connection, tenant).key))
+    return _catalog(_body(connection, own(connection, tenant).key))[0]
 
 
 @lru_cache(maxsize=256)
-def _catalog(text: str) -> Catalog:
-    """One catalog for all tenants that share it, since a thousand tenants must not have a thousand."""
+def _catalog(text: str) -> tuple[Catalog, str]:
+    """One catalog for all tenants that share it, since a thousand tenants must not have a thousand; and its marks."""
     found = orjson.loads(text)
     if isinstance(found, list):  # as kept before anything could be adjusted
         found = {"documents": found}
-    return build_catalog(found.get("documents", ()), frozenset(map(Adjustment, found.get("adjusted", ()))))
+    built = build_catalog(found.get("documents", ()), frozenset(map(Adjustment, found.get("adjusted", ()))))
+    return built, _marks(built)
 
 
 def _body(connection: Connection, key: str) -> str:
@@ -112,13 +111,17 @@ def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _present(connection: Connection, tenant: int, catalog: Catalog) -> Layout | None:
-    """The layout, if the database fits the catalog already."""
+def _present(connection: Connection, tenant: int, wanted: Catalog | None) -> Layout | None:
+    """The layout, if the database fits the catalog already; None for the one it keeps."""
     has = own(connection, tenant)
-    text = _text(catalog)
-    if has.key != _key(text) and _body(connection, has.key) != text:
+    body = _body(connection, has.key)
+    if wanted is None:
+        catalog, marks = _catalog(body)
+        return _layout(connection, catalog, has) if has.indexed == marks else None
+    text = _text(wanted)
+    if has.key != _key(text) and body != text:
         return None
-    return _layout(connection, catalog, has) if has.indexed == _marks(catalog) else None
+    return _layout(connection, wanted, has) if has.indexed == _marks(wanted) else None
 
 
 def present(connection: Connection, tenant: int) -> Layout:

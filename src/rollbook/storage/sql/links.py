@@ -25,6 +25,8 @@ from rollbook.storage.sql.reads import FEW, above, listed
 
 _COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error, left_at"
 
+# Of a tenant that is being deleted nothing is taken up: people who are missing in it by now have not left.
+_STAYS = "NOT EXISTS (SELECT 1 FROM tenant WHERE tenant.number = link.tenant AND tenant.state = 'deleting')"
 # A link that is taken over from somebody whose lease has run out: whatever was sent may have arrived.
 _TAKE = """
     UPDATE link SET state = 'claimed', due = ?, fence = fence + 1,
@@ -36,7 +38,7 @@ CLAIM = f"""
         SELECT pk FROM link
         WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND due <= ? AND due > ?
         ORDER BY due, pk LIMIT ?
-    )
+    ) AND {_STAYS}
     RETURNING {_COLUMNS}
 """
 WAITERS = f"""
@@ -52,7 +54,7 @@ UNMARKED = """
 """
 CLAIM_ONE = f"""
     {_TAKE}
-    WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ?
+    WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ? AND {_STAYS}
     RETURNING {_COLUMNS}
 """
 WITH_ACCOUNTS = f"""

@@ -34,6 +34,9 @@ RESOURCES = (
     "DELETE FROM resource WHERE pk IN (SELECT pk FROM resource WHERE pk BETWEEN ? AND ? ORDER BY pk LIMIT ?)"
 )
 
+HELD = "SELECT 1 FROM link WHERE tenant = ? AND state = 'claimed' AND due > ? LIMIT 1"
+"""Accounts that a worker has in hand: what it finds missing while the tenant goes it would take for people who left."""
+
 LAST_TENANT = "last-tenant"
 """The setting with the highest number that was ever given to a tenant."""
 
@@ -105,7 +108,7 @@ class SqlTenants:
 
         return await self._database.write(ALONE, set_)
 
-    async def delete(self, number: int) -> bool:
+    async def delete(self, number: int, at: int = 0) -> bool:
         """Take away a part of a tenant; whether anything is left."""
         if number == DEFAULT:
             raise Conflict("the default tenant cannot be deleted; disable it")
@@ -114,6 +117,11 @@ class SqlTenants:
             known = _one(connection, BY_NUMBER, number)
             if known is None or known.state is TenantState.DELETING:
                 return False
+            held = connection.one(HELD, (number, at))
+            if held is not None:
+                raise Conflict(
+                    f"a worker is at work for tenant {known.name}: stop it, then delete; what a killed one held is free in a minute or two"
+                )
             values = (
                 TenantState.DELETING.value,
                 _text(known.settings),
@@ -136,7 +144,8 @@ class SqlTenants:
 def _take_away(connection: Connection, number: int) -> bool:
     """Delete some rows of a tenant, at last its own; whether anything is left."""
     left = ROWS
-    for table in transfer.tables():
+    # What is known of targets goes before the people do, so that nobody is ever taken for one who left.
+    for table in reversed(transfer.tables()):
         if "tenant" in table.columns and left > 0:
             left -= _delete(connection, table, number, left)
     if left <= 0:
