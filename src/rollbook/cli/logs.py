@@ -9,9 +9,9 @@ _MASKED = (
     (re.compile(r"\brb_[a-z]+_[A-Za-z0-9_-]+"), "(token)"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), r"\1 (credential)"),
     (re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*(?=@)"), "(credential)"),
-    (re.compile(r"[^\s@<>\"'(),;:/=]+@[^\s@<>\"'(),;:/=]+\.[^\s@<>\"'(),;:/=]+"), "(mail)"),
+    (re.compile(r"[^\s@<>\"'(),;:/=]{1,256}@[^\s@<>\"'(),;:/=]+\.[^\s@<>\"'(),;:/=]+"), "(mail)"),
 )
-"""What has the look of a secret or of somebody's address, wherever it stands, and what stands there instead."""
+"""What has the look of a secret or of somebody's address, wherever it stands, and what stands there instead. Bounded: a long text costs no more than its length."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _LINES = frozenset({"traceback", "exception", "mistakes"})
