@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     lines = [json.dumps({"schemas": [USER.schema.id], "userName": f"u{number}"}) for number in range(USERS)]
     (tmp_path / "acme.jsonl").write_text("\n".join(lines))
     (tmp_path / "brett.jsonl").write_text(lines[0])
-    with new_database(request.getfixturevalue("postgres")) as far:
+    with ExitStack() as stack:
+        named = f"sqlite:///{tmp_path}/store.db"
         if request.param == "postgresql":
-            make_tables(far)
-        named = far if request.param == "postgresql" else f"sqlite:///{tmp_path}/store.db"
+            named = stack.enter_context(new_database(request.getfixturevalue("postgres")))
+            make_tables(named)
         monkeypatch.setenv("ROLLBOOK_DATABASE", named)
         for name in ("acme", "brett"):
             assert run("tenant", "create", name)[0] == 0
