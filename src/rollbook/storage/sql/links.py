@@ -47,6 +47,8 @@ WAITERS = f"""
     )
     ORDER BY pk
 """
+_LONG_AGO = -(2**62)
+"""Before every due time, however far a clock was ahead when something was put first."""
 UNMARKED = """
     SELECT 1 FROM change WHERE tenant = ? AND sequence > (
         SELECT position FROM target WHERE tenant = ? AND number = ?
@@ -200,7 +202,7 @@ class SqlLinks:
         behind: bool = False,
     ) -> Sequence[Link]:
         """Take up links of that rank that are due: who leaves, who was changed just now, then the oldest; or those only."""
-        after = now - link_marks.AHEAD // 2 if behind else now - 3 * link_marks.AHEAD
+        after = now - link_marks.AHEAD // 2 if behind else _LONG_AGO
 
         def work(conn: Connection) -> list[Link]:
             rows = conn.all(CLAIM, (lease_until, tenant, target, tenant, target, rank, now, after, limit))
