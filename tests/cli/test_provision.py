@@ -114,6 +114,23 @@ def test_the_main_job(office: Office) -> None:
     assert len(office.target.writes) == writes
 
 
+def test_fe_26_a_plan_says_that_a_run_would_stop(office: Office) -> None:
+    """Of an emptied target it says what the run says, and which command lets everybody be made anew; a sound one has no such line."""
+    rows = [f"{at},user{at}@x,Name,Title,math,,MARKER" for at in range(12)]
+    office.people(PEOPLE[0], *rows)
+    office.run("apply")
+    office.people(PEOPLE[0], *(row.replace("Title", "Chief") for row in rows))
+    assert office.json("plan")["targets"][0]["vanished"] is None
+    assert "gone at the target" not in office.run("plan").stdout
+    office.target.resources["Users"].clear()
+    assert "gone at the target" in office.json("plan")["targets"][0]["vanished"]
+    told = office.run("plan").stdout
+    assert "app: a run would stop: " in told
+    assert "rollbook reset app --accounts" in told
+    assert "gone at the target" in office.run("apply").stdout
+    assert len(office.target.resources["Users"]) < 5  # those made before it was noticed
+
+
 def test_movers_and_leavers_by_attribute(office: Office) -> None:
     """A plan names each attribute with old and new value, at the source and at the target."""
     office.run("apply")

@@ -118,11 +118,14 @@ async def test_fe_26_somebody_may_say_that_it_was_emptied(hub: World) -> None:
 
 @pytest.mark.parametrize(("gone", "stops"), [(4, False), (8, False), (20, True)])
 async def test_fe_26_a_few_that_are_gone_are_made_again(hub: World, gone: int, stops: bool) -> None:
-    """Somebody deletes a few accounts by hand: no more than four, or a fifth of those asked for."""
+    """Somebody deletes a few accounts by hand: no more than four, or a fifth of those asked for. The plan says what the run does (I-27)."""
     people = await _grown(hub, 45)
     for own in list(hub.service().resources["Users"])[45 - gone :]:
         del hub.service().resources["Users"][own]
     await _restart(hub, people)
+    planned, preview = await hub.preview(target(concurrency=1))
+    assert (preview.vanished is not None) is stops
+    assert sum(item.action is Action.CREATE for item in planned) == gone
     (report,) = await hub.apply(target(concurrency=1))
     assert (report.stop is Stop.VANISHED) is stops
     assert (len(hub.service().resources["Users"]) == 45) is not stops

@@ -99,6 +99,10 @@ class TextPlan:
             if preview.held:
                 text = f"{preview.target}: {printable(preview.held)}; nothing goes out until: rollbook resume {preview.target}"
                 line_on(self._console, text, "bold yellow")
+            if preview.vanished:
+                line_on(self._console, f"{preview.target}: a run would stop: {preview.vanished}", "bold red")
+                text = f"  if they are to be made anew: rollbook reset {preview.target} --accounts; else put the target right"
+                line_on(self._console, text)
             if preview.departures:
                 refused = preview.departures
                 line_on(self._console, f"{preview.target}: the brake: {refused.refusal}", "bold red")
@@ -165,6 +169,7 @@ class JsonPlan:
                 "stopped": preview.stopped,
                 "hint": preview.hint,
                 "brake": brake_json(preview.departures),
+                "vanished": preview.vanished,
                 "seconds": preview.seconds,
                 "counts": dict(preview.counts),
                 "items": self._targets.get(preview.target, []),

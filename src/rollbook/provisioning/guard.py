@@ -41,6 +41,14 @@ class Presence:
         """Whether so many are gone that the target was emptied, restored from an old backup, or is another one."""
         return self.gone >= GONE_AT_LEAST and self.gone > self.asked * GONE_SHARE
 
+    @property
+    def told(self) -> str:
+        """What there is to suspect, for people."""
+        return (
+            f"{self.gone} of the {self.asked} accounts asked for last are gone at the target: was it emptied"
+            " or restored from a backup, or is this another one?"
+        )
+
 
 class Guard:
     """Asked by a run again and again whether it may go on."""
@@ -93,10 +101,7 @@ class Guard:
         if there or not self._presence.is_suspicious:
             return True
         name, presence = self._target.name, self._presence
-        self.vanished = (
-            f"{presence.gone} of the {presence.asked} accounts asked for last are gone at the target: was it emptied"
-            " or restored from a backup, or is this another one?"
-        )
+        self.vanished = presence.told
         presence.asked = presence.gone = 0  # whoever lets work go on has looked
         told = f"{self.vanished} If they are to be made anew: rollbook reset {name} --accounts"
         await self._engine.links.stop(self._engine.tenant, self._progress.number, told)

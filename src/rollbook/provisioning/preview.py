@@ -11,6 +11,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.brake import Brake, Departures, departs
 from rollbook.provisioning.confirmed import Confirmed, Page
 from rollbook.provisioning.drift import without_reported
+from rollbook.provisioning.guard import Presence
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, NoChange, Step, plan
@@ -54,6 +55,8 @@ class Preview:
     """About how long it will take by the target's rate limits, None if it has none."""
     departures: Departures | None = None
     """Those that the brake would not let go, with the reason."""
+    vanished: str | None = None
+    """Why a run would stop rather than make anew whoever is gone at the target (FE-26), None if it would not."""
     held: str | None = None
     """Why nothing goes out at present, such as a pause, None if it does."""
 
@@ -95,6 +98,7 @@ class Previewer:
         self._leaving = Departures(target.name)
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._confirmed: dict[int, Confirmed] = {}
+        self._presence = Presence()
         self._waited_for = False
         """Whether anything was given up until something else changes."""
         self._created: dict[str, str] = {}
@@ -293,6 +297,7 @@ class Previewer:
             if left is not None and work.want.leave is not Leave.DISABLE and self._target.protect is None:
                 return work, ScimResource(remote_id, None, None, {})
             account = await self._far.read(work.kind, remote_id)
+            self._note_presence(there=account is not None)
             if account is not None:
                 spare_protected(self._target, work, account)
                 return work, account
@@ -309,6 +314,11 @@ class Previewer:
             return work, None
         link = replace(work.link, remote_id=account.id, members_read=False, disabled=is_off(account))
         return replace(work, link=link), account
+
+    def _note_presence(self, *, there: bool) -> None:
+        self._presence.note(there=there)
+        if not there and self.preview.vanished is None and self._presence.is_suspicious:
+            self.preview.vanished = self._presence.told
 
     async def _after_its_holder(self, work: Work, account: ScimResource) -> ScimResource | None:
         """The account as it will be once somebody who has it, and goes by the same plan, is gone."""
