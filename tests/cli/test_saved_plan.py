@@ -1,5 +1,6 @@
 """Plans in files that somebody has edited, broken or used before (T-73)."""
 
+import asyncio
 import itertools
 import json
 import tracemalloc
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.test_provision import PEOPLE, Office, office
-from tests.provisioning.world import USER, path_of, target
+from tests.provisioning.world import TENANT, USER, path_of, target, world
 
 from rollbook.cli.plan_lines import Recorder, entry_of, moved
 from rollbook.cli.saved_plan import entries, load, save
@@ -19,6 +20,7 @@ from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.directory import pull as original
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.report import PullReport
+from rollbook.provisioning.wanted import record_label
 from rollbook.settings import SettingsError
 
 __all__ = ["office"]
@@ -151,7 +153,7 @@ def test_a_plan_about_many_is_never_held_whole(tmp_path: Path) -> None:
             recorder.target(target())
             for at in numbers:
                 recorder.item(_item(at, "Chief" if at == NUMBER - 1 and place is later else "Boss"))
-        save(file, lines, ["app"], {}, reads_sources=False)
+        save(file, lines, [target()], {}, reads_sources=False)
         assert load(file).targets == ["app"]
         later.seek(0)
         told, number = moved(entries(file), (entry_of(json.loads(line)) for line in later))
@@ -197,6 +199,110 @@ def test_i_27_a_file_replaced_during_the_check_is_not_applied(
     assert office.target.writes == []
     assert office.run("apply").exit_code == 0
     assert len(office.target.resources["Users"]) == 4
+
+
+async def _promote_grace(office: Office) -> None:
+    """Somebody gives Grace another title in the hub, by another way than a source."""
+    async with world(office.directory) as hub:
+        for entry in await hub.store.changes(TENANT, 0, 100):
+            record = await hub.store.get(TENANT, USER, entry.id, members=False)
+            if record is not None and record_label(record, USER) == "grace@x":
+                await hub.change(entry.id, title="Commodore")
+                return
+
+
+PROMOTED = [PEOPLE[0], PEOPLE[1].replace("Analyst", "Lead"), *PEOPLE[2:]]
+
+
+def _source_moves(office: Office) -> None:
+    office.people(*PROMOTED[:-1], PROMOTED[-1].replace("Reader", "Fellow"))
+
+
+def _hub_moves(office: Office) -> None:
+    asyncio.run(_promote_grace(office))
+
+
+def _links_move(office: Office) -> None:
+    assert office.run("reset", "app", "--accounts").exit_code == 0
+
+
+def _account_moves(office: Office) -> None:
+    office.target.named("Users", "ada@x")["title"] = "Countess"
+
+
+def _account_goes(office: Office) -> None:
+    users = office.target.resources["Users"]
+    del users[str(office.target.named("Users", "ada@x")["id"])]
+
+
+def _mapping_moves(office: Office) -> None:
+    _configure(office, "title: {from: title}\n      active: {from: active}", "active: {from: active}")
+
+
+def _policy_moves(office: Office) -> None:
+    _configure(office, "leave: disable", "leave: delete")
+
+
+def _configure(office: Office, old: str, new: str) -> None:
+    file = office.directory / "rollbook.yaml"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("move", "where"),
+    [
+        (_source_moves, "source hr: 3: nothing to do, now change title"),
+        (_hub_moves, "target app: grace@x: nothing to do, now change title"),
+        (_links_move, "target app: ada@x: change title, now change title"),
+        (_account_moves, "target app: ada@x: change title, now change title"),
+        (_account_goes, "target app: ada@x: change title, now create"),
+        (_mapping_moves, "target app: it is configured otherwise now"),
+        (_policy_moves, "target app: it is configured otherwise now"),
+    ],
+)
+def test_i_27_a_plan_is_refused_wherever_the_world_has_moved(
+    office: Office, move: Callable[[Office], None], where: str
+) -> None:
+    """In a source, the hub, what is known of the accounts, the accounts themselves, the configuration: it says where."""
+    office.run("apply")
+    office.people(*PROMOTED)
+    office.run("plan", "-o", "plan.json")
+    before = len(office.target.writes)
+    move(office)
+    refused = office.run("apply", "plan.json")
+    assert refused.exit_code != 0
+    assert "the world has moved" in str(refused.exception)
+    assert where in str(refused.exception)
+    assert len(office.target.writes) == before
+    assert office.run("plan", "-o", "plan.json").exit_code == 2
+    assert office.run("apply", "plan.json").exit_code == 0
+
+
+@pytest.mark.parametrize(("read", "told"), [(2, "so nothing was done"), (3, "so nothing was sent")])
+def test_i_27_the_hub_may_not_change_while_a_plan_is_checked(
+    office: Office, monkeypatch: pytest.MonkeyPatch, read: int, told: str
+) -> None:
+    """Somebody else who changes a person then, in what was compared or while sources are read, is named; nothing of it leaves."""
+    office.run("apply")
+    office.people(*PROMOTED)
+    office.run("plan", "-o", "plan.json")
+    before, calls = len(office.target.writes), itertools.count(1)
+
+    async def pull(*arguments: Any, **options: Any) -> PullReport:
+        report = await original(*arguments, **options)
+        if next(calls) == read:
+            await _promote_grace(office)
+        return report
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rollbook.cli.provision_work.pull", pull)
+        refused = office.run("apply", "plan.json")
+    assert refused.exit_code != 0
+    assert "hub: grace@x: update by test" in str(refused.exception)
+    assert told in str(refused.exception)
+    assert len(office.target.writes) == before
 
 
 @pytest.mark.parametrize("command", ["undo", "runs"])

@@ -96,8 +96,8 @@ def plan(
             found = await desk.plan(targets or [], kept, read_sources=read_sources, full=full)
             printer.end(found)
             if output_file is not None and not found.failed:
-                names, departures = targets or list(desk.config.targets), saved_plan.departures_of(found)
-                saved_plan.save(output_file, lines, names, departures, reads_sources=read_sources)
+                chosen, departures = desk.targets(targets or []), saved_plan.departures_of(found)
+                saved_plan.save(output_file, lines, chosen, departures, reads_sources=read_sources)
                 typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
         if found.failed:
             return FAILED

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from rollbook.app import now, opened
+from rollbook.cli.reviewed import Reviewed
 from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
 from rollbook.provisioning.brake import DAY, Approval
@@ -137,8 +138,8 @@ class Desk:
         """Keys of records that may be another person than before (T-70)."""
         self.batch: int | None = None
         """The number of the first run this has made; all others belong to it."""
-        self.reviewed: Mapping[str, int] | None = None
-        """What was read of the sources of a plan that was agreed to: nothing else is acted on (I-27)."""
+        self.reviewed: Reviewed | None = None
+        """What a plan was made of that was agreed to."""
 
     @property
     def store(self) -> SqlStore:
@@ -184,7 +185,7 @@ class Desk:
                 lambda _: None,
                 dry_run=False,
                 whole=whole,
-                reviewed=self.reviewed.get(source.name) if self.reviewed is not None else None,
+                reviewed=self.reviewed.sources.get(source.name) if self.reviewed is not None else None,
             )
             for source in self.sources(names)
         ]
@@ -201,11 +202,19 @@ class Desk:
         """Read the sources, then bring targets up to date. A source that fails leaves the hub as it is.
 
         What was reviewed goes out as a whole or not at all: a source that fails then ends it.
+
+        Raises:
+            SettingsError: what was reviewed is not what the hub has any more.
         """
         targets = self.targets(names)
+        if self.reviewed is not None:
+            await self.reviewed.check_hub(self._store, targets, "nothing was done")
         sources = await self.pull([]) if read_sources else []
-        if self.reviewed is not None and any(one.report is None for one in sources):
-            return Applied(sources, [])
+        if self.reviewed is not None:
+            if any(one.report is None for one in sources):
+                return Applied(sources, [])
+            pulled = [one.source for one in sources]
+            await self.reviewed.check_hub(self._store, targets, "nothing was sent", pulled)
         return Applied(sources, await self.deliver(targets, watch, retry=retry, approvals=approvals))
 
     async def deliver(

@@ -14,7 +14,9 @@ from typing import IO, TYPE_CHECKING
 
 from rollbook import __version__
 from rollbook.cli.plan_lines import Entry, Recorder, entry_of, moved
+from rollbook.cli.reviewed import Reviewed
 from rollbook.protocol.values import JsonObject
+from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
 from rollbook.settings import SettingsError
 
@@ -36,6 +38,8 @@ class SavedPlan:
     targets: Sequence[str]
     reads_sources: bool
     departures: Mapping[str, Approval] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The digest of each target's configuration; nothing of it in files of versions that did not say."""
 
     async def check(self, desk: "Desk") -> None:
         """Make the plan anew, and compare; what was read for it is all that the desk then takes of the sources.
@@ -43,6 +47,7 @@ class SavedPlan:
         Raises:
             SettingsError: it would not be the same any more; says where.
         """
+        change = await desk.store.last_change(desk.store.home)
         with TemporaryFile("w+", encoding="utf-8") as lines:
             again = Recorder(desk.config.sensitive, lines)
             planned = await desk.plan(self.targets, again, read_sources=self.reads_sources)
@@ -51,7 +56,12 @@ class SavedPlan:
         if self.departures != departures_of(planned):
             told.append("other accounts than those of the file would be taken away")
             number += 1
-        broken = [f"source {one.source}: {one.error}" for one in planned.sources if one.error]
+        broken = [
+            f"target {one.name}: it is configured otherwise now"
+            for one in desk.targets(self.targets)
+            if self.settings.get(one.name, one.digest) != one.digest
+        ]
+        broken += [f"source {one.source}: {one.error}" for one in planned.sources if one.error]
         broken += [f"target {one.target}: {one.stopped}" for one in planned.targets if one.stopped]
         told += broken
         number += len(broken)
@@ -62,7 +72,8 @@ class SavedPlan:
                 f"the world has moved since the plan was made, so nothing was done:\n{text}{more}\n"
                 "look at a new one: rollbook plan -o FILE"
             )
-        desk.reviewed = {one.source: one.report.content for one in planned.sources if one.report}
+        read = {one.source: one.report.content for one in planned.sources if one.report}
+        desk.reviewed = Reviewed(read, change)
 
 
 def departures_of(planned: "Planned") -> Mapping[str, Approval]:
@@ -107,7 +118,7 @@ def approvals(saved: SavedPlan | None, number: int | None, plan: str | None) -> 
 def save(
     file: Path,
     lines: IO[str],
-    targets: Sequence[str],
+    targets: Sequence[model.Target],
     departures: Mapping[str, Approval],
     *,
     reads_sources: bool,
@@ -121,7 +132,8 @@ def save(
         "rollbook": __version__,
         "format": FORMAT,
         "readsSources": reads_sources,
-        "targets": list(targets),
+        "targets": [one.name for one in targets],
+        "settings": {one.name: one.digest for one in targets},
     }
     end = {"departures": {name: [one.number, one.plan] for name, one in departures.items()}}
     lines.seek(0)
@@ -153,7 +165,8 @@ def load(file: Path) -> SavedPlan:
         if not head["targets"]:  # to the engine no name at all means every target
             raise SettingsError(f"{file} names no target; make it anew: rollbook plan -o {file}")
         targets = [str(name) for name in head["targets"]]
-        return SavedPlan(file, targets, bool(head["readsSources"]), departures)
+        settings = {str(name): str(text) for name, text in head.get("settings", {}).items()}
+        return SavedPlan(file, targets, bool(head["readsSources"]), departures, settings)
     except _NO_PLAN as error:
         raise SettingsError(f"{file} is no plan of rollbook plan -o: {type(error).__name__}") from None
 
