@@ -31,7 +31,11 @@ async def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @asynccontextmanager
 async def kept(
-    hub: World, *targets: model.Target, sources: tuple[model.Source, ...] = (), pull: object = None
+    hub: World,
+    *targets: model.Target,
+    sources: tuple[model.Source, ...] = (),
+    pull: object = None,
+    undecided: Callable[[str], Awaitable[int]] | None = None,
 ) -> AsyncIterator[list[Alert]]:
     """A keeper at work; what it told people."""
     told: list[Alert] = []
@@ -44,7 +48,7 @@ async def kept(
 
     config = model.Config("", {one.name: one for one in sources}, {one.name: one for one in targets})
     alerter = Alerter([tell], hub.clock.now, lambda _alert, _error: None)
-    made = Keeper(hub.engine, config, hub.connect, pull or nothing, alerter)  # type: ignore[arg-type]
+    made = Keeper(hub.engine, config, hub.connect, pull or nothing, alerter, undecided=undecided)  # type: ignore[arg-type]
     task = asyncio.create_task(made.run())
     try:
         yield told
@@ -168,6 +172,31 @@ async def test_sources_are_pulled_by_their_schedule(hub: World) -> None:
         await until(lambda: len(told) == 2)
     assert [one.kind for one in told] == [Kind.SOURCE, Kind.RECOVERED]
     assert pulled[1] == pulled[0] + 60_000
+
+
+async def test_what_waits_for_people_is_told_once(hub: World) -> None:
+    """Not at every pull, nor every hour: again only when there is more, and when nothing waits any more."""
+    waiting = iter([1, 1, 1, 2, 2, 1, 0, 0])
+    asked: list[str] = []
+
+    async def pull(source: model.Source, since: int) -> str | None:
+        run = await hub.links.begin_run_once(1, "pull", source.name, hub.clock.now(), since)
+        assert run is not None
+        hub.clock.milliseconds += 2 * 3_600_000
+        return None
+
+    async def undecided(name: str) -> int:
+        asked.append(name)
+        return next(waiting, 0)
+
+    source = model.Source("hr", "csv", "", "id", model.ObjectMapping(()), schedule=Schedule(every=60_000))
+    async with kept(hub, sources=(source,), pull=pull, undecided=undecided) as told:
+        await until(lambda: len(asked) > 8)
+    assert [(one.kind, one.text[:2]) for one in told] == [
+        (Kind.UNCERTAIN, "1 "),
+        (Kind.UNCERTAIN, "2 "),
+        (Kind.RECOVERED, "no"),
+    ]
 
 
 async def test_a_source_that_was_never_pulled_is_pulled_by_cron(

@@ -115,13 +115,14 @@ class Alerter:
     _open: dict[tuple[str, Kind], int] = field(default_factory=dict)
     """When people were told last of what is not over."""
 
-    async def tell(self, alert: Alert) -> None:
-        """Tell people, unless they were told just now. What cannot be sent is logged, and stops nothing."""
+    async def tell(self, alert: Alert) -> bool:
+        """Tell people, unless they were told just now: then False. What cannot be sent is logged, and stops nothing."""
         key, now = (alert.subject, alert.kind), self.now()
         if now - self._open.get(key, -AGAIN_MILLISECONDS) < AGAIN_MILLISECONDS:
-            return
+            return False
         self._open[key] = now
         await self._send(alert)
+        return True
 
     async def over(self, subject: str, text: str) -> None:
         """Say that all is well again, if people were told that it was not."""

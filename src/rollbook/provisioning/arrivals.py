@@ -5,7 +5,7 @@ free yet) waits for the next one; when a round has moved nobody, what is left is
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from rollbook.protocol.errors import Conflict, RequestError, Uniqueness
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.hub import Hub, Writer
-from rollbook.provisioning.joining import NO_TWINS, Joined, Joiner, Twins
+from rollbook.provisioning.joining import Joined, Joiner
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.people import Person, UserRules, Watched, differences
 from rollbook.provisioning.report import MOST_PROBLEMS, Action, Observe, PersonChange, PullProblem, PullReport
@@ -107,7 +107,6 @@ class Arrivals:
     survey: Survey
     accept: frozenset[str]
     rehearsing: bool
-    twins: Twins = NO_TWINS
     _groups: SourceGroups = field(init=False)
     _names: UniqueNames = field(init=False)
     _several: Several = field(init=False)
@@ -127,7 +126,7 @@ class Arrivals:
         self._groups = SourceGroups(self.hub, self.rules.source.name, self.writer)
         self._names = UniqueNames(self.hub, self.rules.user_type, self.rehearsing)
         self._several = Several(self.rules)
-        self._joiner = Joiner(self.rules, self.hub, self.twins)
+        self._joiner = Joiner(self.rules, self.hub)
 
     def note_progress(self) -> None:
         """Something else has changed that people may have waited for."""
@@ -152,6 +151,14 @@ class Arrivals:
         for name, reason in self._groups.refused.items():
             self.report.report(PullProblem(None, None, f"group {name}: {reason}"))
         return False
+
+    async def foresee(self, people: AsyncIterator[Sequence[Person]]) -> None:
+        """Look at all records before any is taken, so that their order decides nothing of whom they are joined to."""
+        if not self.rules.source.join:
+            return
+        async for batch in people:
+            await self.writer.park(await self._joiner.foresee(batch))
+        self._joiner.rivals.seal()
 
     async def take(self, people: Sequence[Person]) -> None:
         """Do what a batch of records asks for."""
@@ -298,7 +305,7 @@ class Arrivals:
 
     def _revision(self, wish: _Wish, feeds: Sequence[Feed], *, hold: bool) -> Decide:
         """The change of a user who is there."""
-        if not self._several.peers:
+        if not self.rules.source.is_joined:
             was_off = wish.known is not None and wish.known.missing_since is not None
             revive = was_off and self.rules.source.missing is Leave.DISABLE and not self.rules.owns_active
             return self.rules.revision(wish.document, active=True if revive else None, hold=hold)

@@ -118,7 +118,7 @@ class Departures:
         """Treat one by the policy; the record to remember, None if there is none any more."""
         gone = replace(record, digest="", missing_since=self.hub.now())
         try:
-            if self._several.peers:
+            if self.rules.source.is_joined:
                 return await self._leave_to_others(record, feeds)
             match self.rules.source.missing:
                 case Leave.KEEP:

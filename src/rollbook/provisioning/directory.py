@@ -8,8 +8,7 @@ free yet) is looked at again, as long as that moves anybody.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -18,7 +17,6 @@ from rollbook.provisioning.arrivals import Arrivals
 from rollbook.provisioning.departures import Departures
 from rollbook.provisioning.hub import Hub, LiveWriter, Rehearsal, Writer
 from rollbook.provisioning.increments import Increments
-from rollbook.provisioning.joining import Twins
 from rollbook.provisioning.mapping import day
 from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.people import Person, UserRules
@@ -79,10 +77,7 @@ async def pull(
         writer: Writer = Rehearsal(hub) if dry_run else LiveWriter(hub, source.name, reading.extent.hold)
         departures = Departures(rules, hub, writer, report, observe, found)
         walk = _Walk(rules, reading, found, report, today)
-        twins = await asyncio.to_thread(walk.twins)
-        arrivals = Arrivals(
-            rules, hub, writer, report, observe, found, accept, rehearsing=dry_run, twins=twins
-        )
+        arrivals = Arrivals(rules, hub, writer, report, observe, found, accept, rehearsing=dry_run)
         await _apply(walk, arrivals, departures, place.label)
         if not dry_run:
             await increments.end(reading.extent, mark)
@@ -106,10 +101,8 @@ async def pull_one(source: model.Source, place: Source, hub: Hub, key: str) -> P
         rules = UserRules(source, hub.type_named("User"))
         writer = LiveWriter(hub, source.name)
         walk = _Walk(rules, reading, found, report, _today(hub.now()))
-        twins = await asyncio.to_thread(walk.twins)
-        arrivals = Arrivals(
-            rules, hub, writer, report, nobody_watches, found, frozenset(), rehearsing=False, twins=twins
-        )
+        arrivals = Arrivals(rules, hub, writer, report, nobody_watches, found, frozenset(), rehearsing=False)
+        await arrivals.foresee(walk.quietly().batches())
         async for people in walk.batches(lambda other: other == key):
             await arrivals.take(people)
         while arrivals.next_round():
@@ -135,6 +128,7 @@ async def release(source: model.Source, hub: Hub, record: SourceRecord) -> None:
 async def _apply(walk: "_Walk", arrivals: Arrivals, departures: Departures, label: str) -> None:
     """Guard, people, missing people, those who waited."""
     missing = await departures.check(label)
+    await arrivals.foresee(walk.quietly().batches())
     async for people in walk.batches():
         await arrivals.take(people)
     if missing:
@@ -160,15 +154,9 @@ class _Walk:
     report: PullReport
     today: datetime
 
-    def twins(self) -> Twins:
-        """What several records are joined by alike: which of them comes first must not decide."""
-        found, source = Twins(), self.rules.source
-        for row in self.reading.rows() if source.join else ():
-            if isinstance(row, Row):
-                with suppress(MappingError):  # told when the record itself is looked at
-                    found.add(source, self.rules.person(row, self.today))
-        found.seal()
-        return found
+    def quietly(self) -> "_Walk":
+        """The same for a look beforehand: what cannot be read is told when it is its turn."""
+        return replace(self, report=PullReport(self.rules.source.name))
 
     async def batches(self, wanted: Callable[[str], bool] | None = None) -> AsyncIterator[list[Person]]:
         """People in the order of the file; only those with wanted keys, if any are named.

@@ -1,24 +1,24 @@
 """Which hub user a new record is about: by rules in order, and never by guess.
 
 One user who fits a sure rule, and whom no other record of the source feeds, is joined. Several, or one of whom the rule
-is not sure, wait for somebody to decide; so do several records that have the same. A record that waits goes on doing so,
-whatever becomes of the users, until somebody decides, or until it is another itself in what it is joined by.
+is not sure, wait for somebody to decide; so do several records that claim one user, or would make one twice (`rivals.py`).
+A record that waits goes on doing so, whatever becomes of the users, until somebody decides, or until it is another itself
+in what it is joined by.
 """
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rollbook.protocol import compare
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
-from rollbook.provisioning.functions import normalize, unaccent
 from rollbook.provisioning.hub import Hub
-from rollbook.provisioning.mapping import read, tidy
+from rollbook.provisioning.mapping import read
+from rollbook.provisioning.model import MappingError
 from rollbook.provisioning.people import Person, UserRules
-from rollbook.provisioning.survey import Keys, hashed
+from rollbook.provisioning.rivals import Compared, Rivals, basis_of, compared_of, forms
 from rollbook.storage.documents import decode
 from rollbook.storage.matches import Case, Decision, Verdict
 
@@ -28,6 +28,8 @@ MOST = 100
 SHOWN = 10
 """Candidates that are kept for people to choose from."""
 
+
+_ALIKE = "several records of this source have the same"
 
 DECISION = "decision"
 """What the reason of a join begins with that somebody has decided."""
@@ -42,88 +44,56 @@ class Joined(NamedTuple):
     ignored: bool = False
 
 
-class _Compared(NamedTuple):
-    """A rule by its place, and what a record has of what it compares."""
-
-    place: int
-    rule: model.JoinRule
-    values: list[JsonValue]
-
-
-def compared_of(source: model.Source, person: Person) -> Iterator[_Compared]:
-    """The rules that a record has a value for all tests of, in order.
-
-    Raises:
-        MappingError: a value cannot be computed.
-    """
-    for place, rule in enumerate(source.join):
-        values = [tidy(test.rule.evaluate(person.inputs)) for test in rule.tests]
-        if all(value is not None for value in values):
-            yield _Compared(place, rule, values)
-
-
-def _basis(compared: Sequence[_Compared]) -> str:
-    """Stands for what a record is joined by: another whenever it, or a rule, is another."""
-    said = [(one.rule.text, one.rule.sure, one.values) for one in compared]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
-
-
-class Twins:
-    """What several records of one reading have in common of what they are joined by; as hashes, so that a million fit."""
-
-    def __init__(self) -> None:
-        self._keys = Keys()
-        self._repeated: frozenset[int] = frozenset()
-
-    def add(self, source: model.Source, person: Person) -> None:
-        """Count a record in.
-
-        Raises:
-            MappingError: a value cannot be computed.
-        """
-        for one in compared_of(source, person):
-            self._keys.add(_spelt(one.place, one.values))
-
-    def seal(self) -> None:
-        """All were added."""
-        self._repeated = self._keys.seal()
-        self._keys = Keys()
-
-    def __contains__(self, asked: tuple[int, Sequence[JsonValue]]) -> bool:
-        return bool(self._repeated) and hashed(_spelt(*asked)) in self._repeated
-
-
-NO_TWINS = Twins()
-"""For readings that were not looked through."""
-
-
-def _spelt(place: int, values: Sequence[JsonValue]) -> str:
-    """Values as the rules tell them apart at the most: without case."""
-    return repr((place, [value.casefold() if isinstance(value, str) else value for value in values]))
-
-
-def forms(text: str) -> frozenset[str]:
-    """The spellings of a text that count as the same: without case, accents and what stands between words."""
-    spelt = (normalize(text), unaccent(text))
-    return frozenset(" ".join(re.findall(r"\w+", one.casefold())) for one in spelt)
-
-
 @dataclass
 class Joiner:
     """Joins the new records of one source during one pull."""
 
     rules: UserRules
     hub: Hub
-    twins: Twins = NO_TWINS
+    rivals: Rivals = field(default_factory=Rivals)
     _claimed: dict[str, str] = field(default_factory=dict)
     """User → key of the record that took them in this pull."""
 
     async def decisions(self, keys: Sequence[str]) -> Mapping[str, Case]:
         """What there is about these records: cases that wait, and what people decided."""
         source = self.rules.source
-        if not source.peers or self.hub.matches is None or not keys:
+        if not source.is_joined or self.hub.matches is None or not keys:
             return {}
         return await self.hub.matches.cases(self.hub.tenant, source.name, keys)
+
+    async def foresee(self, people: Sequence[Person]) -> list[Case]:
+        """Count records in, before any is joined, with whom they claim; the cases there are whoever comes first.
+
+        Nothing may be written of the source until all were looked at, and `rivals` is sealed.
+        """
+        source, keys = self.rules.source, [person.key for person in people]
+        known = await self.hub.records.find(self.hub.tenant, source.name, keys)
+        before = await self.decisions([key for key in keys if key not in known])
+        cases: list[Case] = []
+        for person in people:
+            with suppress(MappingError):  # told when the record itself is looked at
+                compared = list(compared_of(source, person))
+                self.rivals.add(compared)
+                if person.key not in known:
+                    cases += await self._claim(person, compared, before.get(person.key))
+        return cases
+
+    async def _claim(
+        self, person: Person, compared: Sequence[Compared], before: Case | None
+    ) -> tuple[Case, ...]:
+        """Count in whom a new record will be joined to, as things are; its case if it is one."""
+        decision = before.decision if before else None
+        if decision is not None:
+            if decision.user is not None:
+                self.rivals.claim(decision.user)
+            return ()
+        basis = basis_of(compared)
+        waits = before is not None and before.basis == basis
+        found = Joined(case=before) if waits else await self._by_rules(compared, person, person.document)
+        alone = [found.user] if found.user else found.case.candidates if found.case else ()
+        if len(alone) == 1:  # who waits for one user claims them as well
+            self.rivals.claim(alone[0])
+        return () if waits or found.case is None else (replace(found.case, basis=basis),)
 
     async def find(self, person: Person, document: JsonObject, before: Case | None) -> Joined:
         """Whose record it is, given what there is about it.
@@ -134,25 +104,24 @@ class Joiner:
         if before is not None and before.decision is not None:
             return await self._by_decision(person, document, before.decision)
         compared = list(compared_of(self.rules.source, person))
-        found, basis = await self._by_rules(compared, person, document), _basis(compared)
-        waits = before is not None and before.basis == basis
+        found, basis = await self._by_rules(compared, person, document), basis_of(compared)
         if found.case is not None:
             return Joined(case=replace(found.case, basis=basis))
-        if before is not None and waits:
+        if before is not None and before.basis == basis:
             return Joined(case=replace(before, document=document))
         if found.user is not None:
             self._claimed[found.user] = person.key
         return found
 
-    async def _by_rules(
-        self, compared: "Sequence[_Compared]", person: Person, document: JsonObject
-    ) -> Joined:
-        for place, rule, values in compared:
-            users = await self._users(rule, values)
+    async def _by_rules(self, compared: Sequence[Compared], person: Person, document: JsonObject) -> Joined:
+        for one in compared:
+            users = await self._users(one.rule, one.values)
             if users:
-                alike = (place, values) in self.twins
-                return await self._judge(rule, users, person, document, alike=alike)
-        return Joined()
+                return await self._judge(one, users, person, document)
+        twin = next((one for one in compared if one in self.rivals), None)
+        if twin is None or not self.rules.source.create:
+            return Joined()
+        return Joined(case=self._case(person, document, f"{twin.rule.text}: {_ALIKE}", ()))
 
     async def _by_decision(self, person: Person, document: JsonObject, decided: Decision) -> Joined:
         told = f"{DECISION} ({decided.author})"
@@ -177,26 +146,26 @@ class Joiner:
                 return Joined(user, told)
 
     async def _judge(
-        self,
-        rule: model.JoinRule,
-        users: Sequence[str],
-        person: Person,
-        document: JsonObject,
-        *,
-        alike: bool,
+        self, compared: Compared, users: Sequence[str], person: Person, document: JsonObject
     ) -> Joined:
         """Cases: 1. too many to compare; 2. several; 3. another record's; 4. several records; 5. not sure; 6. the one."""
+        rule = compared.rule
         if len(users) > MOST:
             reason = f"more than {MOST} hub users have the same"
         elif len(users) > 1:
             reason = f"{len(users)} hub users have the same"
         else:
-            reason = await self._taken(users[0], person.key)
-            reason = reason or ("several records of this source have the same" if alike else "")
+            reason = await self._taken(users[0], person.key) or self._contested(compared, users[0])
             if not reason and rule.sure:
                 return Joined(users[0], rule.text)
             reason = reason or "one hub user has the same, and the rule only proposes"
         return Joined(case=self._case(person, document, f"{rule.text}: {reason}", users))
+
+    def _contested(self, compared: Compared, user: str) -> str:
+        """What other new records stand in the way, empty if none does."""
+        if compared in self.rivals:
+            return _ALIKE
+        return "several records of this source claim that user" if self.rivals.are_after(user) else ""
 
     async def _taken(self, user: str, own: str) -> str:
         """Why a user is not to be had, empty if they are."""

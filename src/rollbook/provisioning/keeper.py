@@ -63,6 +63,7 @@ class Keeper:
     ) -> None:
         """`undecided` counts the records of a source that wait for somebody to decide whose they are."""
         self._undecided = undecided
+        self._told_undecided: dict[str, int] = {}
         self._engine = engine
         self._config = config
         self._connect = connect
@@ -266,14 +267,17 @@ class Keeper:
         return True
 
     async def _tell_undecided(self, name: str) -> None:
+        """Tell people what waits for them, and again only when there is more of it: it may wait for weeks."""
         waiting = 0 if self._undecided is None else await self._undecided(name)
-        subject = f"matches of {name}"
-        if waiting:
+        subject, told = f"matches of {name}", self._told_undecided.get(name, 0)
+        if not waiting:
+            await self._alerter.over(subject, "nothing waits to be decided any more")
+        elif waiting > told:
             text = f"{waiting} records wait for somebody to decide whose they are"
             hint = f"look at them: rollbook matches --source {name}"
-            await self._alerter.tell(Alert(Kind.UNCERTAIN, subject, text, hint))
-        else:
-            await self._alerter.over(subject, "nothing waits to be decided any more")
+            if not await self._alerter.tell(Alert(Kind.UNCERTAIN, subject, text, hint)):
+                return  # people were told just now: what has come since is told when the hour is over
+        self._told_undecided[name] = waiting
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until asked to stop."""

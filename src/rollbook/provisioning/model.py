@@ -202,6 +202,11 @@ class Source:
     peers: Mapping[str, Peer] = field(default_factory=dict)
     """The other sources that may feed the same people, by name; none unless the file speaks of several."""
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether its people may be others' too: another source's, or somebody's who wrote them into the hub."""
+        return bool(self.peers) or bool(self.join) or not self.create
+
 
 @dataclass(frozen=True)
 class TargetGroups:

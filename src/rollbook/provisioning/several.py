@@ -86,7 +86,7 @@ class Several:
 
     def said(self, document: JsonObject, known: SourceRecord | None) -> JsonObject | None:
         """What is to be remembered of a record's document; a name that was chosen once is said for ever."""
-        if not self.peers:
+        if not self.source.is_joined:
             return None
         mine = [one.path for one in self.source.shared if self.source.name in one.order]
         said = {path.text: get(document, path) for path in mine}
@@ -173,7 +173,7 @@ def given(sources: Iterable[model.Source], feeds: Sequence[Feed]) -> Iterator[Gi
     present = {source for source, _ in feeds}
     for source in sources:
         shared = {one.path: one for one in source.shared if len(one.order) > 1}
-        if not source.peers or source.name not in present:
+        if not source.is_joined or source.name not in present:
             continue
         for place in owned_places(source):
             whole = place._replace(sub=None)
