@@ -200,6 +200,36 @@ def test_plain_mappings_are_inputs_too() -> None:
     assert expression.evaluate({"record": {"a": "X"}, "today": TODAY}) == "x"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user.name.familyName",
+        'user["urn:x:User"].floor',
+        'user.?missing.orValue("none")',
+        'has(user.missing) ? "yes" : "no"',
+        "user.missing",
+        "user.emails[0].value + user.enterprise.department",
+        "user",
+        "size(user)",
+        '"userName" in user',
+        "user.exists(name, name == user.userName)",
+        '[1].map(user, {"title": user})',
+        ".user.userName + user.name.familyName",
+    ],
+)
+def test_what_is_not_named_makes_no_difference(text: str) -> None:
+    """An expression given only what it names has the same value, or the same error, as one given everything."""
+    expression = compile_expression(text, Subject.USER)
+
+    def outcome(named: frozenset[str] | None) -> Any:
+        try:
+            return expression.evaluate(Inputs({Subject.USER: ANN, "today": TODAY}, named))
+        except ExpressionError as error:
+            return str(error)
+
+    assert outcome(expression.named) == outcome(None)
+
+
 def test_an_expression_keeps_text_and_reads() -> None:
     """For explain: what it says and what it looks at."""
     expression = compile_expression("lower(record.email)", Subject.RECORD)

@@ -19,6 +19,7 @@ from rollbook.provisioning.mapping import (
     day,
     describe,
     mapped_paths,
+    named_by,
     overlay,
     record_inputs,
     resource_inputs,
@@ -170,6 +171,17 @@ def test_nothing_that_is_not_mapped_gets_out(document: dict[str, str], names: se
     mapping = ObjectMapping(tuple(rules))
     out = apply_mapping(mapping, user_inputs(document))
     assert set(out) <= mapped_paths(mapping) == names
+
+
+def test_expressions_share_what_they_name() -> None:
+    """What one names is there for all; where one may read anything, all are given everything."""
+    by_name = (Assignment(path("title"), computed("user.userName", Subject.USER)),)
+    by_name += (Assignment(path("nickName"), computed("user.name.familyName", Subject.USER)),)
+    assert named_by(ObjectMapping(by_name)) == {"userName", "name"}
+    inputs = resource_inputs(NAMES, Subject.USER, ANN, TODAY, frozenset({"userName", "name"}))
+    assert apply_mapping(ObjectMapping(by_name), inputs) == {"title": "ann", "nickName": "M"}
+    whole = (*by_name, Assignment(path("locale"), computed("string(size(user))", Subject.USER)))
+    assert named_by(ObjectMapping(whole)) is None
 
 
 def test_the_allow_list_names_parts() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollbook.provisioning.reads import find_reads
+from rollbook.provisioning.reads import find_reads, named_in
 
 WORDS = ("record", "user")
 
@@ -47,6 +47,30 @@ def test_an_index_may_hold_dots() -> None:
     indexed, dotted = find_reads('record["a.b"] + record.a.b', WORDS)
     assert (indexed.indexed, indexed.name) == (True, "a.b")
     assert (dotted.indexed, dotted.first) == (False, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("user.name.familyName + user.title", {"name", "title"}),
+        ('user["urn:a.b:User"].floor + user.?nickName.orValue("")', {"urn:a.b:User", "nickName"}),
+        ("has(user.title) && today > date(record.end)", {"title"}),
+        ("record.title", set()),
+        ("user", None),
+        ("size(user) + size(user.title)", None),
+        ('user[record.column] + user["title"]', None),
+        ("user.exists(name, name == user.title)", None),
+        (".user.title + user.name", None),
+        ("x.?user.title", None),
+        ("user.`odd` + user.title", None),
+        ("[1].map(user, user.title)", None),
+        ('"user.a" + user.title', None),
+        ("user.title // user.a", None),
+    ],
+)
+def test_what_an_expression_can_look_at(text: str, named: set[str] | None) -> None:
+    """Only what is named, and everything as soon as one mention of the variable is not a name: never too little."""
+    assert named_in(text, "user", find_reads(text, WORDS)) == named
 
 
 def test_long_input_takes_linear_time() -> None:

@@ -138,7 +138,7 @@ def resource_rules(
     kind: Kind, document: JsonObject, today: datetime, sensitive: Collection[str]
 ) -> tuple[RuleResult, ...]:
     """What the rules of a target make of a hub resource."""
-    inputs = resource_inputs(kind.names, kind.subject, document, today)
+    inputs = resource_inputs(kind.names, kind.subject, document, today, kind.named)
     return rule_results(kind.mapping.assignments, inputs, sensitive)
 
 

@@ -22,7 +22,7 @@ from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_option
 from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.functions import FUNCTIONS, Function
 from rollbook.provisioning.names import suggest
-from rollbook.provisioning.reads import Read, find_lookups, find_reads
+from rollbook.provisioning.reads import Read, find_lookups, find_reads, named_in
 from rollbook.provisioning.tables import NO_TABLES, Tables
 
 MOST_CHARACTERS = 4096
@@ -77,21 +77,32 @@ class ExpressionRefused(Exception):
 
 
 class Inputs(dict[str, JsonValue]):
-    """The variables of one object. Expressions on the same object share their conversion."""
+    """The variables of one object. Expressions on the same object share their conversion.
 
-    @cached_property
-    def _made(self) -> dict[Tables, Any]:
-        return {}
+    `named` are the parts of the object that they look at, None if they may look at any: the library converts
+    all it is given, even for an expression that reads a single one.
+    """
 
-    def activation(self, tables: Tables) -> Any:
+    __slots__ = ("_made", "_named")
+
+    def __init__(self, variables: Mapping[str, JsonValue], named: frozenset[str] | None = None) -> None:
+        super().__init__(variables)
+        self._named = named
+        self._made: dict[Tables, Any] = {}
+
+    def activation(self, subject: Subject, tables: Tables) -> Any:
         """The variables as the library wants them, for expressions compiled with these tables.
 
         Made when the first one needs them: those of another environment are not understood.
         """
-        if tables not in self._made:
-            subject = next(subject for subject in _SUBJECTS if subject in self)
-            self._made[tables] = _environment(subject, tables).Activation(self)
-        return self._made[tables]
+        found = self._made.get(tables)
+        if found is None:
+            variables: Mapping[str, JsonValue] = self
+            if self._named is not None:
+                whole = self[subject]
+                variables = {**self, subject: {name: whole[name] for name in self._named if name in whole}}
+            found = self._made[tables] = _environment(subject, tables).Activation(variables)
+        return found
 
 
 @dataclass(frozen=True)
@@ -110,6 +121,11 @@ class Expression:
     home: Tables = field(default=NO_TABLES, repr=False, compare=False)
     """Where these are."""
 
+    @cached_property
+    def named(self) -> frozenset[str] | None:
+        """The parts of its subject that it can look at, None if it may look at any."""
+        return named_in(self.text, self.subject, self.reads)
+
     def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
         """The value on these variables, None for null and for an optional without value.
 
@@ -118,7 +134,7 @@ class Expression:
         """
         known = inputs if isinstance(inputs, Inputs) else Inputs(inputs)
         try:
-            value = _plain(self.program.eval(known.activation(self.home)))
+            value = _plain(self.program.eval(known.activation(self.subject, self.home)))
         except RuntimeError as error:
             raise ExpressionError(_reason(str(error))) from None
         if self.unwrap:

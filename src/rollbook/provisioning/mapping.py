@@ -172,13 +172,33 @@ def record_inputs(record: Mapping[str, str], today: datetime) -> Inputs:
     return Inputs({Subject.RECORD: record, "today": today})
 
 
-def resource_inputs(names: Names, subject: Subject, document: JsonObject, today: datetime) -> Inputs:
-    """What the rules of a target may read of a hub resource: attributes, extensions by URN and short name."""
+def resource_inputs(
+    names: Names,
+    subject: Subject,
+    document: JsonObject,
+    today: datetime,
+    named: frozenset[str] | None = None,
+) -> Inputs:
+    """What the rules of a target may read of a hub resource: attributes, extensions by URN and short name.
+
+    `named` are those that its expressions look at, None if they may look at any.
+    """
     seen = names.with_short(document)
     derived = names.resource_type.derived
     if derived is not None and derived not in seen:
         seen = {**seen, derived: []}  # who is in no group is in none: no error to read
-    return Inputs({subject: seen, "today": today})
+    return Inputs({subject: seen, "today": today}, named)
+
+
+def named_by(mapping: ObjectMapping) -> frozenset[str] | None:
+    """The parts of an object that the mapping's expressions look at, None if one of them may look at any."""
+    found: frozenset[str] = frozenset()
+    for assignment in mapping.assignments:
+        for expression in expressions(assignment.rule):
+            if expression.named is None:
+                return None
+            found |= expression.named
+    return found
 
 
 def day(moment: datetime) -> datetime:
@@ -250,19 +270,20 @@ class _Element:
         return not self._lacks_value and (self._variable_values > 0 or self._constants == self._rules)
 
 
+_OBJECTS = (dict, Mapping)
+
+
 def tidy(value: JsonValue) -> JsonValue:
     """The value without empty texts, nulls, empty lists and empty objects inside; None if nothing is left."""
-    match value:
-        case None | "":
-            return None
-        case list():
-            kept = [item for item in map(tidy, value) if item is not None]
-            return kept or None
-        case Mapping():
-            parts = {name: item for name, part in value.items() if (item := tidy(part)) is not None}
-            return parts or None
-        case _:
-            return value
+    if value is None or isinstance(value, str):  # most are
+        return value or None
+    if isinstance(value, list):
+        kept = [item for item in map(tidy, value) if item is not None]
+        return kept or None
+    if not isinstance(value, _OBJECTS):
+        return value
+    parts = {name: item for name, part in value.items() if (item := tidy(part)) is not None}
+    return parts or None
 
 
 def read(document: Mapping[str, JsonValue], path: AttributePath, default: JsonValue = None) -> JsonValue:
@@ -279,6 +300,12 @@ def read(document: Mapping[str, JsonValue], path: AttributePath, default: JsonVa
 
 def write(document: JsonObject, path: AttributePath, value: JsonValue) -> None:
     """Set the value at a path, or take it away if the value is None; objects left empty go too."""
+    if path.urn is None and path.sub is None:  # most are: nothing above them can be left empty
+        if value is None:
+            document.pop(path.attribute.name, None)
+        else:
+            document[path.attribute.name] = value
+        return
     steps = [step for step in (path.urn, path.attribute.name, path.sub and path.sub.name) if step]
     holders: list[JsonObject] = [document]
     for step in steps[:-1]:

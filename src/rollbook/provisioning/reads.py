@@ -4,6 +4,7 @@ Knows the words of CEL only as far as that needs: texts, comments, variables and
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -77,6 +78,19 @@ def find_reads(text: str, variables: tuple[str, ...]) -> tuple[Read, ...]:
     words = "|".join((*variables, "today"))
     pattern = re.compile(rf"(?<![\w.])(?<!\.\?)(has\s*\(\s*)?\b({words})\b((?:{_STEP})*)")
     return tuple(_read(found, text, quiet) for found in pattern.finditer(quiet))
+
+
+def named_in(text: str, variable: str, reads: Iterable[Read]) -> frozenset[str] | None:
+    """The parts of a variable that an expression can look at, given its reads; None if it may look at any.
+
+    Counted against every mention of the word, also in texts and comments: one that no read accounts for
+    (the variable by itself, an index that is worked out) leaves the whole in reach.
+    """
+    named = [read for read in reads if read.variable == variable]
+    mentions = len(re.findall(rf"\b{variable}\b", text))
+    if mentions != len(named) or not all(read.name for read in named):
+        return None
+    return frozenset(read.name if read.indexed else read.first for read in named)
 
 
 def _read(found: re.Match[str], text: str, quiet: str) -> Read:

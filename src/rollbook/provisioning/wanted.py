@@ -18,7 +18,7 @@ from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.differences import Managed, managed_by, reference_paths, value_at
 from rollbook.provisioning.expressions import Subject
-from rollbook.provisioning.mapping import apply_mapping, overlay, resource_inputs, write
+from rollbook.provisioning.mapping import apply_mapping, named_by, overlay, resource_inputs, write
 from rollbook.provisioning.model import Apply, ObjectMapping, Target
 from rollbook.provisioning.names import Names
 from rollbook.storage.base import Record
@@ -67,6 +67,11 @@ class Kind:
     def names(self) -> Names:
         """Short names of extensions, for expressions."""
         return Names(self.resource_type)
+
+    @cached_property
+    def named(self) -> frozenset[str] | None:
+        """The attributes that its expressions look at, None if they may look at any."""
+        return named_by(self.mapping)
 
     @cached_property
     def references(self) -> tuple[AttributePath, ...]:
@@ -158,7 +163,8 @@ def wish_for(kind: Kind, document: JsonObject | None, today: datetime) -> Wish:
     label = label_of(document)
     if left == OUT_OF_SCOPE:
         return Wish(None, left, label=label)
-    mapped = apply_mapping(kind.mapping, resource_inputs(kind.names, kind.subject, document, today))
+    inputs = resource_inputs(kind.names, kind.subject, document, today, kind.named)
+    mapped = apply_mapping(kind.mapping, inputs)
     named = (value_at(mapped, path) for path in kind.references)
     ids = (value.get("value") for value in named if isinstance(value, dict))
     return Wish(mapped, left, frozenset(other for other in ids if isinstance(other, str)), label)
