@@ -294,11 +294,12 @@ class ScimClient:
         *,
         exact: bool = False,
         excluded_attributes: Sequence[str] = (),
+        page_size: int = 100,
     ) -> tuple[ScimResource, ...]:
         """The resources whose top-level text attributes have the wanted values, at most ten.
 
         Only `eq` and `and` are asked for, and each hit is looked at again: some services ignore a filter they
-        do not understand and answer with everybody (C-5-03). Then all of them are looked through. `exact` says
+        do not understand and answer with everybody (C-5-03). Then all of them are looked through, by pages of `page_size`. `exact` says
         whether case counts. A SCIM 404 on the list means nobody (C-4-08).
 
         Raises:
@@ -315,19 +316,18 @@ class ScimClient:
         hits = {found.id: found for found in page.resources if _has(found.body, wanted, exact=exact)}
         if page.total <= len(page.resources) or all(found.id in hits for found in page.resources):
             return tuple(hits.values())
-        return await self._look_through(endpoint, condition, wanted, exact, excluded_attributes)
+        return await self._look_through(
+            self.iterate(endpoint, condition, page_size=page_size, excluded_attributes=excluded_attributes),
+            wanted,
+            exact,
+        )
 
     async def _look_through(
-        self,
-        endpoint: str,
-        condition: Filter,
-        wanted: Mapping[str, str],
-        exact: bool,
-        excluded_attributes: Sequence[str],
+        self, walk: Walk | CursorWalk, wanted: Mapping[str, str], exact: bool
     ) -> tuple[ScimResource, ...]:
         """The same where the first page holds others than asked for: whoever it does not show may stand on the next."""
         hits: list[ScimResource] = []
-        walk, seen = self.iterate(endpoint, condition, excluded_attributes=excluded_attributes), 0
+        seen = 0
         async for found in walk:
             seen += 1
             if seen > _MOST_LOOKED_THROUGH:

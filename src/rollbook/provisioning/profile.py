@@ -42,7 +42,6 @@ class Profile:
     patch: bool | None = None
     group_patch: bool | None = None
     put: bool = True
-    filter: bool | None = None
     etags: bool | None = None
     """Whether changes are made onto the version that was read (If-Match)."""
     search_by_post: bool = False
@@ -54,6 +53,7 @@ class Profile:
     """By resource type, the attributes an account is looked for by, best first."""
     max_members: int | None = None
     max_page: int | None = None
+    """How many accounts it shows on a page; so many are asked for when it is walked through."""
     members_readable: bool = True
     concurrency: int | None = None
     settle: float = 0.0
@@ -67,7 +67,10 @@ class Profile:
     """By resource type, what cannot be changed once there is an account."""
     clear: str | None = None
     """What it takes for a value that is gone: remove, null, empty or keep."""
-    single_valued: bool = False
+    single_valued: tuple[str, ...] = ()
+    """Attributes of which it keeps one value: the primary one goes out, else the first."""
+    one_per_type: tuple[str, ...] = ()
+    """Attributes of which it keeps one value of each type."""
     delete_means: str = ""
     unverified: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.match import matches
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.schema import AttributePath, ResourceType
-from rollbook.protocol.values import JsonObject
+from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.differences import Managed, managed_by, reference_paths, value_at
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import apply_mapping, named_by, overlay, resource_inputs, write
@@ -49,6 +49,10 @@ class Kind:
     """The only ones that can be changed, all if empty."""
     fixed: tuple[str, ...] = ()
     """Those that cannot be changed once there is an account."""
+    single_valued: tuple[str, ...] = ()
+    """Those of which the target keeps one value."""
+    one_per_type: tuple[str, ...] = ()
+    """Those of which it keeps one value of each type."""
 
     @cached_property
     def managed(self) -> tuple[Managed, ...]:
@@ -117,6 +121,8 @@ def kinds_of(target: Target, catalog: Catalog) -> dict[str, Kind]:
             lookup=profile.lookup.get(user.name),
             updatable=profile.updatable,
             fixed=profile.fixed.get(user.name, ()),
+            single_valued=profile.single_valued,
+            one_per_type=profile.one_per_type,
         )
     if group is not None and target.groups is not None:
         groups = target.groups
@@ -165,9 +171,35 @@ def wish_for(kind: Kind, document: JsonObject | None, today: datetime) -> Wish:
         return Wish(None, left, label=label)
     inputs = resource_inputs(kind.names, kind.subject, document, today, kind.named)
     mapped = apply_mapping(kind.mapping, inputs)
+    mapped |= _kept(kind, mapped)
     named = (value_at(mapped, path) for path in kind.references)
     ids = (value.get("value") for value in named if isinstance(value, dict))
     return Wish(mapped, left, frozenset(other for other in ids if isinstance(other, str)), label)
+
+
+def _kept(kind: Kind, mapped: JsonObject) -> JsonObject:
+    """Of what the target keeps fewer values than we have, those that it keeps: the primary one comes first."""
+    found: JsonObject = {}
+    for names, type_of in ((kind.single_valued, _no_type), (kind.one_per_type, _type)):
+        for name in names:
+            if isinstance(mapped.get(name), list):
+                best: dict[JsonValue, JsonValue] = {}
+                for value in sorted(mapped[name], key=_is_secondary):
+                    best.setdefault(type_of(value), value)
+                found[name] = list(best.values())
+    return found
+
+
+def _no_type(value: JsonValue) -> JsonValue:  # noqa: ARG001 - the form of _type
+    return None
+
+
+def _type(value: JsonValue) -> JsonValue:
+    return str(value.get("type", "")).lower() if isinstance(value, dict) else None
+
+
+def _is_secondary(value: JsonValue) -> bool:
+    return not (isinstance(value, dict) and value.get("primary") is True)
 
 
 def resolved(kind: Kind, wish: Wish, accounts: Mapping[str, str]) -> JsonObject | None:

@@ -39,6 +39,7 @@ from rollbook.provisioning.retry import CONFLICT_ATTEMPTS
 from rollbook.provisioning.wanted import Kind
 
 _MEMBERS_PER_PUT = 100_000
+_PAGE = 100  # accounts on a page, where nobody says how many it may have
 _NO_PATCH = (errors.MethodNotAllowed, errors.UnsupportedFeature)
 _OTHER_FORM = (errors.InvalidPath, errors.NoTarget)
 
@@ -147,6 +148,7 @@ class ScimTarget:
                     {name: value},
                     exact=path.leaf.compares_exactly,
                     excluded_attributes=excluded,
+                    page_size=self._profile.max_page or _PAGE,
                 )
         except (errors.InvalidFilter, errors.UnsupportedFeature):
             return ()
