@@ -175,9 +175,11 @@ def test_nothing_that_is_not_mapped_gets_out(document: dict[str, str], names: se
 
 def test_expressions_share_what_they_name() -> None:
     """What one names is there for all; where one may read anything, all are given everything."""
-    by_name = (Assignment(path("title"), computed("user.userName", Subject.USER)),)
-    by_name += (Assignment(path("nickName"), computed("user.name.familyName", Subject.USER)),)
-    assert named_by(ObjectMapping(by_name)) == {"userName", "name"}
+    by_name = (
+        Assignment(path("title"), computed("user.userName", Subject.USER)),
+        Assignment(path("nickName"), computed("user.name.familyName", Subject.USER)),
+    )
+    assert named_by(ObjectMapping(by_name)) == frozenset({"userName", "name"})
     inputs = resource_inputs(NAMES, Subject.USER, ANN, TODAY, frozenset({"userName", "name"}))
     assert apply_mapping(ObjectMapping(by_name), inputs) == {"title": "ann", "nickName": "M"}
     whole = (*by_name, Assignment(path("locale"), computed("string(size(user))", Subject.USER)))
