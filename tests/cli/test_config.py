@@ -50,6 +50,17 @@ def test_check_finds_nothing(folder: Path) -> None:
     assert run("check") == (0, "rollbook.yaml: no mistakes found\n", "")
 
 
+def test_check_warns_of_a_token_that_ends(folder: Path) -> None:
+    """It is no mistake: exit code 0, a note for people, and a list for scripts."""
+    dated = GOOD.replace("    users:", "    expires: 2020-01-01\n    users:")
+    (folder / "rollbook.yaml").write_text(dated)
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert "note: t: its token ended on 2020-01-01 00:00 UTC; get a new one" in out
+    (warning,) = json.loads(run("check", "--json")[1])["warnings"]
+    assert warning.startswith("t: its token ended")
+
+
 def test_check_prints_mistakes_to_stderr(folder: Path) -> None:
     """Exit code 3, all of them, with their places."""
     (folder / "other.yaml").write_text(GOOD.replace("userName}", "usrName}") + "    x: 1\n")

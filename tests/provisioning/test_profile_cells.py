@@ -17,6 +17,7 @@ from rollbook.protocol.errors import RequestError, TargetError
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
+from rollbook.provisioning.credentials import warnings_of
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.plan import Situation, plan
 from rollbook.provisioning.profile import Profile, names, profile_named
@@ -157,7 +158,12 @@ def _clear(found: model.Target) -> object:
     return [one.way.clear for one in found.users.assignments]
 
 
+def _noted(found: model.Target) -> object:
+    return list(warnings_of([found], 0))
+
+
 CONFIGURED: Mapping[str, Callable[[model.Target], object]] = {
+    "token_lifetime": _noted,
     "concurrency": _read("concurrency"),
     "settle": _read("settle"),
     "rate": _read("rate"),

@@ -21,7 +21,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[World]:
 
 async def status(hub: World) -> TargetStatus:
     """The status of the usual target."""
-    return await target_status(hub.store, hub.links, CATALOG, TENANT, "app", hub.clock.now())
+    return await target_status(hub.store, hub.links, CATALOG, TENANT, target(), hub.clock.now())
 
 
 async def test_a_target_that_was_never_worked_on(hub: World) -> None:

@@ -191,6 +191,15 @@ async def test_turns_are_given_once(hub: Hub) -> None:
     assert await take("10 in 1000", 1_000) == 50_200
 
 
+async def test_a_warning_is_given_once(hub: Hub) -> None:
+    """By whoever comes first; another one is another matter, and so is another target."""
+    other = (await hub.links.open_target(TENANT, "other", "1")).number
+    given = [await hub.links.warn_once(TENANT, hub.target, text) for text in ("30", "30", "7", "7", "0")]
+    assert given == [True, False, True, False, True]
+    assert await hub.links.warn_once(TENANT, other, "0")
+    assert not await hub.links.warn_once(OTHER_TENANT, hub.target, "30")
+
+
 async def test_a_lease_is_given_once(hub: Hub) -> None:
     """While a lease lasts nobody else gets the link."""
     await hub.add("a")

@@ -42,17 +42,24 @@ def check(
     import json
     from dataclasses import asdict
 
+    from rollbook.app import now
     from rollbook.cli.errors import MISCONFIGURED
-    from rollbook.provisioning.config import ConfigError, check_config
+    from rollbook.provisioning.config import ConfigError
+    from rollbook.provisioning.config.check import looked_into, problems_of
+    from rollbook.provisioning.credentials import warnings_of
 
-    found = check_config(config, catalog_of(schemas, database), os.environ, secrets=secrets)
-    problems = tuple(problem for problem in found if secrets or problem.code != "RB113")
+    loaded = looked_into(config, catalog_of(schemas, database), os.environ, secrets=secrets)
+    problems = tuple(one for one in problems_of(loaded) if secrets or one.code != "RB113")
+    warnings = list(warnings_of(loaded.config.targets.values(), now())) if loaded.config else []
     if as_json:
-        print(json.dumps({"file": str(config), "problems": [asdict(problem) for problem in problems]}))
+        told = [asdict(problem) for problem in problems]
+        print(json.dumps({"file": str(config), "problems": told, "warnings": warnings}))
     elif problems:
         typer.echo(ConfigError(problems).render(), err=True)
     else:
         print(f"{config}: no mistakes found")
+        for warning in warnings:
+            print(f"note: {warning}")
     if problems:
         raise typer.Exit(MISCONFIGURED)
 

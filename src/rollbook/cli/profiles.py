@@ -36,7 +36,7 @@ def profiles(
 _SHOWN = {
     "source": "from", "lookup": "found by", "max_members": "members in a call", "max_page": "largest page",
     "required": "demands", "forbidden": "refuses", "updatable": "lets change only",
-    "fixed": "never changes", "single_valued": "keeps one value of", "one_per_type": "keeps one of each type of", "clear": "a value that is gone", "delete_means": "delete means",
+    "fixed": "never changes", "single_valued": "keeps one value of", "one_per_type": "keeps one of each type of", "clear": "a value that is gone", "delete_means": "delete means", "token_lifetime": "tokens end after",
     "unverified": "not verified",
 }  # fmt: skip
 

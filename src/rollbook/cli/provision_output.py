@@ -295,6 +295,8 @@ def show_status(sources: Sequence[SourceStatus], targets: Sequence[TargetStatus]
             line_on(console, waits, "yellow")
     console.print(_status_table(targets))
     for target in targets:
+        if target.warning is not None:
+            line_on(console, f"{target.target}: {target.warning}", "yellow")
         for link in target.problems:
             line_on(console, f"! {target.target}  {printable(link.label)}  {printable(link.reason)}", "red")
             line_on(console, f"  try: {link.hint}" if link.hint else "")

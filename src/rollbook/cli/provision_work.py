@@ -368,7 +368,7 @@ class Desk:
             for name in self.config.sources
         ]
         targets = [
-            await target_status(self._store, links, catalog, self._store.home, target.name, now())
+            await target_status(self._store, links, catalog, self._store.home, target, now())
             for target in self.targets(names)
         ]
         return sources, targets

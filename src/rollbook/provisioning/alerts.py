@@ -34,6 +34,7 @@ class Kind(StrEnum):
     PARKED = "given up"
     DRIFT = "drift"
     MISTAKE = "mistake in Rollbook"
+    EXPIRES = "credentials end"
     UNCERTAIN = "to be decided"
     RECOVERED = "recovered"
 
@@ -114,6 +115,10 @@ class Alerter:
     """Told of each alert, with None, and of each that could not be sent, with the reason."""
     _open: dict[tuple[str, Kind], int] = field(default_factory=dict)
     """When people were told last of what is not over."""
+
+    async def once(self, alert: Alert) -> None:
+        """Tell people of what nothing makes over, and whoever calls tells once. What cannot be sent is logged."""
+        await self._send(alert)
 
     async def tell(self, alert: Alert) -> bool:
         """Tell people, unless they were told just now: then False. What cannot be sent is logged, and stops nothing."""

@@ -7,12 +7,14 @@ schedule says so, by whichever worker comes first.
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind
 from rollbook.provisioning.audit import AuditOrder, audit_target, is_due
+from rollbook.provisioning.credentials import ADVICE, days_told, warning_of
 from rollbook.provisioning.follower import Applies, Follower
 from rollbook.provisioning.items import Action
 from rollbook.provisioning.line import Report, Stop, Watch
@@ -40,6 +42,9 @@ OUT_OF_ORDER_MILLISECONDS = (60_000, 120_000, 300_000, 900_000, 1_800_000)
 
 MISTAKE_SECONDS = 60.0
 """How long to wait before work begins anew that a mistake of ours has ended."""
+
+WARN_SECONDS = 60.0
+"""How often it is looked whether credentials end soon."""
 
 AUDIT_SECONDS = 30.0
 """How often the loop of audits looks at the clock, at most."""
@@ -92,6 +97,8 @@ class Keeper:
         """Whose loop, and the loop."""
         for target in self._config.targets.values():
             yield target.name, partial(self._keep, target)
+            if target.ends is not None:
+                yield target.name, partial(self._warn_when_due, target)
             if target.audit is not None:
                 yield target.name, partial(self._audit_when_due, target)
         for source in self._config.sources.values():
@@ -250,6 +257,26 @@ class Keeper:
                 await self._wait(wait)
             except StoreUnavailable:
                 await self._wait(STORE_SECONDS)
+
+    async def _warn_when_due(self, target: model.Target) -> None:
+        """The loop that looks at the end of a target's credentials; each warning is given by one worker, once."""
+        while not self._stopping.is_set():
+            seconds = WARN_SECONDS
+            with suppress(StoreUnavailable):
+                progress = await self._engine.links.target(self._engine.tenant, target.name)
+                if progress is None:
+                    seconds = POLL_SECONDS  # the target's own loop is about to begin it
+                else:
+                    await self._warn(target, progress)
+            await self._wait(seconds)
+
+    async def _warn(self, target: model.Target, progress: Progress) -> None:
+        engine, now = self._engine, self._engine.now()
+        days, text = days_told(target.ends, now), warning_of(target, now)
+        if text is not None and await engine.links.warn_once(
+            engine.tenant, progress.number, f"{target.ends} {days}"
+        ):
+            await self._alerter.once(Alert(Kind.EXPIRES, target.name, text, ADVICE))
 
     async def _audit(self, target: model.Target, due: int) -> bool:
         """One audit; people are told of what it leaves. Whether it has come to its end."""

@@ -309,6 +309,8 @@ class Target:
     rate: tuple[Rate, ...] = ()
     """What the profile says, unless the configuration says it."""
     access: Access = Access()
+    ends: int | None = None
+    """When its credentials end, in milliseconds since 1970, as far as anybody says."""
     audit: Schedule | None = None
     """When a worker compares all accounts with what they should be; never by itself without one."""
     drift: DriftPolicy | None = None

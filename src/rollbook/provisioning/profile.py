@@ -72,6 +72,8 @@ class Profile:
     one_per_type: tuple[str, ...] = ()
     """Attributes of which it keeps one value of each type."""
     delete_means: str = ""
+    token_lifetime: str = ""
+    """After what time its tokens end, so that somebody has to say when this one does."""
     unverified: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

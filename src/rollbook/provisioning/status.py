@@ -1,8 +1,10 @@
 """How sources and targets stand: figures for the command line and, later, the console. Reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollbook.protocol.catalog import Catalog
+from rollbook.provisioning import model
+from rollbook.provisioning.credentials import warning_of
 from rollbook.provisioning.wanted import record_label
 from rollbook.storage.base import Store
 from rollbook.storage.links import LinkStore, Run, State
@@ -34,6 +36,10 @@ class TargetStatus:
     paused_because: str | None = None
     last_run: Run | None = None
     problems: tuple[ParkedLink, ...] = ()
+    credentials_end: int | None = None
+    """When its credentials end, as far as anybody says."""
+    warning: str | None = None
+    """What is said of that by now."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,23 @@ class SourceStatus:
 
 
 async def target_status(
-    store: Store, links: LinkStore, catalog: Catalog, tenant: int, target: str, now: int, *, limit: int = 20
+    store: Store,
+    links: LinkStore,
+    catalog: Catalog,
+    tenant: int,
+    configured: model.Target,
+    now: int,
+    *,
+    limit: int = 20,
 ) -> TargetStatus:
     """The figures of a target, with at most `limit` of those that failed; all zero if nothing was done there yet."""
+    found = await _figures(store, links, catalog, tenant, configured.name, now, limit)
+    return replace(found, credentials_end=configured.ends, warning=warning_of(configured, now))
+
+
+async def _figures(
+    store: Store, links: LinkStore, catalog: Catalog, tenant: int, target: str, now: int, limit: int
+) -> TargetStatus:
     last_run = await links.last_run(tenant, "apply", target)
     progress = await links.target(tenant, target)
     if progress is None:

@@ -222,6 +222,9 @@ class LinkStore(Protocol):
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
 
+    async def warn_once(self, tenant: int, target: int, warning: str) -> bool:
+        """Note that people are given that warning; whether it is another one than the last, or somebody has given it."""
+
     async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
         """The beginning of a stretch of time, not before `start`, that no other worker has for that limit.
 

@@ -25,12 +25,28 @@ def check_config(
     Raises:
         OSError: the file cannot be read.
     """
+    return problems_of(looked_into(path, catalog, environment, secrets=secrets))
+
+
+def problems_of(loaded: Loaded) -> tuple[Problem, ...]:
+    """Every mistake that was found, in the order of the file."""
+    return tuple(sorted(loaded.document.problems, key=lambda one: (one.mark.line, one.mark.column)))
+
+
+def looked_into(
+    path: Path, catalog: Catalog, environment: Mapping[str, str], *, secrets: bool = True
+) -> Loaded:
+    """The file, read and looked into as far as `check_config` does; mistakes are in its document.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     loaded = load(path, catalog, environment, secrets=secrets)
     for name, rules in loaded.sources.items():
         file = _file(loaded, name, Path(rules.path))
         if file is not None and Path(rules.path).exists():
             _check_columns(loaded.document, name, file, rules.uses)
-    return tuple(sorted(loaded.document.problems, key=lambda one: (one.mark.line, one.mark.column)))
+    return loaded
 
 
 def _file(loaded: Loaded, name: str, path: Path) -> CsvFile | None:

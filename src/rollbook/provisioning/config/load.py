@@ -14,6 +14,7 @@ from rollbook.provisioning.config.problems import ConfigError, Mark
 from rollbook.provisioning.config.sections import SectionReader, SourceRules, TargetRules
 from rollbook.provisioning.config.shape import ConfigShape, SourceShape, TargetShape
 from rollbook.provisioning.config.structure import check_structure
+from rollbook.provisioning.credentials import earliest, end_of_token
 from rollbook.provisioning.mapping import describe
 from rollbook.provisioning.profile import Profile
 
@@ -139,6 +140,7 @@ def _target(
         protect=rules.protect,
         protect_text=shape.protect,
         quiet=rules.quiet,
+        ends=earliest((rules.expires, end_of_token(rules.token))),
         audit=rules.audit,
         drift=drift,
         profile=_adjusted(rules.profile, shape),

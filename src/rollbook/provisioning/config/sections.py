@@ -75,6 +75,8 @@ class TargetRules:
     audit: Schedule | None = None
     tables: str = ""
     """Changes with the content of the tables that rules look in; empty without any."""
+    expires: int | None = None
+    """When the credentials end, as the file says."""
 
 
 class SectionReader:
@@ -283,6 +285,7 @@ class SectionReader:
             clear,
             audit,
             tables,
+            self._times.moment((*place, "expires"), raw.get("expires")),
         )
 
     def _target_groups(

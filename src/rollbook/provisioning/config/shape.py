@@ -445,6 +445,10 @@ class TargetShape(Shape):
     token: str | None = Field(
         None, min_length=1, description="${VARIABLE}, file:/path or command:…; never the token itself."
     )
+    expires: str | None = Field(
+        None,
+        description="When the token, or whatever stands in its place, ends: 2027-03-01. People are told in time.",
+    )
     oauth: OAuthShape | None = Field(None, description="OAuth 2 client credentials, in place of a token.")
     basic: BasicShape | None = Field(None, description="User and password, in place of a token.")
     certificate: str | None = Field(

@@ -1,5 +1,6 @@
 """Schedules, quiet hours and grace periods of the file."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rollbook.provisioning import model
@@ -37,6 +38,18 @@ class TimeReader:
             self._document.report("RB105", str(error), self._document.value((*place, key)))
             return None
         return found
+
+    def moment(self, place: Place, raw: Any) -> int | None:
+        """A day or a moment in milliseconds since 1970, in UTC unless it says otherwise; None if it is not said."""
+        if not isinstance(raw, str):
+            return None
+        try:
+            found = datetime.fromisoformat(raw)
+            return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            text = f"{raw[:40]!r} is no date; write 2027-03-01, or 2027-03-01T12:00:00Z"
+            self._document.report("RB105", text, self._document.value(place))
+            return None
 
     def changes(self, place: Place, raw: Any) -> model.Changes | None:
         """How changes of a source are read, None if everything is."""

@@ -71,6 +71,9 @@ TAKE_TURNS = """
     SET until = CASE WHEN turn.until > ? THEN turn.until + ? ELSE ? END
     RETURNING until
 """
+WARN = """
+    UPDATE target SET warned = ? WHERE tenant = ? AND number = ? AND (warned IS NULL OR warned <> ?) RETURNING number
+"""
 BY_KEYS = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk {SQLITE.among_numbers}"
 # In order, or SQLite would walk through all links of the target instead of looking each up.
 ACCOUNTS_OF = f"""
@@ -132,6 +135,11 @@ class SqlLinks:
         """Leave the target alone until then, and say why."""
         sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
         await self._database.write(tenant, lambda conn: conn.run(sql, (until, error, tenant, target)))
+
+    async def warn_once(self, tenant: int, target: int, warning: str) -> bool:
+        """Note that people are given that warning; whether it is another one than the last, or somebody has given it."""
+        given = (warning, tenant, target, warning)
+        return bool(await self._database.write(tenant, lambda conn: conn.all(WARN, given)))
 
     async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
         """The beginning of a stretch of time, not before `start`, that no other worker has for that limit."""

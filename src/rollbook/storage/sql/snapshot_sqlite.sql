@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0022
+-- Revision: 0023
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -111,7 +111,7 @@ CREATE TABLE target (
         position INTEGER NOT NULL,
         walked INTEGER,
         paused_until INTEGER NOT NULL,
-        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT, flat INTEGER NOT NULL DEFAULT 0, audited INTEGER, audit_after INTEGER, audit_until INTEGER NOT NULL DEFAULT 0,
+        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT, flat INTEGER NOT NULL DEFAULT 0, audited INTEGER, audit_after INTEGER, audit_until INTEGER NOT NULL DEFAULT 0, warned TEXT,
         PRIMARY KEY (tenant, number),
         UNIQUE (tenant, name)
     ) STRICT, WITHOUT ROWID;
@@ -364,4 +364,4 @@ CREATE TABLE source_match (
         PRIMARY KEY (tenant, source, key)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0022');
+INSERT INTO alembic_version (version_num) VALUES ('0023');
