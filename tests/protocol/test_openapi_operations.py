@@ -18,16 +18,16 @@ def target(path: str = "/Users/{id}", *, is_open: bool = False) -> Target:
 @pytest.mark.parametrize(
     ("row", "path", "terms", "statuses"),
     [
-        (ROWS["read"], "/{id}", Terms(EVERYTHING), "200 304 400 401 403 404 406 500 503"),
-        (ROWS["read"], "/{id}", Terms(WITHOUT_ETAGS), "200 400 401 403 404 406 500 503"),
-        (ROWS["query"], "/Users", Terms(EVERYTHING), "200 400 401 403 406 500 503"),
-        (ROWS["create"], "/Users", Terms(EVERYTHING), "201 400 401 403 406 408 409 413 415 500 503"),
-        (ROWS["replace"], "/{id}", Terms(EVERYTHING), "200 400 401 403 404 406 408 409 412 413 415 500 503"),
-        (ROWS["replace"], "/{id}", Terms(WITHOUT_ETAGS), "200 400 401 403 404 406 408 409 413 415 500 503"),
-        (ROWS["patch"], "/{id}", Terms(EVERYTHING), "200 204 400 401 403 404 406 408 409 412 413 415 500 503"),
-        (ROWS["delete"], "/{id}", Terms(EVERYTHING), "204 400 401 403 404 406 412 500 503"),
-        (ROWS["delete"], "/{id}", Terms(EVERYTHING, require_if_match=True), "204 400 401 403 404 406 412 428 500 503"),
-        (ROWS["send"], "/Bulk", Terms(EVERYTHING), "200 400 401 403 406 408 413 415 500 503"),
+        (ROWS["read"], "/{id}", Terms(EVERYTHING), "200 304 400 401 403 404 406 429 500 503"),
+        (ROWS["read"], "/{id}", Terms(WITHOUT_ETAGS), "200 400 401 403 404 406 429 500 503"),
+        (ROWS["query"], "/Users", Terms(EVERYTHING), "200 400 401 403 406 429 500 503"),
+        (ROWS["create"], "/Users", Terms(EVERYTHING), "201 400 401 403 406 408 409 413 415 429 500 503"),
+        (ROWS["replace"], "/{id}", Terms(EVERYTHING), "200 400 401 403 404 406 408 409 412 413 415 429 500 503"),
+        (ROWS["replace"], "/{id}", Terms(WITHOUT_ETAGS), "200 400 401 403 404 406 408 409 413 415 429 500 503"),
+        (ROWS["patch"], "/{id}", Terms(EVERYTHING), "200 204 400 401 403 404 406 408 409 412 413 415 429 500 503"),
+        (ROWS["delete"], "/{id}", Terms(EVERYTHING), "204 400 401 403 404 406 412 429 500 503"),
+        (ROWS["delete"], "/{id}", Terms(EVERYTHING, require_if_match=True), "204 400 401 403 404 406 412 428 429 500 503"),
+        (ROWS["send"], "/Bulk", Terms(EVERYTHING), "200 400 401 403 406 408 413 415 429 500 503"),
     ],
 )  # fmt: skip
 def test_statuses(row: Row, path: str, terms: Terms, statuses: str) -> None:

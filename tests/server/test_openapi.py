@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.courses import DEFINITIONS
 from tests.server.conftest import TOKEN, Told
 
 from rollbook.app import Application, build, now
 from rollbook.operations import tokens
-from rollbook.operations.tenant_settings import read_settings
-from rollbook.protocol.catalog import build_catalog
+from rollbook.operations.context import Limits
+from rollbook.operations.discovery import service_provider_config
+from rollbook.operations.tenant_care import TenantCare
+from rollbook.operations.tenant_settings import TenantSettings, read_settings
+from rollbook.protocol.catalog import build_catalog, core_catalog
+from rollbook.protocol.openapi import Service, document
 from rollbook.server.routes import routed
 from rollbook.settings import Settings
 from rollbook.storage.sql.databases import open_store
@@ -45,6 +50,7 @@ def routes(application: Application) -> set[str]:
     while not hasattr(router, "routes"):
         router = router.app
     below = {route.path.removeprefix(BASE) for route in router.routes if route.path.startswith(BASE)}
+    below.remove("/openapi.json")  # the document itself
     return {re.sub(r"\{(\w+):\w+\}", r"{\1}", path) or "/" for path in below}
 
 
@@ -112,3 +118,53 @@ async def test_cannot_be_written(call: AsgiCaller) -> None:
     """The document is the server's (405 with Allow)."""
     answer = await call("POST", "/openapi.json", {})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+async def test_is_below_the_base_uri_too(anonymous: AsgiCaller) -> None:
+    """Whoever has been given the SCIM base URI only finds the document there: the same one."""
+    beside, below = [await anonymous("GET", path) for path in ("/openapi.json", f"{BASE}/openapi.json")]
+    assert (below.status, below.body) == (200, beside.body)
+
+
+async def test_i_08_each_tenant_has_its_own(application: Application) -> None:
+    """A tenant's document and page are its own, by its schemas and base; another's token finds what an unknown name has."""
+    care, at = TenantCare(application.store, application.tenants), now()
+    made = await care.create("acme", at, documents=DEFINITIONS)
+    other = await care.create("brett", at, settings=["open-discovery=on"])
+    await application.live.follow()
+    mine, theirs = [
+        AsgiCaller(
+            application.asgi,
+            await tokens.issue(application.store, each.number, "t", now=at, expires=None),
+        )
+        for each in (made, other)
+    ]
+    for name in ("openapi.json", "scim/v2/openapi.json"):
+        whole = (await mine("GET", f"/t/acme/{name}")).json
+        OpenAPIV31SpecValidator(whole).validate()
+        assert whole["servers"] == [{"url": "http://localhost:8080/t/acme/scim/v2"}]
+        assert "/Courses" in whole["paths"]
+        assert "/Courses" not in (await theirs("GET", f"/t/brett/{name}")).json["paths"]
+    for name in ("openapi.json", "docs", "scim/v2/openapi.json"):
+        for token, status in ((None, 401), ("wrong", 401), (theirs.token, 404)):
+            answers = [
+                await AsgiCaller(application.asgi, token)("GET", f"/t/{tenant}/{name}")
+                for tenant in ("acme", "nobody")
+            ]
+            assert [each.status for each in answers] == [status, status]
+            assert answers[0].body == answers[1].body
+        assert (await AsgiCaller(application.asgi)("GET", f"/t/brett/{name}")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("types", "known"),
+    [(["oauthbearertoken"], ["bearer"]), (["oauth2", "httpbasic"], ["bearer", "basic"])],
+)
+def test_security_is_what_is_announced(types: list[str], known: list[str]) -> None:
+    """The ways to authenticate in the document are those of ServiceProviderConfig (P-4-10)."""
+    config = service_provider_config(TenantSettings(), Limits(), BASE)
+    config["authenticationSchemes"] = [{"type": each} for each in types]
+    whole = document(Service(BASE, "1", core_catalog(), config))
+    assert list(whole["components"]["securitySchemes"]) == known
+    assert whole["security"] == [{name: []} for name in known]
+    OpenAPIV31SpecValidator(whole).validate()

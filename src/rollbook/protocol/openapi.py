@@ -5,7 +5,7 @@ for `openapi_schemas`. Nothing is described that is not offered.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -92,7 +92,7 @@ def document(service: Service) -> JsonObject:
         "openapi": "3.1.0",
         "info": {"title": "Rollbook", "version": service.version, "description": _ABOUT},
         "servers": [{"url": service.base}],
-        "security": [{"bearer": []}],
+        "security": [{name: []} for name in _credentials(service)],
         "tags": [{"name": label} for label in dict.fromkeys(target.label for target in targets)],
         "paths": _paths(service, targets),
     }
@@ -103,9 +103,23 @@ def document(service: Service) -> JsonObject:
         "responses": table.refusals(),
     }
     described["components"] = _used(described["paths"], components) | {
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}
+        "securitySchemes": _credentials(service)
     }
     return described
+
+
+_SCHEMES: Mapping[str, tuple[str, JsonObject]] = {
+    "oauthbearertoken": ("bearer", {"type": "http", "scheme": "bearer"}),
+    "oauth2": ("bearer", {"type": "http", "scheme": "bearer"}),
+    "httpbasic": ("basic", {"type": "http", "scheme": "basic"}),
+}
+"""What OpenAPI calls the types of `authenticationSchemes` (RFC 7643 §5), and how it describes them."""
+
+
+def _credentials(service: Service) -> JsonObject:
+    """The ways to authenticate that are announced; each alone will do."""
+    types = [each["type"] for each in service.config["authenticationSchemes"]]
+    return dict(_SCHEMES[kind] for kind in types if kind in _SCHEMES)
 
 
 def _targets(service: Service) -> Iterator[Target]:

@@ -145,14 +145,15 @@ _STATUSES: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body is of a media type or encoding that is not read here",
     428: "Changes need the header If-Match",
+    429: "More requests than are allowed; ask again when Retry-After says",
     500: "Something nobody expected",
     501: "This is not offered to this token",
     503: "The store cannot take the request now",
 }
 
-_ALWAYS = (400, 403, 406, 500, 503)
+_ALWAYS = (400, 403, 406, 429, 500, 503)
 _WITH_BODY = (408, 413, 415)
-_REFUSAL_HEADERS = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
+_REFUSAL_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 
 def operation(row: Row, target: Target, terms: Terms) -> JsonObject:

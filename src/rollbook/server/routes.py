@@ -14,8 +14,7 @@ from rollbook.server.discovery import Discovery
 from rollbook.server.endpoints import Resources, unsupported
 from rollbook.server.exchange import Access, Endpoint
 from rollbook.server.me import handlers
-from rollbook.server.openapi import PATH as OPENAPI_PATH
-from rollbook.server.openapi import OpenApi
+from rollbook.server.openapi import DOCUMENTS, PAGE, OpenApi
 from rollbook.server.queries import Queries
 from rollbook.server.requests import AsgiApp, Receive, Scope, Send
 
@@ -30,9 +29,11 @@ def routed(catalog: Catalog, settings: TenantSettings) -> AsgiApp:
 
     Requests carry their tenant's `Shell`; what is raised is for an `ErrorBoundary` to answer.
     """
+    described = OpenApi()
     routes = [
         *tenant_routes(catalog, settings, PATH),
-        Route(OPENAPI_PATH, Endpoint({"GET": OpenApi().read}, Access.DISCOVERY)),
+        *(Route(path, Endpoint({"GET": described.read}, Access.DISCOVERY)) for path in DOCUMENTS),
+        Route(PAGE, Endpoint({"GET": described.page}, Access.DISCOVERY)),
     ]
     router = Router(routes=routes, redirect_slashes=False, default=_no_endpoint)
     return PathForms(router, PATH)
