@@ -20,8 +20,7 @@ from tests.providers.life_cycle import LIFE_CYCLES, LifeCycle, Step
 
 from rollbook import __version__
 from rollbook.cli.main import app
-from rollbook.operations.context import Limits
-from rollbook.operations.tenant_settings import SETTINGS
+from rollbook.operations.tenant_settings import SETTINGS, Limits
 from rollbook.protocol import errors
 from rollbook.protocol.quirks import CLIENTS, PROFILES, TABLE
 from rollbook.provisioning import profile

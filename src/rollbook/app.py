@@ -235,7 +235,7 @@ def hooks_of(application: Application, config: "Config") -> "Hooks":
 
     services, tenant = application.services, application.tenant.number
     store = SqlArrivals(application.store.database)
-    return Hooks(application.live, store, tenant, services.now, services.limits, webhooks(config))
+    return Hooks(application.live, store, tenant, services.now, webhooks(config))
 
 
 def webhooks(config: "Config") -> "Mapping[str, Hook]":

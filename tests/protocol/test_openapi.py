@@ -8,9 +8,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.courses import DEFINITIONS
 
-from rollbook.operations.context import Limits
 from rollbook.operations.discovery import service_provider_config
-from rollbook.operations.tenant_settings import TenantSettings
+from rollbook.operations.tenant_settings import Limits, TenantSettings
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog
 from rollbook.protocol.openapi import Service, document

@@ -9,7 +9,6 @@ import orjson
 import pytest
 from tests.provisioning.test_messages import OTHER, SECRET, signature
 
-from rollbook.operations.context import Limits
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.errors import NotFound
 from rollbook.provisioning.messages import Hook
@@ -80,7 +79,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
     await store.open()
     arrivals = SqlArrivals(store.database)
     known = {"hr": Hook("id", (SECRET, OTHER))}
-    yield Door(Hooks(_no_such, arrivals, 1, lambda: NOW, Limits(), known), arrivals)
+    yield Door(Hooks(_no_such, arrivals, 1, lambda: NOW, known), arrivals)
     await store.close()
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from rollbook.operations.context import Limits
+from rollbook.operations.tenant_settings import Limits
 from rollbook.protocol.errors import (
     InvalidSyntax,
     InvalidValue,

@@ -56,7 +56,7 @@ async def read(context: Context, body: JsonValue, base: str) -> Bulk:
         InvalidSyntax, PayloadTooLarge: the request as a whole is refused.
     """
     services = context.services
-    request = read_bulk(body, context.leniency, services.limits.bulk_operations)
+    request = read_bulk(body, context.leniency, context.limits.bulk_operations)
     ids = {
         operation.bulk_id: services.new_id()
         for operation in request.operations

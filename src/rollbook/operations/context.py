@@ -7,7 +7,7 @@ from functools import cached_property
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.rights import ALL, Rights, bound
-from rollbook.operations.tenant_settings import TenantSettings
+from rollbook.operations.tenant_settings import Limits, TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.patch import Allowance
@@ -22,19 +22,6 @@ DEFAULT_TENANT = DEFAULT
 
 
 _MOST_BOUNDS = 1_000
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Most of everything a request may bring or ask for (A-57)."""
-
-    body_bytes: int = 16 * 1024 * 1024
-    body_seconds: float = 30.0
-    bulk_operations: int = 1000
-    bulk_bytes: int = 4 * 1024 * 1024
-    query_bytes: int = 64 * 1024
-    page: int = 1000
-    default_page: int = 100
 
 
 @dataclass(frozen=True)
@@ -105,7 +92,6 @@ class Services:
     passwords: PasswordHasher
     cursors: Cursors
     note_quirks: Callable[["Caller", Iterable[Quirk], int], None]
-    limits: Limits = Limits()
 
 
 async def at_once() -> None:
@@ -125,6 +111,11 @@ class Context:
     leniency: Leniency = field(default_factory=Leniency)
     allowance: Allowance = field(default_factory=Allowance)
     turn: Callable[[], Awaitable[None]] = at_once
+
+    @property
+    def limits(self) -> Limits:
+        """What this request may bring and ask for at most."""
+        return self.caller.tenant.settings.limits
 
     @property
     def tenant(self) -> int:

@@ -1,9 +1,9 @@
 """ServiceProviderConfig, ResourceTypes, Schemas, and all of it as OpenAPI: what is announced is true (RFC 7644 §4, P-4-10)."""
 
 from rollbook import __version__
-from rollbook.operations.context import Limits, Tenant
+from rollbook.operations.context import Tenant
 from rollbook.operations.passwords import LEAST_CHARACTERS
-from rollbook.operations.tenant_settings import Feature, TenantSettings
+from rollbook.operations.tenant_settings import Feature, Limits, TenantSettings
 from rollbook.protocol import openapi, urns
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.definitions import render_resource_type, render_schema

@@ -52,7 +52,7 @@ def read_filter(context: Context, text: str | None) -> Filter | None:
         return None
     if not context.caller.tenant.settings.offers(Feature.FILTER):
         raise UnsupportedFeature("filters are not offered by this server; send the request without filter")
-    return parse_filter(text, context.leniency)
+    return parse_filter(text, context.leniency, context.limits.filter)
 
 
 def resolved_for(

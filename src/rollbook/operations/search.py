@@ -70,7 +70,7 @@ async def search(
 
 
 async def _by_index(context: Context, parts: Sequence[Part], request: SearchRequest) -> Listing:
-    limits = context.services.limits
+    limits = context.limits
     page = clamped_page(request.start_index, request.count, default=limits.default_page, most=limits.page)
     window = await across.find(context, parts, page)
     return Listing(window.found, window.total, page.start_index)
@@ -80,13 +80,15 @@ async def _by_cursor(
     context: Context, parts: Sequence[Part], request: SearchRequest, bound: Sequence[str]
 ) -> Listing:
     services, settings = context.services, context.caller.tenant.settings
-    limits, now = services.limits, services.now()
+    limits, now = context.limits, services.now()
     count = clamped_count(request.count, default=limits.default_page, most=limits.page)
     at = Cursor(b"", count)
     if request.cursor:
         at = services.cursors.open(request.cursor, bound, None if request.count is None else count, now)
     counts = settings.cursor_totals and at.total is None
-    window = await across.find(context, parts, Walk(at.count, at.position or None, at.backwards, counts))
+    window = await across.find(
+        context, parts, Walk(min(at.count, limits.page), at.position or None, at.backwards, counts)
+    )
     total = window.total if counts else at.total
     expires = now + settings.cursor_seconds * 1000
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from rollbook.operations.networks import Network, read_networks
 from rollbook.protocol.catalog import Adjustment
 from rollbook.protocol.errors import InvalidValue
+from rollbook.protocol.filter_parser import LIMITS as FILTER_LIMITS
+from rollbook.protocol.filter_parser import Limits as FilterLimits
 from rollbook.protocol.quirks import AUTO, PROFILES, Profile, Quirk, adjusted
 from rollbook.storage.base import References, Rules
 
@@ -91,6 +93,15 @@ def _most(text: str) -> int:
     return int(text)
 
 
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
+            raise InvalidValue(f"write a whole number from 1 to {most}")
+        return int(text)
+
+    return read
+
+
 def _days(text: str) -> int | None:
     if text == "forever":
         return None
@@ -114,6 +125,23 @@ def _quirks(text: str) -> frozenset[str]:
                 f"write + or - before the name of a quirk, as in -{close[0] if close else Quirk.KEEP_ACTIVE}"
             )
     return _names(text)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Most of everything a request may bring or ask for (A-57). Those with a setting can be lower for a tenant."""
+
+    body_bytes: int = 16 * 1024 * 1024
+    body_seconds: float = 30.0
+    bulk_operations: int = 1000
+    bulk_bytes: int = 4 * 1024 * 1024
+    query_bytes: int = 64 * 1024
+    page: int = 1000
+    default_page: int = 100
+    filter: FilterLimits = FILTER_LIMITS
+
+
+_MOST = Limits()
 
 
 def _is(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
@@ -184,6 +212,42 @@ class TenantSettings:
     concurrent: int = _is(
         0, _most, "requests of the tenant under way at once, for each serving process; 0 for no limit"
     )
+    page: int = _is(_MOST.page, _up_to(_MOST.page), "resources on a page at most")
+    default_page: int = _is(
+        _MOST.default_page,
+        _up_to(_MOST.page),
+        "resources on a page if the client does not say, at most `page`",
+    )
+    body: int = _is(_MOST.body_bytes, _up_to(_MOST.body_bytes), "bytes that a body may have")
+    bulk_body: int = _is(
+        _MOST.bulk_bytes, _up_to(_MOST.bulk_bytes), "bytes that the body of a bulk request may have"
+    )
+    bulk_operations: int = _is(
+        _MOST.bulk_operations, _up_to(_MOST.bulk_operations), "operations that a bulk request may have"
+    )
+    filter_length: int = _is(
+        _MOST.filter.length, _up_to(_MOST.filter.length), "characters that a filter may have"
+    )
+    filter_tests: int = _is(
+        _MOST.filter.terms,
+        _up_to(_MOST.filter.terms),
+        "tests that a filter may have, such as `active eq true`",
+    )
+    filter_depth: int = _is(
+        _MOST.filter.depth, _up_to(_MOST.filter.depth), "how deep parentheses of a filter may be nested"
+    )
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What a request may bring and ask for at most."""
+        return Limits(
+            body_bytes=self.body,
+            bulk_operations=self.bulk_operations,
+            bulk_bytes=self.bulk_body,
+            page=self.page,
+            default_page=min(self.default_page, self.page),
+            filter=FilterLimits(self.filter_length, self.filter_depth, self.filter_tests),
+        )
 
     @cached_property
     def accepted(self) -> Profile:

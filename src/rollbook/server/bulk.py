@@ -24,8 +24,7 @@ _LONGEST_PATH = 1000
 async def send_bulk(exchange: Exchange) -> Answer:
     """POST a BulkRequest: 200 with what became of each operation (P-3.7-08)."""
     context, site = exchange.context, exchange.site
-    limits = context.services.limits
-    body = await exchange.json(Most(limits.bulk_bytes, "maxPayloadSize"))
+    body = await exchange.json(Most(context.limits.bulk_bytes, "maxPayloadSize"))
     return Answer(200, _response(context, await bulk.read(context, body, site.base), site))
 
 

@@ -36,7 +36,7 @@ class Discovery:
             exchange,
             "",
             lambda base: discovery.service_provider_config(
-                _tenant(exchange).settings, exchange.context.services.limits, base
+                _tenant(exchange).settings, exchange.context.limits, base
             ),
         )
 

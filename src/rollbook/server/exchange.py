@@ -68,7 +68,7 @@ class Exchange:
 
     async def json(self, most: Most | None = None) -> JsonValue:
         """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does."""
-        caller, limits = self.context.caller, self.context.services.limits
+        caller, limits = self.context.caller, self.context.limits
         body = await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
         await self.turn.take()
         return body
@@ -120,7 +120,7 @@ class Endpoint:
         context = Context(shell.services, caller, Leniency(caller.profile))
         site = shell.sites.site(request.scope, shell.tenant)
         try:
-            exchange = Exchange(request, context, site, parameters(request, shell.services.limits), turn)
+            exchange = Exchange(request, context, site, parameters(request, context.limits), turn)
             if method not in _WITH_BODY:
                 await turn.take()
             answer = await handler(exchange)

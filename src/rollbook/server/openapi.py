@@ -42,4 +42,4 @@ class OpenApi:
 
 def _document(exchange: Exchange, base: str) -> JsonObject:
     asked = exchange.context
-    return discovery.openapi_document(asked.caller.tenant, asked.services.limits, base)
+    return discovery.openapi_document(asked.caller.tenant, asked.limits, base)

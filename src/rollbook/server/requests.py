@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from rollbook.operations.context import Limits
+from rollbook.operations.tenant_settings import Limits
 from rollbook.protocol.errors import (
     InvalidSyntax,
     InvalidValue,
