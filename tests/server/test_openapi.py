@@ -13,10 +13,9 @@ from tests.server.conftest import TOKEN, Told
 
 from rollbook.app import Application, build, now
 from rollbook.operations import tokens
-from rollbook.operations.context import Limits
 from rollbook.operations.discovery import service_provider_config
 from rollbook.operations.tenant_care import TenantCare
-from rollbook.operations.tenant_settings import TenantSettings, read_settings
+from rollbook.operations.tenant_settings import Limits, TenantSettings, read_settings
 from rollbook.protocol.catalog import build_catalog, core_catalog
 from rollbook.protocol.openapi import Service, document
 from rollbook.server.routes import routed
