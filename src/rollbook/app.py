@@ -14,6 +14,7 @@ from rollbook.operations import tokens
 from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
+from rollbook.operations.jwt_tokens import JwtVerifier
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
 from rollbook.operations.tenant_care import TenantCare
@@ -33,6 +34,7 @@ from rollbook.storage.ids import new_id
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
+from rollbook.storage.sql.issuers import SqlIssuers
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
 from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
@@ -264,7 +266,8 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
 
     tenants = SqlTenants(store.database)
     address = Address(settings.origin, settings.public_url, LOOPBACK_NAMES | {host.lower()})
-    verifier = tokens.Verifier(store, key, bootstrap)
+    outside = JwtVerifier(SqlIssuers(store.database), store, store.catalog_of)
+    verifier = tokens.Verifier(store, key, bootstrap, outside)
     doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant)
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)

@@ -15,6 +15,7 @@ from rollbook.cli import (
     exports,
     history,
     imports,
+    issuers,
     matches,
     people,
     profiles,
@@ -71,6 +72,7 @@ def root(
 app.command()(serve.serve)
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(tokens.app, name="token")
+app.add_typer(issuers.app, name="issuer")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
 app.command()(doctor.doctor)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from rollbook.operations.context import Caller
-from rollbook.protocol.errors import Forbidden, NotFound, Unauthorized
+from rollbook.protocol.errors import Forbidden, InsufficientScope, NotFound, Unauthorized
 from rollbook.protocol.match import matches
 from rollbook.protocol.resource import Change, Present
 from rollbook.protocol.schema import ResourceType
@@ -42,20 +42,21 @@ def check_type(caller: Caller, kind: ResourceType, *, writes: bool) -> None:
     """Whether the caller has anything to do with resources of a type.
 
     Raises:
-        Forbidden: names the scope that is missing (A-58).
+        InsufficientScope: names the scope that is missing (A-58).
     """
     rights = caller.rights
     if not rights.may_see(kind.name):
-        raise Forbidden(f"this token is for {' and '.join(sorted(rights.types))} only, not for {kind.name}")
+        types = " and ".join(sorted(rights.types))
+        raise InsufficientScope(f"this token is for {types} only, not for {kind.name}", f"type:{kind.name}")
     if writes and not rights.writes:
-        raise Forbidden("this token may only read; changes need one with the scope write")
+        raise InsufficientScope("this token may only read; changes need one with the scope write", "write")
 
 
 def visible_types(caller: Caller, kinds: Sequence[ResourceType]) -> Sequence[ResourceType]:
     """Those of several types that a query of all of them is about.
 
     Raises:
-        Forbidden: none of them is the caller's business.
+        InsufficientScope: none of them is the caller's business.
     """
     seen = [kind for kind in kinds if caller.rights.may_see(kind.name)]
     if not seen:

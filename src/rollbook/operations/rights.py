@@ -107,6 +107,30 @@ def _type(word: str, catalog: Catalog) -> str:
     return name
 
 
+def said_by(words: Iterable[str]) -> Rights | None:
+    """The rights that words of somebody else's token give; None without read or write among them.
+
+    Words that are not ours are of other services, and mean nothing here.
+    """
+    found = set(words)
+    if not found & {READ, WRITE}:
+        return None
+    types = {_SHORT.get(word, word.removeprefix(TYPE)) for word in found if word in _SHORT or _is_type(word)}
+    return Rights(WRITE in found, frozenset(types))
+
+
+def _is_type(word: str) -> bool:
+    return word.startswith(TYPE) and len(word) > len(TYPE)
+
+
+def meet(asked: Rights, most: Rights) -> Rights | None:
+    """What is in both; None for nothing. Bound and profile are those of `most`."""
+    types = asked.types & most.types if asked.types and most.types else asked.types or most.types
+    if asked.types and most.types and not types:
+        return None
+    return Rights(asked.writes and most.writes, types, most.within, most.profile)
+
+
 def bound(rights: Rights, kind: ResourceType) -> ResolvedFilter | None:
     """The filter that resources of a type must match; None if it has no attribute to test, so that none matches.
 

@@ -1,4 +1,4 @@
-"""Bearer tokens: made, recognised, verified (P-7-02, P-7-03, T-02, T-03).
+"""Bearer tokens: our own are made, recognised and verified; a JWT is `jwt_tokens`'s to judge (P-7-02, P-7-03, T-02, T-03).
 
 A token reads `rb_live_<id>_<secret><checksum>`: the prefix and the checksum let scanners find leaks, the id
 finds the row, and only a keyed hash of the whole is stored.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
+from rollbook.operations.jwt_tokens import UNKNOWN, JwtVerifier, shown
 from rollbook.operations.rights import ALL, Rights, rights_of
 from rollbook.protocol.errors import Conflict, NotFound, Unauthorized
 from rollbook.storage.base import TokenRecord, TokenStore
@@ -133,6 +134,8 @@ class Verifier:
     key: bytes
     bootstrap: bytes | None = None
     """Digest of a token from the environment that has all rights on the default tenant."""
+    outside: JwtVerifier | None = None
+    """Knows tokens of outside issuers."""
     _known: dict[bytes, tuple[int, Credential]] = field(default_factory=dict)
     _used: dict[str, int] = field(default_factory=dict)
 
@@ -150,14 +153,17 @@ class Verifier:
             await self.store.note_token_uses(used)
 
     def forget(self) -> None:
-        """Look every token up anew."""
+        """Look every token and issuer up anew."""
         self._known.clear()
+        if self.outside is not None:
+            self.outside.forget()
 
     async def verify(self, text: str, now: int) -> Credential:
         """What a token stands for.
 
         Raises:
             Unauthorized: unknown, expired or revoked; the words do not say which exists.
+            InsufficientScope: of an outside issuer, and for nothing that there is here.
         """
         presented = digest(self.key, text)
         known = self._known.get(presented)
@@ -175,12 +181,15 @@ class Verifier:
     async def _look_up(self, text: str, presented: bytes, now: int) -> Credential:
         if self.bootstrap is not None and hmac.compare_digest(presented, self.bootstrap):
             return Credential(DEFAULT, "bootstrap")
+        if self.outside is not None and (token := shown(text)) is not None:
+            grant = await self.outside.verify(token, text, now)
+            return Credential(grant.tenant, grant.name, grant.user, "", grant.rights, grant.ends)
         identifier = token_id(text)
         record = await self.store.token(identifier) if identifier else None
         # An unknown id is compared too, so that it takes as long as a wrong secret (T-03).
         fits = hmac.compare_digest(presented, record.digest if record else bytes(32))
         if record is None or not fits:
-            raise Unauthorized("the bearer token is not known here; make one with: rollbook token create")
+            raise Unauthorized(UNKNOWN)
         if record.revoked is not None or (record.expires is not None and record.expires <= now):
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
         rights = rights_of(record.rights)

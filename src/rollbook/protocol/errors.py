@@ -4,7 +4,7 @@
      ├── RequestError            the caller's fault; one class per scimType or status
      │    ├── InvalidFilter, TooMany, InvalidSyntax, InvalidPath, NoTarget, InvalidValue (Cycle),
      │    │   InvalidVersion, InvalidCursor, ExpiredCursor, InvalidCount, Mutability     400
-     │    ├── Unauthorized 401 · Forbidden, Sensitive 403 · NotFound 404 · MethodNotAllowed 405
+     │    ├── Unauthorized 401 · Forbidden, InsufficientScope, Sensitive 403 · NotFound 404 · MethodNotAllowed 405
      │    ├── NotAcceptable 406 · RequestTimeout 408 · Conflict, Uniqueness 409
      │    ├── PreconditionFailed 412 · PayloadTooLarge 413 · UnsupportedMediaType 415
      │    └── PreconditionRequired 428 · TooManyRequests 429 · UnsupportedFeature 501
@@ -122,6 +122,14 @@ class Forbidden(RequestError):
     """Valid credentials without the right."""
 
     status = 403
+
+
+class InsufficientScope(Forbidden):
+    """A token that is valid, and not for this; `scope` names what is missing (RFC 6750 §3.1)."""
+
+    def __init__(self, detail: str, scope: str = "") -> None:
+        super().__init__(detail)
+        self.scope = scope
 
 
 class Sensitive(Forbidden):

@@ -4,7 +4,8 @@ from rollbook.operations.tokens import Credential, Verifier
 from rollbook.protocol.errors import Unauthorized
 from rollbook.server.requests import Request
 
-_MOST = 4096
+_MOST = 16 * 1024
+"""Our own tokens are short; a JWT may name many groups."""
 _HOW = "send the header Authorization: Bearer <token>"
 
 

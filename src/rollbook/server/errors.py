@@ -1,11 +1,13 @@
 """Any exception → a SCIM Error answer. The only place on the server that catches (RFC 7644 §3.12)."""
 
+import re
 import secrets
 import traceback
 
 import structlog
 
 from rollbook.protocol.errors import (
+    InsufficientScope,
     InternalError,
     MethodNotAllowed,
     ScimError,
@@ -18,6 +20,8 @@ from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.responses import Answer, dump, send_answer
 
 log = structlog.get_logger("rollbook.server")
+
+_SCOPE = re.compile(r"[A-Za-z0-9 :._-]+", re.ASCII)
 
 
 class ErrorBoundary:
@@ -42,7 +46,8 @@ class ErrorBoundary:
                 log.error("answer cut off", method=method, **where(error))  # noqa: TRY400 - as below
                 raise
             failure = as_scim_error(error, method=method)
-            await send_answer(send, error_answer(failure), head=method == "HEAD")
+            answer = error_answer(failure, with_bearer=sent_bearer(scope))
+            await send_answer(send, answer, head=method == "HEAD")
 
 
 def as_scim_error(error: Exception, **about: object) -> ScimError:
@@ -61,15 +66,33 @@ def where(error: Exception) -> dict[str, str]:
     return {"error": type(error).__name__, "traceback": lines}
 
 
-def error_answer(error: ScimError) -> Answer:
-    """The answer for an error: status, body with `status` as a string, and the headers its status asks for."""
-    return Answer(error.status, dump(error_body(error)), _headers(error))
+def error_answer(error: ScimError, *, with_bearer: bool = False) -> Answer:
+    """The answer for an error: status, body with `status` as a string, and the headers its status asks for.
+
+    `with_bearer`: the request had a bearer token, so that a 401 is about it.
+    """
+    return Answer(error.status, dump(error_body(error)), _headers(error, with_bearer=with_bearer))
 
 
-def _headers(error: ScimError) -> tuple[tuple[bytes, bytes], ...]:
+def sent_bearer(scope: Scope) -> bool:
+    """Whether a request has a bearer token."""
+    value = next((value for name, value in scope.get("headers", ()) if name == b"authorization"), b"")
+    return bool(value[:7].lower() == b"bearer " and value[7:].strip())
+
+
+def _headers(error: ScimError, *, with_bearer: bool) -> tuple[tuple[bytes, bytes], ...]:
     match error:
-        case Unauthorized():
-            return ((b"www-authenticate", b'Bearer realm="rollbook"'),)
+        case Unauthorized():  # RFC 6750 §3: an error is named only if there was a token
+            named = b', error="invalid_token"' if with_bearer else b""
+            return ((b"www-authenticate", b'Bearer realm="rollbook"' + named),)
+        case InsufficientScope():
+            needed = f', scope="{error.scope}"' if _SCOPE.fullmatch(error.scope) else ""
+            return (
+                (
+                    b"www-authenticate",
+                    f'Bearer realm="rollbook", error="insufficient_scope"{needed}'.encode(),
+                ),
+            )
         case MethodNotAllowed():
             return ((b"allow", ", ".join(error.allow).encode()),)
         case TooManyRequests():

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0023
+-- Revision: 0026
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -21,7 +21,7 @@ CREATE TABLE token (
         expires INTEGER,
         account TEXT,
         revoked INTEGER
-    , rights TEXT NOT NULL DEFAULT '{}', used INTEGER) STRICT, WITHOUT ROWID;
+    , rights TEXT NOT NULL DEFAULT '{}', used INTEGER, origin TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_by_tenant ON token (tenant, created, id);
 
@@ -364,4 +364,44 @@ CREATE TABLE source_match (
         PRIMARY KEY (tenant, source, key)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0023');
+CREATE TABLE issuer (
+        tenant INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        url TEXT NOT NULL,
+        audience TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        told TEXT NOT NULL,
+        PRIMARY KEY (tenant, name)
+    ) STRICT;
+
+CREATE UNIQUE INDEX issuer_by_audience ON issuer (url, audience);
+
+CREATE TABLE oauth_client (
+        id TEXT NOT NULL PRIMARY KEY,
+        tenant INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        rights TEXT NOT NULL,
+        seconds INTEGER NOT NULL,
+        digest BLOB,
+        expires INTEGER,
+        former BLOB,
+        former_until INTEGER,
+        keys TEXT
+    ) STRICT;
+
+CREATE INDEX oauth_client_by_tenant ON oauth_client (tenant, created, id);
+
+CREATE TABLE used_assertion (
+        tenant INTEGER NOT NULL,
+        client TEXT NOT NULL,
+        jti BLOB NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (tenant, client, jti)
+    ) STRICT;
+
+CREATE INDEX used_assertion_by_time ON used_assertion (tenant, client, until);
+
+CREATE INDEX token_by_origin ON token (tenant, origin, created);
+
+INSERT INTO alembic_version (version_num) VALUES ('0026');

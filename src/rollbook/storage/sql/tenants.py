@@ -131,7 +131,8 @@ class SqlTenants:
             )
             connection.run(CHANGE, values)
             # Its credentials are the first to go.
-            connection.run("DELETE FROM token WHERE tenant = ?", (number,))
+            for table in ("token", "issuer", "oauth_client"):
+                connection.run(f"DELETE FROM {table} WHERE tenant = ?", (number,))
             return True
 
         if await self._database.write(ALONE, begin):

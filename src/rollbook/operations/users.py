@@ -1,0 +1,21 @@
+"""The user somebody else's name for them means."""
+
+from rollbook.protocol import compare
+from rollbook.protocol.filters import Operator
+from rollbook.protocol.query import Page, Query
+from rollbook.protocol.resolved import Test
+from rollbook.protocol.schema import ResourceType
+from rollbook.storage.base import Store
+
+
+async def user_id(store: Store, tenant: int, kind: ResourceType, attribute: str, who: str) -> str | None:
+    """The id of the one user with that value of an attribute, None for nobody, or if several have it."""
+    if attribute == "id":
+        found = await store.get(tenant, kind, who, members=False, groups=False)
+        return None if found is None else found.id
+    path = kind.find(attribute)
+    if path is None:
+        return None
+    query = Query(kind, Test(path, Operator.EQ, compare.key(path.leaf, who)), Page(1, 2))
+    records = (await store.search(tenant, query, members=False, groups=False)).records
+    return records[0].id if len(records) == 1 else None
