@@ -23,6 +23,7 @@ from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonValue
+from rollbook.server.background import Background
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
 from rollbook.server.requests import AsgiApp
@@ -62,6 +63,7 @@ class Application:
     tenants: SqlTenants
     settings: Settings
     verifier: tokens.Verifier
+    background: Background
 
 
 def now() -> int:
@@ -175,6 +177,7 @@ async def running(
         finally:
             for task in beside:
                 task.cancel()
+            await application.background.close()
             await application.quirk_uses.close()
             with suppress(StoreUnavailable):
                 await application.verifier.note_uses()
@@ -237,7 +240,7 @@ def hooks_of(application: Application, config: "Config") -> "Hooks":
 
     services, tenant = application.services, application.tenant.number
     store = SqlArrivals(application.store.database)
-    return Hooks(application.live, store, tenant, services.now, webhooks(config))
+    return Hooks(application.asgi, store, tenant, services.now, webhooks(config))
 
 
 def webhooks(config: "Config") -> "Mapping[str, Hook]":
@@ -272,4 +275,12 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant
-    return Application(ErrorBoundary(live), services, tenant, store, live, uses, tenants, settings, verifier)
+    from rollbook.server.admin.app import Admin, Beside  # commands do without, and without what it loads
+    from rollbook.server.admin.problems import problem_answer
+    from rollbook.server.admin.rows import Desk
+
+    background = Background()
+    desk = Desk(store, TenantCare(store, tenants), address, now, background)
+    admin = ErrorBoundary(Live(Admin(desk, doors, live.follow, services.limits), live.follow), problem_answer)
+    asgi = Beside(admin, ErrorBoundary(live))
+    return Application(asgi, services, tenant, store, live, uses, tenants, settings, verifier, background)

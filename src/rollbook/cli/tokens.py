@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rollbook.storage.base import TokenRecord
     from rollbook.storage.sql.store import SqlStore
 
 app = typer.Typer(help="Make, list, rotate and revoke access tokens.", no_args_is_help=True)
@@ -37,7 +36,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may do: read, write, users, groups, or type:NAME; may be repeated. Without, everything.",
+            help="What it may do: read, write, users, groups, or type:NAME; admin:read or admin, for /admin/v1;"
+            " may be repeated. Without, everything but admin.",
             metavar="SCOPE",
         ),
     ] = None,
@@ -61,25 +61,15 @@ def create(
     import json
 
     from rollbook.app import now
-    from rollbook.operations.rights import read_rights
-    from rollbook.operations.tokens import issue
+    from rollbook.operations.token_care import Wish, grant
     from rollbook.protocol.compare import render_date_time
-    from rollbook.settings import SettingsError
 
     end = _expiry(expires, now())
-    if not name.isprintable() or not 0 < len(name) <= 100:
-        raise SettingsError("--name: write 1 to 100 printable characters")
+    wish = Wish(name, end, tuple(scope or ()), within, profile, user)
 
     async def make() -> str:
-        from rollbook.protocol.errors import InvalidValue
-
         async with _store(database) as store:
-            if user is not None:
-                user_type = store.catalog.resource_type("User")
-                if user_type is None or await store.get(store.home, user_type, user) is None:
-                    raise InvalidValue(f"--user {user}: there is no user with that id")
-            rights = read_rights(scope or (), within, profile, store.catalog)
-            return await issue(store, store.home, name, now=now(), expires=end, user=user, rights=rights)
+            return await grant(store, store.home, wish, now())
 
     text = asyncio.run(make())
     if as_json:
@@ -107,6 +97,7 @@ def rotate(
     import json
 
     from rollbook.app import now
+    from rollbook.operations.token_care import token_of
     from rollbook.operations.tokens import rotate as make_anew
     from rollbook.protocol.compare import render_date_time
 
@@ -115,7 +106,7 @@ def rotate(
 
     async def make() -> tuple[str, str]:
         async with _store(database) as store:
-            former = await _one(store, id)
+            former = await token_of(store, store.home, id)
             return await make_anew(store, former, now=at, expires=end, until=until), former.id
 
     text, former = asyncio.run(make())
@@ -136,10 +127,11 @@ def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> Non
     import json
 
     from rollbook.app import now
+    from rollbook.operations.token_care import token_of
 
     async def end() -> tuple[str, bool]:
         async with _store(database) as store:
-            found = await _one(store, id)
+            found = await token_of(store, store.home, id)
             return found.id, await store.revoke_token(found.tenant, found.id, now())
 
     found, ended = asyncio.run(end())
@@ -147,17 +139,6 @@ def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> Non
         print(json.dumps({"id": found, "revoked": ended}))
     else:
         print(f"token {found} is revoked" if ended else f"token {found} had ended already")
-
-
-async def _one(store: "SqlStore", id: str) -> "TokenRecord":
-    """The token of the tenant with that id; a whole token is taken for its id, and not repeated."""
-    from rollbook.operations.tokens import token_id
-    from rollbook.protocol.errors import NotFound
-
-    found = await store.token(token_id(id) or id)
-    if found is None or found.tenant != store.home:
-        raise NotFound("there is no such token here; rollbook token list shows their ids")
-    return found
 
 
 @app.command("list")
@@ -171,6 +152,7 @@ def list_tokens(
 
     from rollbook.app import now
     from rollbook.operations.rights import rights_of
+    from rollbook.operations.tokens import state
     from rollbook.protocol.compare import render_date_time
 
     async def read() -> list[dict[str, str | None]]:
@@ -185,7 +167,7 @@ def list_tokens(
                     "scopes": " ".join(rights_of(token.rights).scopes),
                     "within": rights_of(token.rights).within,
                     "used": render_date_time(token.used) if token.used else None,
-                    "state": _state(token, now()),
+                    "state": state(token, now()).value,
                 }
                 for token in await store.tokens(store.home)
             ]
@@ -217,15 +199,6 @@ def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
             f"there was no database yet; a new one is made: {store.database.name} ({origin})", err=True
         )
     return opened(settings, store)
-
-
-def _state(token: "TokenRecord", now: int) -> str:
-    """Whether a token can be used, and if not why."""
-    if token.revoked is not None:
-        return "revoked"
-    if token.expires is not None and token.expires <= now:
-        return "expired"
-    return "valid"
 
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000}

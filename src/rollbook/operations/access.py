@@ -45,6 +45,8 @@ def check_type(caller: Caller, kind: ResourceType, *, writes: bool) -> None:
         InsufficientScope: names the scope that is missing (A-58).
     """
     rights = caller.rights
+    if not rights.reads:
+        raise Forbidden("this token is for /admin/v1 only, not for resources")
     if not rights.may_see(kind.name):
         types = " and ".join(sorted(rights.types))
         raise InsufficientScope(f"this token is for {types} only, not for {kind.name}", f"type:{kind.name}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 
 import orjson
 
@@ -16,12 +17,26 @@ from rollbook.protocol.schema import ResourceType
 READ, WRITE, USERS, GROUPS, TYPE = "read", "write", "users", "groups", "type:"
 SCOPES = f"{READ}, {WRITE} (which reads too), {USERS}, {GROUPS}, or {TYPE}NAME"
 
+
+class Admin(IntEnum):
+    """What a credential may do at /admin/v1; more includes less."""
+
+    NOTHING = 0
+    READ = 1
+    WRITE = 2
+
+
+ADMIN = {"admin:read": Admin.READ, "admin": Admin.WRITE}
+"""The scopes for that. Nothing has them that was not given them by these words."""
+
+_ADMIN_WORDS = {admin: word for word, admin in ADMIN.items()}
+
 _SHORT = {USERS: "User", GROUPS: "Group"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Which requests of a caller are answered; without anything said, all of the tenant.
+    """Which requests of a caller are answered; without anything said, all of the tenant, and none at /admin/v1.
 
     `types` are names of resource types, none for all. `within` is a filter: what it does not match is not there for
     the caller, and cannot be made. `profile` names whose quirks are accepted, in place of the tenant's.
@@ -31,6 +46,8 @@ class Rights:
     types: frozenset[str] = frozenset()
     within: str | None = None
     profile: str | None = None
+    reads: bool = True
+    admin: Admin = Admin.NOTHING
 
     @property
     def text(self) -> str:
@@ -44,25 +61,32 @@ class Rights:
             said["within"] = self.within
         if self.profile is not None:
             said["profile"] = self.profile
+        if not self.reads:
+            said["reads"] = False
+        if self.admin:
+            said["admin"] = _ADMIN_WORDS[self.admin]
         return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
 
     @property
     def scopes(self) -> list[str]:
-        """In the words of `SCOPES`."""
+        """In the words of `SCOPES` and `ADMIN`."""
         short = {name: word for word, name in _SHORT.items()}
         return [
-            WRITE if self.writes else READ,
+            *([_ADMIN_WORDS[self.admin]] if self.admin else ()),
+            *([WRITE if self.writes else READ] if self.reads else ()),
             *(short.get(name, f"{TYPE}{name}") for name in sorted(self.types)),
         ]
 
     def may_see(self, type_name: str) -> bool:
         """Whether resources of that type are the caller's business."""
-        return not self.types or type_name in self.types
+        return self.reads and (not self.types or type_name in self.types)
 
     def is_within(self, other: "Rights") -> bool:
         """Whether these are no more than others: a credential makes no wider one (T-09)."""
         return (
-            (other.writes or not self.writes)
+            self.admin <= other.admin
+            and (other.reads or not self.reads)
+            and (other.writes or not self.writes)
             and (not other.types or bool(self.types and self.types <= other.types))
             and (other.within is None or self.within == other.within)
         )
@@ -76,19 +100,38 @@ def rights_of(text: str) -> Rights:
     """The rights as stored."""
     said = orjson.loads(text)
     return Rights(
-        said.get("writes", True), frozenset(said.get("types", ())), said.get("within"), said.get("profile")
+        said.get("writes", True),
+        frozenset(said.get("types", ())),
+        said.get("within"),
+        said.get("profile"),
+        said.get("reads", True),
+        ADMIN.get(said.get("admin"), Admin.NOTHING),
     )
 
 
-def read_rights(scopes: Iterable[str], within: str | None, profile: str | None, catalog: Catalog) -> Rights:
+def read_rights(
+    scopes: Iterable[str],
+    within: str | None,
+    profile: str | None,
+    catalog: Catalog,
+    *,
+    may_administer: bool = False,
+) -> Rights:
     """Rights as people write them, checked against what the tenant serves.
+
+    Words of `ADMIN` are scopes for whoever says `may_administer` only: for tokens of our own. One that has no other word is for
+    administration alone.
 
     Raises:
         InvalidValue: no such scope, type or profile, or a filter that bounds nothing; says what there is.
     """
-    words = list(scopes)
+    said = list(scopes)
+    admin = max((ADMIN[word] for word in said if may_administer and word in ADMIN), default=Admin.NOTHING)
+    words = [word for word in said if not (may_administer and word in ADMIN)]
+    reads = bool(words) or not admin
     types = frozenset(_type(word, catalog) for word in words if word not in {READ, WRITE})
-    rights = Rights(READ not in words or WRITE in words, types, within, profile)
+    writes = reads and (READ not in words or WRITE in words)
+    rights = Rights(writes, types, within, profile, reads, admin)
     if profile is not None and profile not in PROFILES:
         raise InvalidValue(f"profile {profile[:40]!r}: choose one of {', '.join(PROFILES)}")
     if within is not None:
@@ -103,7 +146,10 @@ def _type(word: str, catalog: Catalog) -> str:
     name = _SHORT.get(word, word.removeprefix(TYPE) if word.startswith(TYPE) else "")
     if catalog.resource_type(name) is None:
         known = ", ".join(kind.name for kind in catalog.resource_types)
-        raise InvalidValue(f"scope {word[:40]!r}: write {SCOPES}, where NAME is one of {known}")
+        raise InvalidValue(
+            f"scope {word[:40]!r}: write {SCOPES}, where NAME is one of {known};"
+            f" for /admin/v1 {' or '.join(ADMIN)}, in tokens of our own"
+        )
     return name
 
 

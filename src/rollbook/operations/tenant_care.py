@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rollbook.operations.tenants import assigned, check_host, check_name, settings_of
 from rollbook.protocol.catalog import Catalog, build_catalog
-from rollbook.protocol.errors import Conflict
+from rollbook.protocol.errors import Conflict, PreconditionFailed
 from rollbook.protocol.values import JsonValue
 from rollbook.storage.base import Author
 from rollbook.storage.sql.store import SqlStore
@@ -40,17 +40,26 @@ class TenantCare:
         return await self.tenants.create(name, at, catalog, said, None if host is None else check_host(host))
 
     async def tell(
-        self, record: TenantRecord, changes: Sequence[str], author: Author, *, host: str | None = None
+        self,
+        record: TenantRecord,
+        changes: Sequence[str],
+        author: Author,
+        *,
+        host: str | None = None,
+        state: TenantState | None = None,
     ) -> TenantRecord:
         """Change what a tenant is told: `NAME=VALUE` each, `NAME=` for as it is without; `host` "" takes that away.
 
         Raises:
+            PreconditionFailed: the tenant is not any more as the record has it.
             InvalidValue: no such setting or host. Conflict: resources would not be valid any more; nothing was changed.
         """
         said = assigned(record.settings, changes)
         wanted = record.host if host is None else (check_host(host) if host else None)
-        await self._define(record, said, author)
-        return await self.tenants.change(record.number, state=record.state, settings=said, host=wanted)
+        known = await self._defined(record, said, author)
+        return await self.tenants.change(
+            record.number, state=state or record.state, settings=said, host=wanted, edition=known.edition
+        )
 
     async def switch(self, record: TenantRecord, state: TenantState) -> TenantRecord:
         """Open a tenant, or switch it off: then no request of it is answered, and nothing of it is gone."""
@@ -70,13 +79,13 @@ class TenantCare:
         for record in await self.tenants.deleting():
             await self.delete(record, lambda _: None)
 
-    async def _define(self, record: TenantRecord, said: Sequence[str], author: Author) -> None:
-        """Let settings that define something take effect, if there are any such."""
+    async def _defined(self, record: TenantRecord, said: Sequence[str], author: Author) -> TenantRecord:
+        """Let settings that define something take effect, if there are any such; the tenant as it is then."""
         probe = TenantRecord(record.number, record.name, record.state, record.created, tuple(said))
         catalog = await self.store.catalog_of(record.number)
         wanted = self._adjusted(catalog, probe)
         if wanted.adjusted == catalog.adjusted:
-            return
+            return record
         survey = await self.store.survey(wanted, tenant=record.number)
         if not survey.is_lossless:
             names = ", ".join(sorted({f"{name}: {found.where}" for name, found in survey.counts}))
@@ -84,6 +93,10 @@ class TenantCare:
                 f"resources of tenant {record.name} would not be valid by these settings ({names}); nothing was changed"
             )
         await self.store.redefine(survey, author, drop=False)
+        now = await self.tenants.by_number(record.number)
+        if now is None or (now.settings, now.host, now.state) != (record.settings, record.host, record.state):
+            raise PreconditionFailed(f"tenant {record.name} is another by now; read it again")
+        return now
 
     @staticmethod
     def _adjusted(catalog: Catalog, record: TenantRecord) -> Catalog:

@@ -11,6 +11,7 @@ import secrets
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
@@ -47,6 +48,22 @@ def token_id(text: str) -> str | None:
         return None
     body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     return text[len(PREFIX) : len(PREFIX) + _ID_LENGTH] if _checksum(body) == checksum else None
+
+
+class TokenState(StrEnum):
+    """Whether a token can be used, and if not why."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+def state(record: TokenRecord, now: int) -> TokenState:
+    """Whether a token can be used then."""
+    if record.revoked is not None:
+        return TokenState.REVOKED
+    is_over = record.expires is not None and record.expires <= now
+    return TokenState.EXPIRED if is_over else TokenState.VALID
 
 
 async def pepper(store: TokenStore) -> bytes:
@@ -152,6 +169,19 @@ class Verifier:
         if used:
             await self.store.note_token_uses(used)
 
+    async def check(self, credential: Credential, now: int) -> None:
+        """Look anew whether a token that was verified still holds, for what must not happen with one that has ended.
+
+        Raises:
+            Unauthorized: it does not.
+        """
+        if credential.token_id:
+            record = await self.store.token(credential.token_id)
+            if record is None or state(record, now) is not TokenState.VALID:
+                raise Unauthorized(
+                    f"token {credential.token_id} has ended; make a new one with: rollbook token create"
+                )
+
     def forget(self) -> None:
         """Look every token and issuer up anew."""
         self._known.clear()
@@ -190,7 +220,7 @@ class Verifier:
         fits = hmac.compare_digest(presented, record.digest if record else bytes(32))
         if record is None or not fits:
             raise Unauthorized(UNKNOWN)
-        if record.revoked is not None or (record.expires is not None and record.expires <= now):
+        if state(record, now) is not TokenState.VALID:
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
         rights = rights_of(record.rights)
         return Credential(

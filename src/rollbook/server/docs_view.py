@@ -17,6 +17,9 @@ _BOUNDS: Mapping[str, str] = {
     "default": "{} if it is missing",
 }
 
+_NOTHING = (None, 0, "", {}, [])
+"""Bounds and defaults that are not worth a word."""
+
 
 class Kind(NamedTuple):
     """A word for a type, and the component it is one of, if it is."""
@@ -189,7 +192,7 @@ def _notes(schema: JsonObject) -> tuple[str, ...]:
         word for key, word in (("readOnly", "read only"), ("writeOnly", "write only")) if schema.get(key)
     ]
     for each in (schema, inner):
-        notes += [_bound(key, each[key]) for key in _BOUNDS if each.get(key) not in {None, 0, ""}]
+        notes += [_bound(key, each[key]) for key in _BOUNDS if each.get(key) not in _NOTHING]
         if "enum" in each:
             notes.append(f"one of {', '.join(str(value) for value in each['enum'] if value is not None)}")
         if "examples" in each:

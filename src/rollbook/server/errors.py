@@ -3,6 +3,7 @@
 import re
 import secrets
 import traceback
+from typing import Protocol
 
 import structlog
 
@@ -24,11 +25,22 @@ log = structlog.get_logger("rollbook.server")
 _SCOPE = re.compile(r"[A-Za-z0-9 :._-]+", re.ASCII)
 
 
-class ErrorBoundary:
-    """ASGI middleware: whatever is raised below becomes one Error answer; once an answer has begun, its end."""
+class Tell(Protocol):
+    """Makes the answer for an error; `with_bearer`: the request had a bearer token, so that a 401 is about it."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __call__(self, error: ScimError, *, with_bearer: bool = False) -> Answer:
+        """The answer."""
+
+
+class ErrorBoundary:
+    """ASGI middleware: whatever is raised below becomes one Error answer; once an answer has begun, its end.
+
+    `answer` makes what is sent of an error; without, it is an Error of SCIM.
+    """
+
+    def __init__(self, app: AsgiApp, answer: "Tell | None" = None) -> None:
         self.app = app
+        self._answer = answer or error_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for what it raises."""
@@ -46,7 +58,7 @@ class ErrorBoundary:
                 log.error("answer cut off", method=method, **where(error))  # noqa: TRY400 - as below
                 raise
             failure = as_scim_error(error, method=method)
-            answer = error_answer(failure, with_bearer=sent_bearer(scope))
+            answer = self._answer(failure, with_bearer=sent_bearer(scope))
             await send_answer(send, answer, head=method == "HEAD")
 
 
@@ -71,7 +83,7 @@ def error_answer(error: ScimError, *, with_bearer: bool = False) -> Answer:
 
     `with_bearer`: the request had a bearer token, so that a 401 is about it.
     """
-    return Answer(error.status, dump(error_body(error)), _headers(error, with_bearer=with_bearer))
+    return Answer(error.status, dump(error_body(error)), error_headers(error, with_bearer=with_bearer))
 
 
 def sent_bearer(scope: Scope) -> bool:
@@ -80,7 +92,8 @@ def sent_bearer(scope: Scope) -> bool:
     return bool(value[:7].lower() == b"bearer " and value[7:].strip())
 
 
-def _headers(error: ScimError, *, with_bearer: bool) -> tuple[tuple[bytes, bytes], ...]:
+def error_headers(error: ScimError, *, with_bearer: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that an error's status asks for."""
     match error:
         case Unauthorized():  # RFC 6750 §3: an error is named only if there was a token
             named = b', error="invalid_token"' if with_bearer else b""

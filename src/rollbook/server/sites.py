@@ -26,15 +26,18 @@ class Sites:
 
     def site(self, scope: Scope, tenant: Tenant) -> Site:
         """The site of one request."""
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        asked = scope["scheme"], host
+        asked = scope["scheme"], _host(scope)
         found = self._known.get(asked)
         if found is None:
             if len(self._known) > 256:  # ports of a Host header come from callers
                 self._known.clear()
-            base, etags = self._origin(scope, host) + self.path, tenant.settings.offers(Feature.ETAG)
-            found = self._known[asked] = Site(base, tenant.catalog, etags)
+            etags = tenant.settings.offers(Feature.ETAG)
+            found = self._known[asked] = Site(self.base(scope), tenant.catalog, etags)
         return found
+
+    def base(self, scope: Scope) -> str:
+        """The absolute URI of the service for one request."""
+        return self._origin(scope, _host(scope)) + self.path
 
     def _origin(self, scope: Scope, host: bytes) -> str:
         if self.public_url is not None:
@@ -44,6 +47,10 @@ class Sites:
         if name in self.hosts and (not port or (port.isascii() and port.isdigit())):
             return f"{scope['scheme']}://{text}"
         return self.fallback
+
+
+def _host(scope: Scope) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"host"), b"")
 
 
 def _split(host: str) -> tuple[str, str]:

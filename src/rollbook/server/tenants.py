@@ -143,6 +143,20 @@ class TenantDoors:
             raise NotFound("the database has no default tenant")
         return door
 
+    async def of(self, tenant: int) -> Door:
+        """The door of the tenant of that number.
+
+        Raises:
+            NotFound: there is none any more.
+        """
+        if tenant == DEFAULT:
+            return await self.default()
+        record = await self.table.by_number(tenant)
+        door = None if record is None else await self._door(record.name)
+        if door is None:
+            raise no_such_tenant()
+        return door
+
     async def _at_host(self, scope: Scope) -> str:
         """The name of the tenant of a Host header; the default's if it is nobody's."""
         value = next((value for name, value in scope["headers"] if name == b"host"), b"")

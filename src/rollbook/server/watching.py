@@ -32,6 +32,13 @@ def note(scope: Scope, tenant: str) -> None:
     watched.tenant = tenant
 
 
+def note_route(scope: Scope, route: str, tenant: str) -> None:
+    """The request has found a route that is not SCIM's."""
+    watched: Watched | None = scope.get(WATCHED)
+    if watched is not None:
+        watched.route, watched.tenant = route, tenant
+
+
 def note_token(scope: Scope, token: str | None) -> None:
     """By which token it is asked."""
     watched: Watched | None = scope.get(WATCHED)

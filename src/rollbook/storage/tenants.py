@@ -48,6 +48,9 @@ class Tenants(Protocol):
     async def by_host(self, host: str) -> TenantRecord | None:
         """The tenant served under that host name, or None."""
 
+    async def by_number(self, number: int) -> TenantRecord | None:
+        """The tenant of that number, in whatever state, or None."""
+
     async def page(self, after: str, limit: int) -> Sequence[TenantRecord]:
         """Tenants by name, those behind `after`."""
 
@@ -66,17 +69,25 @@ class Tenants(Protocol):
         """
 
     async def change(
-        self, number: int, *, state: TenantState, settings: Sequence[str], host: str | None
+        self,
+        number: int,
+        *,
+        state: TenantState,
+        settings: Sequence[str],
+        host: str | None,
+        edition: int | None = None,
     ) -> TenantRecord:
         """Say anew what a tenant is told; one that is being deleted stays so.
 
         Raises:
+            PreconditionFailed: an edition was named, and it has another by now.
             NotFound: there is no such tenant. Uniqueness: the host is taken. Conflict: it is being deleted.
         """
 
-    async def delete(self, number: int, at: int = 0) -> bool:
+    async def delete(self, number: int, at: int = 0, *, edition: int | None = None) -> bool:
         """Take away a part of a tenant, of bounded size, after it was made unreachable; whether anything is left.
 
         Raises:
+            PreconditionFailed: an edition was named, and it has another by now.
             Conflict: it is the default tenant, or a worker has accounts of it in hand at that time.
         """

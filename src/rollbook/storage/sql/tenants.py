@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import Conflict, NotFound, Uniqueness
+from rollbook.protocol.errors import Conflict, NotFound, PreconditionFailed, Uniqueness
 from rollbook.storage.sql import transfer
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Duplicate, Row
 from rollbook.storage.sql.editions import next_edition
@@ -58,6 +58,10 @@ class SqlTenants:
         """The tenant served under that host name, or None."""
         return await self._database.read_now(lambda connection: _one(connection, BY_HOST, host))
 
+    async def by_number(self, number: int) -> TenantRecord | None:
+        """The tenant of that number, or None."""
+        return await self._database.read_now(lambda connection: _one(connection, BY_NUMBER, number))
+
     async def page(self, after: str, limit: int) -> Sequence[TenantRecord]:
         """Tenants by name, those behind `after`."""
         rows = await self._database.read(lambda connection: connection.all(PAGE, (after, limit)))
@@ -94,12 +98,20 @@ class SqlTenants:
         return await self._database.write(ALONE, add)
 
     async def change(
-        self, number: int, *, state: TenantState, settings: Sequence[str], host: str | None
+        self,
+        number: int,
+        *,
+        state: TenantState,
+        settings: Sequence[str],
+        host: str | None,
+        edition: int | None = None,
     ) -> TenantRecord:
-        """Say anew what a tenant is told."""
+        """Say anew what a tenant is told, if it is that edition still."""
 
         def set_(connection: Connection) -> TenantRecord:
-            if _required(connection, number).state is TenantState.DELETING:
+            known = _required(connection, number)
+            _check_edition(known, edition)
+            if known.state is TenantState.DELETING:
                 raise Conflict("the tenant is being deleted, which cannot be called off")
             if host is not None and connection.one(OTHER_AT_HOST, (host, number)) is not None:
                 raise Uniqueness(f"host {host!r} is another tenant's")
@@ -108,8 +120,8 @@ class SqlTenants:
 
         return await self._database.write(ALONE, set_)
 
-    async def delete(self, number: int, at: int = 0) -> bool:
-        """Take away a part of a tenant; whether anything is left."""
+    async def delete(self, number: int, at: int = 0, *, edition: int | None = None) -> bool:
+        """Take away a part of a tenant; whether anything is left. It is begun if the tenant is that edition still."""
         if number == DEFAULT:
             raise Conflict("the default tenant cannot be deleted; disable it")
 
@@ -117,6 +129,7 @@ class SqlTenants:
             known = _one(connection, BY_NUMBER, number)
             if known is None or known.state is TenantState.DELETING:
                 return False
+            _check_edition(known, edition)
             held = connection.one(HELD, (number, at))
             if held is not None:
                 raise Conflict(
@@ -168,6 +181,11 @@ def _delete(connection: Connection, table: transfer.Table, number: int, most: in
     key = ", ".join(table.key)
     picked = f"SELECT {key} FROM {table.name} WHERE tenant = ? ORDER BY {key} LIMIT ?"
     return connection.run(f"DELETE FROM {table.name} WHERE ({key}) IN ({picked})", (number, most))
+
+
+def _check_edition(known: TenantRecord, edition: int | None) -> None:
+    if edition is not None and known.edition != edition:
+        raise PreconditionFailed(f"tenant {known.name} is another by now; read it again")
 
 
 def _check_free(connection: Connection, by: str, text: str, what: str) -> None:

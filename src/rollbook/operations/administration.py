@@ -1,0 +1,105 @@
+"""Who may administer what at /admin/v1 (T-09, T-10, I-08).
+
+A token of the default tenant with an admin scope reaches all tenants; one of another tenant reaches its own, and of what that is told
+all but the limits that protect the others. Nobody hands out more than they have.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rollbook.operations.rights import Admin, Rights
+from rollbook.operations.tokens import Credential, no_such_tenant
+from rollbook.protocol.errors import Forbidden, NotFound
+from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
+
+LIMITS = frozenset({"rate", "token-rate", "concurrent", "history"})
+"""Settings of a tenant that protect others from it: they are for whoever runs the server."""
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """Who administers."""
+
+    name: str
+    tenant: int
+    rights: Rights
+
+    @property
+    def runs_the_server(self) -> bool:
+        """Whether all tenants are theirs."""
+        return self.tenant == DEFAULT
+
+    def reach(self, record: TenantRecord | None) -> TenantRecord:
+        """The tenant, if it is there for them.
+
+        Raises:
+            NotFound: it is not, or there is none: in the same words.
+        """
+        if record is None or not (self.runs_the_server or record.number == self.tenant):
+            raise no_such_tenant()
+        return record
+
+
+def administrator(credential: Credential) -> Administrator:
+    """Who administers by a credential.
+
+    Raises:
+        NotFound: it is not for that, or acts for a user.
+    """
+    if credential.rights.admin is Admin.NOTHING or credential.user is not None:
+        raise NotFound("there is nothing here, or this token is not for it")
+    return Administrator(credential.name, credential.tenant, credential.rights)
+
+
+def check_write(who: Administrator) -> None:
+    """Whether they may change anything.
+
+    Raises:
+        Forbidden: names the scope that is missing.
+    """
+    if who.rights.admin < Admin.WRITE:
+        raise Forbidden("this token may only look; changes need one with the scope admin")
+
+
+def check_server(who: Administrator) -> None:
+    """Whether they may do what concerns more than a tenant of their own.
+
+    Raises:
+        Forbidden: they may not.
+    """
+    if not who.runs_the_server:
+        raise Forbidden("this is for whoever runs the server: it needs an admin token of the default tenant")
+
+
+def check_settings(who: Administrator, names: Iterable[str]) -> None:
+    """Whether they may tell a tenant these settings.
+
+    Raises:
+        Forbidden: names those that they may not.
+    """
+    beyond = sorted(LIMITS.intersection(names))
+    if beyond and not who.runs_the_server:
+        raise Forbidden(f"{', '.join(beyond)}: set by whoever runs the server")
+
+
+def check_grant(who: Administrator, rights: Rights) -> None:
+    """Whether they may hand out these rights: no more than their own.
+
+    Raises:
+        Forbidden: it would be more.
+    """
+    if not rights.is_within(who.rights):
+        own = ", ".join(who.rights.scopes)
+        within = f" within {who.rights.within}" if who.rights.within is not None else ""
+        raise Forbidden(f"this token has {own}{within}, and hands out no more than that")
+
+
+def check_there(record: TenantRecord) -> TenantRecord:
+    """The tenant, unless it is being deleted.
+
+    Raises:
+        NotFound: it is.
+    """
+    if record.state is TenantState.DELETING:
+        raise NotFound(f"tenant {record.name} is being deleted")
+    return record

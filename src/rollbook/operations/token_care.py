@@ -1,0 +1,68 @@
+"""What is done to tokens of a tenant, by commands and at /admin/v1 alike: wishes checked, tokens found by their ids."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rollbook.operations.rights import Rights, read_rights
+from rollbook.operations.tokens import issue, token_id
+from rollbook.protocol.errors import InvalidValue, NotFound
+from rollbook.storage.base import TokenRecord
+from rollbook.storage.sql.store import SqlStore
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A token to be made; `scopes` as people write them."""
+
+    name: str
+    expires: int
+    scopes: tuple[str, ...] = ()
+    within: str | None = None
+    profile: str | None = None
+    user: str | None = None
+
+
+def check_token_name(name: str) -> str:
+    """The name, if a token may have it.
+
+    Raises:
+        InvalidValue: says what one looks like.
+    """
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
+        raise InvalidValue(f"a token's name has 1 to {LONGEST_NAME} printable characters")
+    return name
+
+
+async def grant(
+    store: SqlStore, tenant: int, wish: Wish, now: int, allow: Callable[[Rights], object] = lambda _: None
+) -> str:
+    """Make a token; its text is shown once. `allow` refuses rights that are not to be handed out.
+
+    Raises:
+        InvalidValue: what is wished for cannot be meant.
+    """
+    catalog = await store.catalog_of(tenant)
+    rights = read_rights(wish.scopes, wish.within, wish.profile, catalog, may_administer=True)
+    allow(rights)
+    name = check_token_name(wish.name)
+    if wish.user is not None:
+        if rights.admin:
+            raise InvalidValue("a token that acts for a user is not for /admin/v1")
+        kind = catalog.resource_type("User")
+        if kind is None or await store.get(tenant, kind, wish.user) is None:
+            raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")
+    return await issue(store, tenant, name, now=now, expires=wish.expires, user=wish.user, rights=rights)
+
+
+async def token_of(store: SqlStore, tenant: int, id: str) -> TokenRecord:
+    """The token of a tenant with that id; a whole token is taken for its id, and not repeated.
+
+    Raises:
+        NotFound: the tenant has none.
+    """
+    found = await store.token(token_id(id) or id)
+    if found is None or found.tenant != tenant:
+        raise NotFound("there is no such token here; rollbook token list shows their ids")
+    return found
