@@ -51,7 +51,7 @@ def _routes() -> list[tuple[Route, dict[str, Row]]]:
     return [(Route(path, _nothing), rows) for path, rows in paths.items()]
 
 
-@dataclass
+@dataclass(eq=False)
 class Admin:
     """ASGI app: everything under `PREFIX`."""
 
@@ -179,7 +179,7 @@ def _answer(row: Row, made: Made) -> Answer:
     return Answer(row.status, made.value.model_dump_json(by_alias=True).encode(), made.headers)
 
 
-@dataclass
+@dataclass(eq=False)
 class Beside:
     """ASGI app: /admin is for one app, all else for the other."""
 
