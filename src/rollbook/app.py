@@ -281,6 +281,6 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
 
     background = Background()
     desk = Desk(store, TenantCare(store, tenants), address, now, background)
-    admin = ErrorBoundary(Live(Admin(desk, doors, live.follow, services.limits), live.follow), problem_answer)
+    admin = ErrorBoundary(Live(Admin(desk, doors, live.follow), live.follow), problem_answer)
     asgi = Beside(admin, ErrorBoundary(live))
     return Application(asgi, services, tenant, store, live, uses, tenants, settings, verifier, background)

@@ -1,7 +1,7 @@
 """/admin/v1: what it does, for whom, and that for all others it is not there."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from tests.postgres_server import empty
 from tests.server.conftest import TOKEN
 
 from rollbook.app import Application, now, running
+from rollbook.operations.administration import LIMITS
 from rollbook.operations.rights import ALL, Admin, Rights, read_rights, rights_of
+from rollbook.operations.tenant_settings import SETTINGS, TenantSettings
 from rollbook.operations.token_care import Wish, grant
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
@@ -269,6 +271,16 @@ async def test_t_09_administration_alone_reads_nobody(house: House) -> None:
     operation = {"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "a"}}
     answer = await call("POST", "/scim/v2/Bulk", {"schemas": [urns.BULK_REQUEST], "Operations": [operation]})
     assert [each["status"] for each in answer.json["Operations"]] == ["403"]
+
+
+def test_t_09_own_administrators_cannot_set_any_limit() -> None:
+    """Whatever bounds a request is among the settings that are kept from them."""
+    bounds = {each.name.replace("_", "-") for each in fields(TenantSettings) if isinstance(each.default, int)}
+    switches = {
+        each.name.replace("_", "-") for each in fields(TenantSettings) if isinstance(each.default, bool)
+    }
+    assert bounds - switches <= LIMITS | {"cursor-seconds", "default-page"}
+    assert set(SETTINGS) >= LIMITS
 
 
 def test_t_09_admin_scopes_are_given_by_name() -> None:

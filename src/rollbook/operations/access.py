@@ -46,7 +46,7 @@ def check_type(caller: Caller, kind: ResourceType, *, writes: bool) -> None:
     """
     rights = caller.rights
     if not rights.reads:
-        raise Forbidden("this token is for /admin/v1 only, not for resources")
+        raise InsufficientScope("this token is for /admin/v1 only, not for resources", "read")
     if not rights.may_see(kind.name):
         types = " and ".join(sorted(rights.types))
         raise InsufficientScope(f"this token is for {types} only, not for {kind.name}", f"type:{kind.name}")

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 
 from rollbook.operations.rights import Admin, Rights
 from rollbook.operations.tokens import Credential, no_such_tenant
-from rollbook.protocol.errors import Forbidden, NotFound
+from rollbook.protocol.errors import Forbidden, InsufficientScope, NotFound
 from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
 
-LIMITS = frozenset({"rate", "token-rate", "concurrent", "history"})
+LIMITS = frozenset(
+    {
+        "rate", "token-rate", "concurrent", "history",
+        "page", "body", "bulk-body", "bulk-operations", "filter-length", "filter-tests", "filter-depth",
+    }
+)  # fmt: skip
 """Settings of a tenant that protect others from it: they are for whoever runs the server."""
 
 
@@ -55,10 +60,10 @@ def check_write(who: Administrator) -> None:
     """Whether they may change anything.
 
     Raises:
-        Forbidden: names the scope that is missing.
+        InsufficientScope: names the one that is missing.
     """
     if who.rights.admin < Admin.WRITE:
-        raise Forbidden("this token may only look; changes need one with the scope admin")
+        raise InsufficientScope("this token may only look; changes need one with the scope admin", "admin")
 
 
 def check_server(who: Administrator) -> None:

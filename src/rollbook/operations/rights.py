@@ -170,11 +170,12 @@ def _is_type(word: str) -> bool:
 
 
 def meet(asked: Rights, most: Rights) -> Rights | None:
-    """What is in both; None for nothing. Bound and profile are those of `most`."""
+    """What is in both, administration aside; None for nothing. Bound and profile are those of `most`."""
     types = asked.types & most.types if asked.types and most.types else asked.types or most.types
     if asked.types and most.types and not types:
         return None
-    return Rights(asked.writes and most.writes, types, most.within, most.profile)
+    reads = asked.reads and most.reads
+    return Rights(reads and asked.writes and most.writes, types, most.within, most.profile, reads)
 
 
 def bound(rights: Rights, kind: ResourceType) -> ResolvedFilter | None:

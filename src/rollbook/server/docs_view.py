@@ -17,7 +17,7 @@ _BOUNDS: Mapping[str, str] = {
     "default": "{} if it is missing",
 }
 
-_NOTHING = (None, 0, "", {}, [])
+_NOTHING: tuple[object, ...] = (None, 0, "", {}, [])
 """Bounds and defaults that are not worth a word."""
 
 

@@ -17,7 +17,8 @@ from rollbook.operations.administration import (
     check_there,
     check_write,
 )
-from rollbook.operations.context import Limits
+from rollbook.operations.context import Tenant
+from rollbook.operations.tenant_settings import Limits
 from rollbook.operations.tokens import Credential
 from rollbook.protocol.errors import (
     Forbidden,
@@ -59,7 +60,6 @@ class Admin:
     doors: TenantDoors
     follow: Callable[[], Awaitable[object]]
     """Lets this process serve what has just been changed."""
-    limits: Limits
     _paths: list[tuple[Route, dict[str, Row]]] = field(default_factory=_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +74,7 @@ class Admin:
             raise Forbidden("this tenant is switched off; whoever runs the server can switch it on again")
         turn = self.doors.limiter.arrive(credential.caller(door.shell.tenant))
         try:
-            answer = await self._answered(request, who, door.shell.tenant.name)
+            answer = await self._answered(request, who, door.shell.tenant)
             answer.headers += turn.headers
         finally:
             turn.give_back()
@@ -88,11 +88,11 @@ class Admin:
         await self.doors.verifier.check(credential, at)
         return credential, who
 
-    async def _answered(self, request: Request, who: Administrator, of: str) -> Answer:
+    async def _answered(self, request: Request, who: Administrator, own: Tenant) -> Answer:
         scope, path = request.scope, request.scope["path"].removeprefix(PREFIX)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         if path in {"/openapi.json", "/docs"} and method == "GET":
-            note_route(scope, f"{PREFIX}{path}", of)
+            note_route(scope, f"{PREFIX}{path}", own.name)
             described = document(self.desk.address.sites(PREFIX, None).base(scope))
             if path == "/docs":
                 from rollbook.server.docs import HEADERS, HTML, render
@@ -109,11 +109,13 @@ class Admin:
         if row is None:
             offered = (*rows, "OPTIONS")
             raise MethodNotAllowed(f"{method} is not offered here, only {', '.join(offered)}", allow=offered)
-        note_route(scope, f"{PREFIX}{row.path}", of)
+        note_route(scope, f"{PREFIX}{row.path}", own.name)
         _check(row, who)
         if record is not None and row.path != TENANT:
             check_there(record)
-        visit = Visit(self.desk, who, scope, values, record, **await self._asked(request, row))
+        visit = Visit(
+            self.desk, who, scope, values, record, **await _asked(request, row, own.settings.limits)
+        )
         made = await row.handler(visit)
         if row.needs_write:
             await self.follow()
@@ -126,20 +128,21 @@ class Admin:
                 return rows, found["path_params"]
         raise NotFound(f"there is no endpoint {path[:100]!r} here; {PREFIX}/openapi.json says what there is")
 
-    async def _asked(self, request: Request, row: Row) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        given = parameters(request, self.limits)
-        for name, text in given.items():
-            if not row.is_paged or name not in {"cursor", "limit"}:
-                raise InvalidValue(f"there is no parameter {name[:40]!r} here")
-            said[name] = _limit(text) if name == "limit" else text[:200]
-        if row.is_conditional:
-            said["condition"] = if_match(request.header(b"if-match"))
-            if row.needs_match and said["condition"] is None:
-                raise PreconditionRequired("this needs If-Match with the ETag of what was looked at")
-        if row.body is not None:
-            said["body"] = _read(row.body, await read_json(request, self.limits))
-        return said
+
+async def _asked(request: Request, row: Row, limits: Limits) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    given = parameters(request, limits)
+    for name, text in given.items():
+        if not row.is_paged or name not in {"cursor", "limit"}:
+            raise InvalidValue(f"there is no parameter {name[:40]!r} here")
+        said[name] = _limit(text) if name == "limit" else text[:200]
+    if row.is_conditional:
+        said["condition"] = if_match(request.header(b"if-match"))
+        if row.needs_match and said["condition"] is None:
+            raise PreconditionRequired("this needs If-Match with the ETag of what was looked at")
+    if row.body is not None:
+        said["body"] = _read(row.body, await read_json(request, limits))
+    return said
 
 
 def _check(row: Row, who: Administrator) -> None:
