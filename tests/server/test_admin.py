@@ -187,7 +187,7 @@ async def test_t_09_own_administrators_leave_limits_alone(house: House) -> None:
         "profile": "okta"
     }
     for body in (
-        *({"settings": {name: value}} for name, value in (("rate", "0"), ("token-rate", None), ("concurrent", "9"), ("history", "forever"))),
+        *({"settings": {name: value}} for name, value in (("rate", "0"), ("token-rate", None), ("concurrent", "9"), ("history", "forever"), ("body", "16777216"), ("filter-depth", None))),
         {"state": "disabled"}, {"host": "acme.example.com"},
     ):  # fmt: skip
         assert (await own("PATCH", acme, body)).status == 403, body
