@@ -61,13 +61,14 @@ def test_t_11_people_and_runs_of_another(folder: Path, monkeypatch: pytest.Monke
     assert run("pull")[0] == 0
     assert len(told("runs")) == 1
     known = exported(folder, "default")
-    for command in (("undo",), ("runs",)):
-        theirs, never = for_tenant("acme", *command, "1"), for_tenant("acme", *command, "7")
+    for command in ("undo", "runs"):
+        theirs, never = for_tenant("acme", command, "1"), for_tenant("acme", command, "7")
         assert theirs[0] == never[0] != 0
         assert theirs[2].replace("1", "7") == never[2]
-    for command in (("history",), ("erase", "--yes"), ("restore", "--version", "1")):
+    asked: tuple[tuple[str, ...], ...] = (("history",), ("erase", "--yes"), ("restore", "--version", "1"))
+    for words in asked:
         for name in ("ann", known[0]["id"]):
-            theirs, never = for_tenant("acme", *command, name), for_tenant("acme", *command, "x" * len(name))
+            theirs, never = for_tenant("acme", *words, name), for_tenant("acme", *words, "x" * len(name))
             assert theirs[0] == never[0] != 0
             assert theirs[2].replace(name, "") == never[2].replace("x" * len(name), "")
     assert exported(folder, "default") == known
