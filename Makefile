@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test check spec fix bench client costs scale engine prompt unchanged tenants soak crash fuzz nightly docs clean
+.PHONY: setup demo test check audit sbom spec fix bench client costs scale engine prompt unchanged tenants soak crash crash-server fuzz nightly docs clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.supply.licences
+	$(BIN)/python -m tests.supply.audit
+
+audit: setup
+	$(BIN)/python -m tests.supply.audit
+
+sbom: setup
+	$(BIN)/python -m tests.supply.sbom
 
 spec: setup
 	$(BIN)/python -m spec
@@ -66,6 +74,9 @@ scale: setup
 
 crash: setup
 	$(BIN)/python -m tests.crash.run $(ARGS)
+
+crash-server: setup
+	$(BIN)/python -m tests.crash.server $(ARGS)
 
 fuzz: setup
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile fuzz -q $(ARGS)

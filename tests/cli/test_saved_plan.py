@@ -168,6 +168,23 @@ def test_a_plan_about_many_is_never_held_whole(tmp_path: Path) -> None:
     assert most < 1_000_000
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_t_90_a_plan_follows_no_link(tmp_path: Path, there: bool) -> None:
+    """T-90: a link laid where it is written leads nowhere, also one to a file that there is not; the plan is its owner's only."""
+    kept = tmp_path / "kept"
+    if there:
+        kept.write_text("mine", "utf-8")
+    file = tmp_path / "plan.json"
+    file.symlink_to(kept)
+    with TemporaryFile("w+", encoding="utf-8") as lines:
+        Recorder(frozenset(), lines).target(target())
+        save(file, lines, [target()], {}, reads_sources=False)
+    assert kept.exists() == there
+    assert not there or kept.read_text("utf-8") == "mine"
+    assert not file.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_t_73_a_plan_is_done_once(office: Office) -> None:
     """Used a second time it does nothing, also when the same change would be due again."""
     office.run("plan", "-o", "plan.json")

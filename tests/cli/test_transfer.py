@@ -307,3 +307,21 @@ def test_a_killed_import_goes_on(tmp_path: Path, at: tuple[int, int]) -> None:
     members = [member["value"] for line in found for member in line.get("members", ())]
     assert sorted(members) == sorted(f"u{number}" for number in range(10_000))
     assert checked(url) == []
+
+
+def test_t_90_an_export_follows_no_link(tmp_path: Path) -> None:
+    """T-90: a link laid where it writes leads nowhere; whatever was there before, the file is its owner's only."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    kept = tmp_path / "kept"
+    kept.write_text("mine", "utf-8")
+    out = tmp_path / "out.jsonl"
+    for laid in (out, tmp_path / "out.jsonl.part"):
+        laid.symlink_to(kept)
+    assert run("database", "migrate", "--database", url)[0] == 0
+    assert run("export", str(out), "--database", url)[0] == 0
+    assert kept.read_text("utf-8") == "mine"
+    assert not out.is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o600
+    out.chmod(0o666)
+    assert run("export", str(out), "--database", url)[0] == 0
+    assert out.stat().st_mode & 0o777 == 0o600

@@ -207,6 +207,16 @@ LATE: Sequence[tuple[str, Any, str]] = (
 )
 
 
+@pytest.mark.parametrize("cnf", [{"jkt": "thumbprint"}, {"x5t#S256": "thumbprint"}, {"jwk": {}}, {}, "x"])
+async def test_t_22_a_bound_token_is_none(application: Application, issuer: OutsideIssuer, cnf: Any) -> None:
+    """T-22: a token that is good only with a proof (DPoP, client certificates) is not taken as if it were good without."""
+    await known(application, issuer)
+    assert (await asked(application, issuer.token())).status == 200
+    refused = await asked(application, issuer.token(cnf=cnf))
+    assert refused.status == 401
+    assert "cnf" in refused.json["detail"]
+
+
 @pytest.mark.parametrize(("what", "forge"), FORGED, ids=[each[0] for each in FORGED])
 async def test_t_05_forged_tokens(
     application: Application, issuer: OutsideIssuer, what: str, forge: Any

@@ -280,3 +280,17 @@ async def test_fs_21_a_pool_that_is_exhausted(
     await _write(database, "after")
     assert await database.read_now(_names) == ["after"]
     assert database._near._free.qsize() == NEAR
+
+
+def test_t_57_no_text_is_ordered_by_the_platform(postgres_database: str) -> None:
+    """T-57: every text that is in an index, or may be compared, has the collation "C": an update of the system reorders nothing."""
+    with psycopg.connect(postgres_database) as connection:
+        found = connection.execute(
+            "SELECT c.relname, a.attname, l.collname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " JOIN pg_collation l ON l.oid = a.attcollation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam"
+            " WHERE n.nspname = 'public' AND m.amname IN ('heap', 'btree') AND a.attnum > 0 AND NOT a.attisdropped"
+        ).fetchall()
+    assert len(found) > 20
+    assert [
+        each for each in found if each[2] != "C" and each[0] != "alembic_version" and "alembic" not in each[0]
+    ] == []

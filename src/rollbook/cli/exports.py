@@ -126,7 +126,10 @@ def _output(file: str) -> Iterator[IO[bytes]]:
         return
     path = Path(file)
     building = path.with_name(f"{path.name}.part")
-    number = os.open(building, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)  # people's data: owner only
+    building.unlink(
+        missing_ok=True
+    )  # what a killed export has left, or a link that somebody laid there (T-90)
+    number = os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)  # people's data: owner only
     try:
         with os.fdopen(number, "wb") as raw:
             if path.suffix == ".gz":

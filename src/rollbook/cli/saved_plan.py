@@ -138,6 +138,8 @@ def save(
     end = {"departures": {name: [one.number, one.plan] for name, one in departures.items()}}
     lines.seek(0)
     try:
+        if file.is_symlink() and (file.is_file() or not file.exists()):
+            file.unlink()  # a link that somebody laid there would have its file written over (T-90)
         file.touch(mode=0o600)
         if file.is_file():  # it may have been there before, open to others
             file.chmod(0o600)

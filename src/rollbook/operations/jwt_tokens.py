@@ -131,6 +131,10 @@ def check_claims(claims: Mapping[str, Any], issuer: Issuer, now: int) -> int:
     """
     if claims.get("iss") != issuer.url or issuer.audience not in audiences(claims):
         raise Refused("issuer or audience is another")
+    if (
+        claims.get("cnf") is not None
+    ):  # without the proof, whoever has stolen it could use it (RFC 7800, T-22)
+        raise Refused("it is bound to a key or a certificate (cnf), and proofs of that are not read here")
     seconds, leeway = now / 1000, LEEWAY_SECONDS
     ends = _time(claims, "exp")
     if ends is None:
