@@ -19,6 +19,7 @@ from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
 from rollbook.operations.tenant_care import TenantCare
 from rollbook.operations.tenants import settings_of
+from rollbook.operations.token_endpoint import TokenEndpoint
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.quirks import Quirk
@@ -26,6 +27,7 @@ from rollbook.protocol.values import JsonValue
 from rollbook.server.background import Background
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
+from rollbook.server.oauth import OauthDoor
 from rollbook.server.requests import AsgiApp
 from rollbook.server.sites import LOOPBACK_NAMES
 from rollbook.server.tenants import Address, TenantDoors
@@ -36,6 +38,7 @@ from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.issuers import SqlIssuers
+from rollbook.storage.sql.oauth_clients import SqlClients
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
 from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
@@ -271,7 +274,8 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     address = Address(settings.origin, settings.public_url, LOOPBACK_NAMES | {host.lower()})
     outside = JwtVerifier(SqlIssuers(store.database), store, store.catalog_of)
     verifier = tokens.Verifier(store, key, bootstrap, outside)
-    doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant)
+    oauth = OauthDoor(TokenEndpoint(SqlClients(store.database), key), now)
+    doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant, oauth)
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant

@@ -8,6 +8,7 @@ import typer
 
 from rollbook import __version__
 from rollbook.cli import (
+    clients,
     config,
     database,
     demo,
@@ -73,6 +74,7 @@ app.command()(serve.serve)
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(tokens.app, name="token")
 app.add_typer(issuers.app, name="issuer")
+app.add_typer(clients.app, name="client")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
 app.command()(doctor.doctor)

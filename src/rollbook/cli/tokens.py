@@ -64,7 +64,7 @@ def create(
     from rollbook.operations.token_care import Wish, grant
     from rollbook.protocol.compare import render_date_time
 
-    end = _expiry(expires, now())
+    end = expiry(expires, now())
     wish = Wish(name, end, tuple(scope or ()), within, profile, user)
 
     async def make() -> str:
@@ -102,7 +102,7 @@ def rotate(
     from rollbook.protocol.compare import render_date_time
 
     at = now()
-    until, end = at + _length("--overlap", overlap), _expiry(expires, at)
+    until, end = at + length("--overlap", overlap), expiry(expires, at)
 
     async def make() -> tuple[str, str]:
         async with _store(database) as store:
@@ -204,7 +204,7 @@ def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
 _UNITS = {"d": 86_400_000, "h": 3_600_000}
 
 
-def _length(option: str, text: str) -> int:
+def length(option: str, text: str) -> int:
     """Milliseconds for `7d` or `24h`."""
     from rollbook.settings import SettingsError
 
@@ -214,7 +214,7 @@ def _length(option: str, text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
-def _expiry(text: str, now: int) -> int:
+def expiry(text: str, now: int) -> int:
     """Milliseconds since 1970 for `90d`, `12h` or a date."""
     from rollbook.protocol.compare import parse_date_time
     from rollbook.settings import SettingsError

@@ -40,10 +40,17 @@ def service_provider_config(settings: TenantSettings, limits: Limits, base: str)
             {
                 "type": "oauthbearertoken",
                 "name": "Bearer token",
-                "description": "A token made with: rollbook token create",
+                "description": "A token made with rollbook token create, or a JWT of an issuer that the tenant takes",
                 "specUri": "https://www.rfc-editor.org/info/rfc6750",
                 "primary": True,
-            }
+            },
+            {
+                "type": "oauth2",
+                "name": "OAuth 2 client credentials",
+                "description": "A client made with rollbook client add fetches tokens at the token endpoint, which"
+                " the metadata of RFC 8414 name",
+                "specUri": "https://www.rfc-editor.org/info/rfc6749",
+            },
         ],
         "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
     }

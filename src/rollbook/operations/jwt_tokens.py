@@ -87,15 +87,24 @@ def check_header(header: Mapping[str, Any], issuer: Issuer) -> None:
     """
     if header.get("alg") not in issuer.algorithms:
         raise Refused(f"alg {str(header.get('alg'))[:40]} is not among those of the issuer")
+    check_brought(header)
+    kind = header.get("typ", "none")
+    plain = kind.lower().removeprefix("application/") if isinstance(kind, str) else ""
+    if plain not in {each.lower() for each in issuer.types}:
+        raise Refused(f"typ {str(kind)[:40]} is not {' or '.join(issuer.types)} (rollbook issuer set --typ)")
+
+
+def check_brought(header: Mapping[str, Any]) -> None:
+    """Whether a header leaves it to us by which key it is judged.
+
+    Raises:
+        Refused: it brings keys, or asks for what is not understood here.
+    """
     brought = sorted(_FOREIGN_KEYS & header.keys())
     if brought:
         raise Refused(f"the header has {', '.join(brought)}, which no token may bring along")
     if not isinstance(header.get("kid"), str | None):
         raise Refused("kid is no text")
-    kind = header.get("typ", "none")
-    plain = kind.lower().removeprefix("application/") if isinstance(kind, str) else ""
-    if plain not in {each.lower() for each in issuer.types}:
-        raise Refused(f"typ {str(kind)[:40]} is not {' or '.join(issuer.types)} (rollbook issuer set --typ)")
 
 
 class _Pinned(jws.JWSRegistry):
@@ -131,10 +140,17 @@ def check_claims(claims: Mapping[str, Any], issuer: Issuer, now: int) -> int:
     """
     if claims.get("iss") != issuer.url or issuer.audience not in audiences(claims):
         raise Refused("issuer or audience is another")
-    if (
-        claims.get("cnf") is not None
-    ):  # without the proof, whoever has stolen it could use it (RFC 7800, T-22)
+    if claims.get("cnf") is not None:  # without the proof, a thief could use it (RFC 7800, T-22)
         raise Refused("it is bound to a key or a certificate (cnf), and proofs of that are not read here")
+    return check_times(claims, now)
+
+
+def check_times(claims: Mapping[str, Any], now: int) -> int:
+    """When what is in its time ends; milliseconds, as `now`.
+
+    Raises:
+        Refused: it is not in its time, or has none.
+    """
     seconds, leeway = now / 1000, LEEWAY_SECONDS
     ends = _time(claims, "exp")
     if ends is None:

@@ -34,9 +34,14 @@ _MINUTE = 60_000
 _NOTE_SECONDS = 30.0
 
 
-def new_token() -> tuple[str, str]:
-    """A fresh token and its public id; the secret has 256 random bits."""
-    token_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+def new_id() -> str:
+    """A public id."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def new_token(id: str | None = None) -> tuple[str, str]:
+    """A fresh token and its public id, a new one unless it is given; the secret has 256 random bits."""
+    token_id = new_id() if id is None else id
     secret = _base62(int.from_bytes(secrets.token_bytes(32), "big"), _SECRET_LENGTH)
     body = f"{PREFIX}{token_id}_{secret}"
     return body + _checksum(body), token_id
@@ -222,10 +227,11 @@ class Verifier:
             raise Unauthorized(UNKNOWN)
         if state(record, now) is not TokenState.VALID:
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
+        # The tokens of one client are one caller: a list goes on with the next one, and rates are its own.
+        client = record.origin.removeprefix("client ") if record.origin.startswith("client ") else None
+        name = f"token {record.name}" if client is None else f"client {record.name}"
         rights = rights_of(record.rights)
-        return Credential(
-            record.tenant, f"token {record.name}", record.user, record.id, rights, record.expires
-        )
+        return Credential(record.tenant, name, record.user, client or record.id, rights, record.expires)
 
 
 def _checksum(body: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from rollbook.operations.networks import Network
 from rollbook.operations.tokens import token_id
 from rollbook.server.limits import FailedLogins, presented
+from rollbook.server.oauth import TOKEN_PATH
 from rollbook.server.peers import peer, settle
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 
@@ -54,6 +55,8 @@ class Edge:
     async def _refuse(self, scope: Scope, message: Message, send: Send) -> None:
         """Answer a wrong credential, later the more of them there are; one without any is no guess (T-08)."""
         guess = presented(scope)
+        if guess is None and scope["path"].endswith(TOKEN_PATH):
+            guess = ""  # a secret in the body
         if guess is not None:
             wait = self._failed.wait(peer(scope), token_id(guess))
             if wait > 0:

@@ -37,7 +37,11 @@ class Sites:
 
     def base(self, scope: Scope) -> str:
         """The absolute URI of the service for one request."""
-        return self._origin(scope, _host(scope)) + self.path
+        return self.origin(scope) + self.path
+
+    def origin(self, scope: Scope) -> str:
+        """What URIs begin with that are issued in answer to a request."""
+        return self._origin(scope, _host(scope))
 
     def _origin(self, scope: Scope, host: bytes) -> str:
         if self.public_url is not None:

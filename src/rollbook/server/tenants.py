@@ -15,12 +15,14 @@ from rollbook.operations.tenant_settings import Feature, TenantSettings
 from rollbook.operations.tenants import tenant_of
 from rollbook.operations.tokens import Credential, Verifier, no_such_tenant
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import Forbidden, NotFound
+from rollbook.protocol.errors import Forbidden, MethodNotAllowed, NotFound
 from rollbook.server.auth import authenticate
 from rollbook.server.exchange import SHELL, Shell
 from rollbook.server.limits import Limiter
+from rollbook.server.oauth import TOKEN_PATH, WELL_KNOWN, OauthDoor, metadata
 from rollbook.server.peers import peer
 from rollbook.server.requests import AsgiApp, Receive, Request, Scope, Send
+from rollbook.server.responses import send_answer
 from rollbook.server.routes import PATH, routed
 from rollbook.server.sites import Sites
 from rollbook.storage.tenants import DEFAULT, DEFAULT_NAME, TenantRecord, Tenants, TenantState
@@ -81,6 +83,7 @@ class TenantDoors:
     catalog_of: CatalogOf
     address: Address
     told: TenantSettings = TenantSettings()
+    oauth: OauthDoor | None = None
     limiter: Limiter = field(default_factory=Limiter)
     _doors: dict[str, Door | None] = field(default_factory=dict)
     _hosts: dict[str, str] = field(default_factory=dict)
@@ -100,6 +103,9 @@ class TenantDoors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path: str = scope["path"]
+        if path.startswith(WELL_KNOWN) and self.oauth is not None:
+            await self._metadata(scope, send)
+            return
         if path.startswith(PREFIX):
             name, _, rest = path[len(PREFIX) :].partition("/")
             scope["path"] = f"/{rest}"
@@ -108,6 +114,12 @@ class TenantDoors:
                 door = None  # told from a tenant that there is not by nothing
         else:
             door = await self._at_name(scope)
+        if scope["path"] == TOKEN_PATH and self.oauth is not None:
+            shell = door.shell if door is not None and door.state is TenantState.OPEN else None
+            known = None if path.startswith(PREFIX) else door
+            issuer = f"{self._origin(scope, known)}{path.removesuffix(TOKEN_PATH)}"
+            await self.oauth.token(scope, receive, send, shell, issuer)
+            return
         if (
             door is None
             or (path.startswith(PREFIX) and not door.is_open)
@@ -118,6 +130,19 @@ class TenantDoors:
         assert door is not None  # noqa: S101 - else nobody was let in
         scope[SHELL] = door.shell
         await door.app(scope, receive, send)
+
+    async def _metadata(self, scope: Scope, send: Send) -> None:
+        """Where the token endpoint is; the same for every name, whether or not it is a tenant's."""
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed("metadata are only read", allow=("GET", "HEAD"))
+        path: str = scope["path"].rstrip("/")
+        door = await self._at_name(scope) if path == WELL_KNOWN else None
+        answer = metadata(path, self._origin(scope, door))
+        await send_answer(send, answer, head=scope["method"] == "HEAD")
+
+    def _origin(self, scope: Scope, door: Door | None) -> str:
+        """What issued URIs begin with; of a tenant that was asked by its host's name, with that."""
+        return (door.shell.sites if door else self.address.sites("", None)).origin(scope)
 
     async def _at_name(self, scope: Scope) -> Door | None:
         """The door of the tenant of a Host header; the default's too for whoever may not ask that tenant from where they are.

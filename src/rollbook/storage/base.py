@@ -288,6 +288,8 @@ class TokenRecord:
     """What it may do, as JSON (`operations.rights`)."""
     used: int | None = None
     """When it was last used, to the minute."""
+    origin: str = ""
+    """Who made it: nothing for the command, `client ID` for the token endpoint, `certificate` if it stands for one."""
 
 
 class QuirkUse(NamedTuple):
@@ -321,7 +323,7 @@ class TokenStore(Protocol):
         """Keep a new token."""
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
-        """All tokens of a tenant, oldest first."""
+        """All tokens of a tenant that a command has made, oldest first."""
 
     async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
         """End a token of the tenant at once, in every process; False if there is none that could be ended."""

@@ -226,7 +226,11 @@ class MemoryStore:
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
-        found = [token for token in self._tokens.values() if token.tenant == tenant]
+        found = [
+            token
+            for token in self._tokens.values()
+            if token.tenant == tenant and token.origin in {"", "certificate"}
+        ]
         return sorted(found, key=lambda token: (token.created, token.id))
 
     async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from rollbook.storage.base import TokenRecord
 from rollbook.storage.sql.connection import Connection
 
-COLUMNS = "id, tenant, name, digest, created, expires, account, revoked, rights, used"
+COLUMNS = "id, tenant, name, digest, created, expires, account, revoked, rights, used, origin"
+OF_CLIENT = "client "
+"""How the origin of tokens begins that the token endpoint has made."""
 TOKEN = f"SELECT {COLUMNS} FROM token WHERE id = ?"
-TOKENS = f"SELECT {COLUMNS} FROM token WHERE tenant = ? ORDER BY created, id"
-ADD = f"INSERT INTO token ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+TOKENS = (
+    f"SELECT {COLUMNS} FROM token WHERE tenant = ? AND origin IN ('', 'certificate') ORDER BY created, id"
+)
+ADD = f"INSERT INTO token ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 REVOKE = """
     UPDATE token SET revoked = ?
     WHERE tenant = ? AND id = ? AND revoked IS NULL AND (expires IS NULL OR expires > ?)
@@ -33,7 +37,7 @@ def token(connection: Connection, id: str) -> TokenRecord | None:
 
 
 def tokens(connection: Connection, tenant: int) -> list[TokenRecord]:
-    """All tokens of a tenant, oldest first."""
+    """All tokens of a tenant that a command has made, oldest first."""
     return [TokenRecord(*row) for row in connection.all(TOKENS, (tenant,))]
 
 
@@ -43,7 +47,7 @@ def add_token(connection: Connection, token: TokenRecord) -> None:
         ADD,
         (
             token.id, token.tenant, token.name, token.digest,
-            token.created, token.expires, token.user, token.revoked, token.rights, token.used,
+            token.created, token.expires, token.user, token.revoked, token.rights, token.used, token.origin,
         ),
     )  # fmt: skip
 
