@@ -83,10 +83,9 @@ async def test_service_provider_config(call: AsgiCaller) -> None:
     assert isinstance(config["filter"]["maxResults"], int)
     assert {"cursor", "index"} <= config["pagination"].keys()
     assert "securityEvents" not in config
-    (scheme,) = config["authenticationSchemes"]
-    assert scheme["type"] == "oauthbearertoken"
-    assert scheme["name"]
-    assert scheme["description"]
+    schemes = config["authenticationSchemes"]
+    assert [scheme["type"] for scheme in schemes] == ["oauthbearertoken", "oauth2"]
+    assert all(scheme["name"] and scheme["description"] for scheme in schemes)
     assert config["meta"]["resourceType"] == "ServiceProviderConfig"
     assert config["meta"]["location"].endswith("/ServiceProviderConfig")
 
