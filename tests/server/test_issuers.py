@@ -19,6 +19,7 @@ from tests.server.outside_issuer import AUDIENCE, OutsideIssuer, ec, ed, rsa
 from rollbook.app import Application, now, running
 from rollbook.operations import key_sets, tokens
 from rollbook.operations.issuers import Issuer, checked, read_words
+from rollbook.operations.key_fetching import metadata_places
 from rollbook.operations.key_sets import FLOOR_SECONDS, FRESH_SECONDS, LIMIT_SECONDS, KeySets
 from rollbook.operations.rights import ALL, Rights
 from rollbook.operations.tenant_care import TenantCare
@@ -117,7 +118,7 @@ async def test_metadata_by_rfc_8414(application: Application) -> None:
 
 def test_where_metadata_are() -> None:
     """RFC 8414 §3.1 puts the well-known name before the path; OpenID Connect behind it."""
-    assert key_sets.metadata_places("https://login.example.com/acme/v2.0") == (
+    assert metadata_places("https://login.example.com/acme/v2.0") == (
         "https://login.example.com/.well-known/oauth-authorization-server/acme/v2.0",
         "https://login.example.com/acme/v2.0/.well-known/openid-configuration",
     )

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 import structlog
 
-from rollbook.client.answers import parse_json
 from rollbook.operations.context import Tenant
 from rollbook.operations.issuers import ALGORITHMS
 from rollbook.operations.jwt_tokens import (
@@ -221,7 +221,7 @@ def _judged(
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
         raise Refused("that algorithm proves nothing")
-    key = pick(read_keys(parse_json(keys.encode())), header.get("kid"), str(algorithm))
+    key = pick(read_keys(orjson.loads(keys)), header.get("kid"), str(algorithm))
     if key is None:
         raise Refused("the client has no such key")
     claims = check_signature(text, key, str(algorithm))
