@@ -1,10 +1,13 @@
 """Fixtures every test may use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.postgres_server import database, make_tables, server
+
+from rollbook.storage.keyring import new_key
 
 for part in (
     "concurrency",
@@ -23,6 +26,17 @@ for part in (
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", settings.get_profile("suite"), max_examples=3000)  # make fuzz
 settings.load_profile("suite")
+
+
+KEY = new_key().text
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Secrets in PostgreSQL want a key that is given; a SQLite file has one of its own beside it."""
+    os.environ.pop("ROLLBOOK_KEY", None)
+    if "postgres" in getattr(item, "fixturenames", ()) or "postgres" in item.nodeid:
+        os.environ["ROLLBOOK_KEY"] = KEY
 
 
 @pytest.fixture

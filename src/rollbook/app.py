@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rollbook.keys import own_keys
 from rollbook.operations import tokens
 from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
@@ -123,7 +124,7 @@ def prepare_store(settings: Settings) -> SqlStore:
         raise SettingsError(f"{settings.database_origin}: {error.detail}") from None
     if settings.database_origin == "default":
         make_private_directory(database_path(settings.database).absolute().parent)
-    return SqlStore(database)
+    return SqlStore(database, keys=own_keys(database.usual_keys))
 
 
 async def tenant_called(tenants: SqlTenants, name: str) -> TenantRecord:

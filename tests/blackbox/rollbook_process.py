@@ -22,7 +22,11 @@ TOKEN = "a-bootstrap-token"
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
     """The environment of a new user whose home is empty."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "LANG", "SYSTEMROOT", "ROLLBOOK_KEY")
+        if name in os.environ
+    }
     return kept | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"} | changes
 
 

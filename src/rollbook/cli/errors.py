@@ -7,6 +7,7 @@ import traceback
 
 from rollbook.protocol.errors import ScimError
 from rollbook.settings import SettingsError
+from rollbook.storage.keyring import KeyUnknown
 
 FAILED = 1
 PENDING = 2
@@ -25,6 +26,9 @@ def exit_code(error: Exception) -> int | None:
             return MISCONFIGURED
         case SettingsError():
             _say(str(error))
+            return MISCONFIGURED
+        case KeyUnknown():
+            _say(error.detail)
             return MISCONFIGURED
         case ScimError():
             _say(error.detail)

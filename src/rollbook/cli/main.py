@@ -17,6 +17,7 @@ from rollbook.cli import (
     history,
     imports,
     issuers,
+    keys,
     matches,
     people,
     profiles,
@@ -77,6 +78,7 @@ app.add_typer(issuers.app, name="issuer")
 app.add_typer(clients.app, name="client")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="database")
+app.add_typer(keys.app, name="key")
 app.command()(doctor.doctor)
 app.command("import")(imports.import_)
 app.command()(exports.export)

@@ -73,12 +73,12 @@ def state(record: TokenRecord, now: int) -> TokenState:
 
 async def pepper(store: TokenStore) -> bytes:
     """The key of token digests, made once for each store."""
-    return bytes.fromhex(await store.keep_setting("token-pepper", secrets.token_hex(32)))
+    return await store.secrets.kept("token-pepper", secrets.token_bytes(32))
 
 
 async def cursor_key(store: TokenStore) -> bytes:
     """The key of cursors, made once for each store."""
-    return bytes.fromhex(await store.keep_setting("cursor-key", secrets.token_hex(KEY_BYTES)))
+    return await store.secrets.kept("cursor-key", secrets.token_bytes(KEY_BYTES))
 
 
 def digest(key: bytes, token: str) -> bytes:

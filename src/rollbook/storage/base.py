@@ -24,6 +24,7 @@ from rollbook.protocol.query import Query
 from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
+from rollbook.storage.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +317,10 @@ class QuirkStore(Protocol):
 class TokenStore(Protocol):
     """Bearer tokens by their public id."""
 
+    @property
+    def secrets(self) -> Secrets:
+        """What is kept sealed, such as the pepper of token digests."""
+
     async def token(self, id: str) -> TokenRecord | None:
         """The token, or None; revoked and expired ones are returned too."""
 
@@ -335,7 +340,7 @@ class TokenStore(Protocol):
         """When tokens were last used, by id."""
 
     async def setting(self, name: str) -> str | None:
-        """A value this store keeps for the service itself, such as the pepper of token digests."""
+        """A value this store keeps for the service itself; secrets are kept elsewhere (`secrets`)."""
 
     async def keep_setting(self, name: str, value: str) -> str:
         """Set a value unless there is one; returns the one that holds."""

@@ -26,6 +26,7 @@ from rollbook.storage.base import (
 from rollbook.storage.documents import decode, view
 from rollbook.storage.memory_state import Holding, Kept
 from rollbook.storage.places import Place, is_descending, place_of, window
+from rollbook.storage.secrets import MemorySecrets
 
 
 class MemoryStore:
@@ -36,6 +37,7 @@ class MemoryStore:
         self._tenants: dict[int, Holding] = {}
         self._tokens: dict[str, TokenRecord] = {}
         self._settings: dict[str, str] = {}
+        self.secrets = MemorySecrets()
         self._quirk_uses: dict[tuple[int, str, str], QuirkUse] = {}
 
     async def open(self) -> None:

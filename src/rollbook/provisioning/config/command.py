@@ -35,6 +35,15 @@ def first_line_of(command: str, folder: Path, environment: Mapping[str, str]) ->
     Raises:
         CommandError: there is no such program, it failed, took too long, or printed nothing.
     """
+    return lines_of(command, folder, environment).partition("\n")[0].strip()
+
+
+def lines_of(command: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """All that the command prints, without white space around it.
+
+    Raises:
+        CommandError: as above.
+    """
     name = command_name(command)
     try:
         words = shlex.split(command)
@@ -49,10 +58,10 @@ def first_line_of(command: str, folder: Path, environment: Mapping[str, str]) ->
             how = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
             raise CommandError(f"the command {name} {how}", "", "run it by hand to see what it says")
         out.seek(0)
-        line = out.read(_LONGEST).decode("utf-8", "replace").strip().partition("\n")[0].strip()
-    if not line:
+        text = out.read(_LONGEST).decode("utf-8", "replace").strip()
+    if not text:
         raise CommandError(f"the command {name} prints nothing", "the first line it prints is the secret")
-    return line
+    return text
 
 
 def _run(words: list[str], out: int, folder: Path, environment: Mapping[str, str], name: str) -> int:

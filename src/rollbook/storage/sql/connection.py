@@ -5,6 +5,8 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from rollbook.storage.key_files import KeySource
+
 T = TypeVar("T")
 
 Parameter: TypeAlias = str | int | float | bytes | None
@@ -88,6 +90,10 @@ class Backend(Database, Protocol):
         """What people are told it is; no secrets."""
 
     @property
+    def usual_keys(self) -> KeySource:
+        """Where the keys of its secrets are if nobody says so."""
+
+    @property
     def is_new(self) -> bool:
         """Whether opening it will make it."""
 
@@ -111,6 +117,9 @@ class Backend(Database, Protocol):
 
     def alone(self) -> AbstractContextManager[Connection]:
         """A connection of a command's own in a transaction, which is committed unless something is raised."""
+
+    def wiping(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction of its own, and see that nothing it takes away is left in the files, as far as it is ours to see."""
 
     def migrate(self) -> tuple[str | None, str]:
         """Make the tables, or bring them up to date; from which revision, None for none, and to which."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rollbook.protocol.errors import StoreUnavailable
+from rollbook.storage.key_files import NOWHERE, KeySource
 from rollbook.storage.sql import postgres_care, postgres_schema
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock
 from rollbook.storage.sql.group_commit import BATCH, Request
@@ -141,6 +142,11 @@ class PostgresDatabase:
         return self._name
 
     @property
+    def usual_keys(self) -> KeySource:
+        """Nowhere: what is beside one machine is not beside the others, and may be gone with a container."""
+        return NOWHERE
+
+    @property
     def is_new(self) -> bool:
         """A database is never made by opening it."""
         return False
@@ -195,6 +201,15 @@ class PostgresDatabase:
             connection.script(_BEGIN_ALONE.format(locks=LOCKS))
             yield connection
             connection.script("COMMIT")
+
+    def wiping(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`; the tables of settings and secrets are then written anew, without what it has deleted."""
+        with self._alone() as connection:
+            connection.script(_BEGIN_ALONE.format(locks=LOCKS))
+            done = work(connection)
+            connection.script("COMMIT")
+            postgres_care.wipe(connection)
+        return done
 
     def migrate(self) -> tuple[str | None, str]:
         """Make the tables, or bring them up to date."""

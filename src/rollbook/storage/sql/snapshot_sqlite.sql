@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0026
+-- Revision: 0025
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -404,4 +404,12 @@ CREATE INDEX used_assertion_by_time ON used_assertion (tenant, client, until);
 
 CREATE INDEX token_by_origin ON token (tenant, origin, created);
 
-INSERT INTO alembic_version (version_num) VALUES ('0026');
+CREATE TABLE secret (
+        tenant INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (tenant, name)
+    ) STRICT, WITHOUT ROWID;
+
+INSERT INTO alembic_version (version_num) VALUES ('0025');

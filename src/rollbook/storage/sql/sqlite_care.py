@@ -4,13 +4,18 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql import files, migrate, parts
 from rollbook.storage.sql.after_restore import settle
+from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import SqliteConnection
+
+T = TypeVar("T")
 
 
 def backup(path: Path, file: Path) -> None:
@@ -72,6 +77,23 @@ def vacuum(path: Path) -> tuple[int, int]:
         return before, path.stat().st_size
     finally:
         connection.close()
+
+
+def wiping(path: Path, work: Callable[[Connection], T]) -> T:
+    """Run `work` in a transaction, beside others; what it deletes is left neither in the file nor in the log.
+
+    Where others read for longer than a while, the log is emptied later, when it is written anew from its beginning.
+    """
+    connection = files.opened(path)
+    try:
+        connection.all("PRAGMA secure_delete = ON")
+        connection.run("BEGIN IMMEDIATE")
+        done = work(connection)
+        connection.run("COMMIT")
+        connection.all("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+    return done
 
 
 def _check_free(file: Path) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from rollbook.storage.key_files import KeySource, beside
 from rollbook.storage.sql import files, migrate, sqlite_care
 from rollbook.storage.sql.connection import Backend, Connection
 from rollbook.storage.sql.files import FileLock
 from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
+
+T = TypeVar("T")
 
 
 class SqliteFile(SqliteDatabase):
@@ -26,6 +30,11 @@ class SqliteFile(SqliteDatabase):
     def name(self) -> str:
         """The file, as people named it."""
         return str(self._path)
+
+    @property
+    def usual_keys(self) -> KeySource:
+        """A file beside it, which copies of the database do not take along."""
+        return beside(self._path)
 
     @property
     def is_new(self) -> bool:
@@ -73,6 +82,10 @@ class SqliteFile(SqliteDatabase):
             connection.run("COMMIT")
         finally:
             connection.close()
+
+    def wiping(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`; what it deletes is written over, and the log that has it still is emptied."""
+        return sqlite_care.wiping(self._path, work)
 
     def migrate(self) -> tuple[str | None, str]:
         """Make the file, or bring it up to date."""

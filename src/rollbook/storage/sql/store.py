@@ -24,6 +24,7 @@ from rollbook.storage.base import (
     TokenRecord,
     Updated,
 )
+from rollbook.storage.key_files import KeySource
 from rollbook.storage.sql import layout, load, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
@@ -36,6 +37,7 @@ from rollbook.storage.sql.load import Joined, Loaded, Mark
 from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
+from rollbook.storage.sql.secrets import SqlSecrets
 from rollbook.storage.tenants import DEFAULT
 
 LONG = 200
@@ -60,10 +62,13 @@ class SqlStore:
         *,
         looked_at: int = LOOKED_AT,
         home: int = DEFAULT,
+        keys: KeySource | None = None,
     ) -> None:
         self.database = database
         self.home = home
         """Number of the tenant that this store is about, for those who work for one."""
+        self.secrets = SqlSecrets(database, keys or database.usual_keys)
+        """What is kept sealed, by keys that are not in the database."""
         self._wanted = catalog
         self._looked_at = looked_at
         self._layouts = Layouts(database)
@@ -161,7 +166,7 @@ class SqlStore:
 
     def twin(self, database: Backend) -> "SqlStore":
         """A store over a copy of this one's database, not yet open, about the same tenant."""
-        return SqlStore(database, looked_at=self._looked_at, home=self.home)
+        return SqlStore(database, looked_at=self._looked_at, home=self.home, keys=self.secrets.source)
 
     def _require_open(self) -> Layout:
         if self._layouts.home is None:
