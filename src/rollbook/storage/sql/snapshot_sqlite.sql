@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0025
+-- Revision: 0027
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -412,4 +412,4 @@ CREATE TABLE secret (
         PRIMARY KEY (tenant, name)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0025');
+INSERT INTO alembic_version (version_num) VALUES ('0027');

@@ -4,7 +4,7 @@ from alembic import op
 
 from rollbook.storage.sql.dialects import WORDS
 
-revision = "0025"
+revision = "0027"
 down_revision = "0026"
 
 STATEMENTS = (
