@@ -1,6 +1,7 @@
 """Another key for every secret of a database; each step may be the last one of a process, and the next goes on."""
 
 import asyncio
+from functools import partial
 from typing import NamedTuple
 
 from rollbook.storage.key_files import add_key
@@ -51,10 +52,14 @@ async def rotate(database: Backend, secrets: SqlSecrets) -> Rotated:
 
 async def _resealed(database: Backend, ring: Keyring) -> int:
     done, after = 0, Place(-1, "")
-    while rows := await database.read(lambda conn, at=after: conn.all(NEXT, (*at, ring.sealing, BATCH))):
-        done += await asyncio.to_thread(database.wiping, lambda conn, rows=rows: _reseal(conn, ring, rows))
+    while rows := await database.read(partial(_next, ring=ring, after=after)):
+        done += await asyncio.to_thread(database.wiping, partial(_reseal, ring=ring, rows=rows))
         after = Place(rows[-1][0], rows[-1][1])
     return done
+
+
+def _next(connection: Connection, ring: Keyring, after: Place) -> list[Row]:
+    return connection.all(NEXT, (*after, ring.sealing, BATCH))
 
 
 def _reseal(connection: Connection, ring: Keyring, rows: list[Row]) -> int:
