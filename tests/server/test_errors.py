@@ -1,10 +1,15 @@
 """Whatever is raised becomes one SCIM Error answer."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from rollbook.protocol import errors
 from rollbook.server.errors import ErrorBoundary, error_answer
 from rollbook.server.requests import Receive, Scope, Send
+from rollbook.storage.sql.files import prepare
+from rollbook.storage.sql.sqlite import SqliteConnection
 from rollbook.testing.asgi import AsgiCaller
 
 CLASSES = [
@@ -52,3 +57,23 @@ async def test_unexpected(capsys: pytest.CaptureFixture[str]) -> None:
     assert "SELECT" not in answer.json["detail"]
     incident = answer.json["detail"].split()[-1]
     assert incident in capsys.readouterr().out
+
+
+@pytest.mark.anyio
+async def test_t_60_where_the_database_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A read that is stopped is a 503 in words that name no file; the log names it."""
+    path = tmp_path / "inner-place.db"
+    prepare(path)
+    connection = SqliteConnection(path)
+    connection.stop_at(time.monotonic())
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        connection.all(
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        )
+
+    answer = await AsgiCaller(ErrorBoundary(slow))("GET", "/scim/v2/Users")
+    connection.stop_at(None)
+    connection.close()
+    assert (answer.status, answer.json["detail"]) == (503, "the read took too long and was stopped")
+    assert str(path) in capsys.readouterr().out

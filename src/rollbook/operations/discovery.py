@@ -1,6 +1,5 @@
 """ServiceProviderConfig, ResourceTypes, Schemas, and all of it as OpenAPI: what is announced is true (RFC 7644 §4, P-4-10)."""
 
-from rollbook import __version__
 from rollbook.operations.context import Tenant
 from rollbook.operations.passwords import LEAST_CHARACTERS
 from rollbook.operations.tenant_settings import Feature, Limits, TenantSettings
@@ -8,6 +7,9 @@ from rollbook.protocol import openapi, urns
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.definitions import render_resource_type, render_schema
 from rollbook.protocol.values import JsonObject
+
+_VERSION = "2.0"
+"""Of SCIM: which version of Rollbook it is, is nobody's business who has no token."""
 
 
 def service_provider_config(settings: TenantSettings, limits: Limits, base: str) -> JsonObject:
@@ -80,7 +82,7 @@ def openapi_document(tenant: Tenant, limits: Limits, base: str) -> JsonObject:
     return openapi.document(
         openapi.Service(
             base=base,
-            version=__version__,
+            version=_VERSION,
             catalog=catalog,
             config=service_provider_config(settings, limits, base),
             has_me=settings.offers(Feature.ME),

@@ -228,9 +228,13 @@ class InternalError(ServiceError):
 
 
 class StoreUnavailable(ServiceError):
-    """The store cannot take or answer the request now."""
+    """The store cannot take or answer the request now. `public` is what whoever asks over HTTP is told: no paths, no hosts."""
 
     status = 503
+
+    def __init__(self, detail: str, *, quirk: str | None = None, public: str | None = None) -> None:
+        super().__init__(detail, quirk=quirk)
+        self.public = detail if public is None else public
 
 
 class DefinitionsChanged(StoreUnavailable):

@@ -64,6 +64,9 @@ class ErrorBoundary:
 
 def as_scim_error(error: Exception, **about: object) -> ScimError:
     """The error as callers may see it; one that nobody expected is in the log, under the incident it names (P-3.12-18)."""
+    if isinstance(error, StoreUnavailable) and error.public != error.detail:
+        log.warning("database unavailable", detail=error.detail, **about)
+        return StoreUnavailable(error.public)
     if isinstance(error, ScimError):
         return error
     incident = secrets.token_hex(6)

@@ -63,6 +63,10 @@ _OUTCOME = "SELECT pg_xact_status(CAST(? AS xid8))"
 TRIES = 3
 """How often a transaction is tried that the database gave up because of others (FS-15)."""
 
+_CLOSED = "the database is closed"
+_FAILED = "the transaction failed; nothing was written"
+_UNKNOWN = "the connection was lost during a commit; whether it happened is not known"
+
 OUTCOME_TRIES = 25
 OUTCOME_SECONDS = 0.2
 """How often, and with what pause, the server is asked what became of a commit that it did not answer."""
@@ -306,7 +310,7 @@ class PostgresDatabase:
         return _read_far(connection, work, unbounded=unbounded)
 
     def _closed(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._name}: the database is closed")
+        return StoreUnavailable(f"{self._name}: {_CLOSED}", public=_CLOSED)
 
     async def _drain(self, tenant: int, waiting: list[Request[Any]]) -> None:
         """Commit batch after batch of a tenant until nobody waits."""
@@ -353,14 +357,12 @@ class PostgresDatabase:
                 if row is not None and row[0] == "aborted":
                     return error
                 await asyncio.sleep(OUTCOME_SECONDS)
-        return StoreUnavailable(
-            f"{self._name}: the connection was lost during a commit; whether it happened is not known"
-        )
+        return StoreUnavailable(f"{self._name}: {_UNKNOWN}", public=_UNKNOWN)
 
     def _unavailable(self, error: Exception | None) -> Exception:
         if isinstance(error, StoreUnavailable):
-            return type(error)(error.detail)
-        unavailable = StoreUnavailable(f"{self._name}: the transaction failed; nothing was written")
+            return type(error)(error.detail, public=error.public)
+        unavailable = StoreUnavailable(f"{self._name}: {_FAILED}", public=_FAILED)
         unavailable.__cause__ = error
         return unavailable
 

@@ -96,7 +96,7 @@ def translated(error: psycopg.Error, name: str) -> Exception:
     if words is None:
         return error
     told = str(error).strip().partition("\n")[0] if type(error) is psycopg.OperationalError else ""
-    return StoreUnavailable(f"{name}: {words}{f' ({told})' if told else ''}")
+    return StoreUnavailable(f"{name}: {words}{f' ({told})' if told else ''}", public=words)
 
 
 def arguments(url: str, schema: str | None = None) -> dict[str, Any]:

@@ -70,13 +70,16 @@ _WORDS: tuple[tuple[type[apsw.Error], str], ...] = (
 )
 """What the driver raises for reasons outside this program. Anything else is our mistake and passes."""
 
+_CLOSED = "the database is closed"
+_FAILED = "the transaction failed; nothing was written"
+
 
 def translated(error: apsw.Error, path: Path) -> Exception:
     """Our error for the driver's, or the driver's own if no outside reason explains it."""
     if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in _TWICE:
         return Duplicate(str(error))
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
-    return error if words is None else StoreUnavailable(f"{path}: {words}")
+    return error if words is None else StoreUnavailable(f"{path}: {words}", public=words)
 
 
 class SqliteConnection:
@@ -240,7 +243,7 @@ class SqliteDatabase:
         return result
 
     def _closed(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._path}: the database is closed")
+        return StoreUnavailable(f"{self._path}: {_CLOSED}", public=_CLOSED)
 
     def _read(self, work: Callable[[Connection], T], *, unbounded: bool) -> T:
         connection = self._idle.get()
@@ -298,8 +301,8 @@ class SqliteDatabase:
 
     def _unavailable(self, error: Exception) -> Exception:
         if isinstance(error, StoreUnavailable):
-            return type(error)(error.detail)
-        unavailable = StoreUnavailable(f"{self._path}: the transaction failed; nothing was written")
+            return type(error)(error.detail, public=error.public)
+        unavailable = StoreUnavailable(f"{self._path}: {_FAILED}", public=_FAILED)
         unavailable.__cause__ = error
         return unavailable
 

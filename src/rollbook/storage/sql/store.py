@@ -45,6 +45,8 @@ LONG = 200
 
 T = TypeVar("T")
 
+_NOT_OPEN = "the database is not open"
+
 ROWS_EACH = 10
 """Memberships that take as long to write as a resource does."""
 
@@ -170,7 +172,7 @@ class SqlStore:
 
     def _require_open(self) -> Layout:
         if self._layouts.home is None:
-            raise StoreUnavailable(f"{self.database.name}: the database is not open")
+            raise StoreUnavailable(f"{self.database.name}: {_NOT_OPEN}", public=_NOT_OPEN)
         return self._layouts.home
 
     @property
