@@ -173,3 +173,12 @@ def test_t_47_idle_connections_hold_up_nobody(server: Server) -> None:
     finally:
         for stream in idle:
             stream.close()
+
+
+def test_t_47_http_2_is_not_spoken(server: Server) -> None:
+    """Its heads have no time limit and may be long: who begins with it is sent away at once, before any frame is kept."""
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    half_a_head = b"\x00\x00\x01\x01\x00\x00\x00\x00\x01\x82"
+    came, closed = exchange(server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + half_a_head)
+    assert closed
+    assert not came or came.startswith(b"HTTP/1.1 4"), came

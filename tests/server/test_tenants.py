@@ -345,6 +345,17 @@ async def test_names_and_numbers_are_used_once(application: Application) -> None
         await application.tenants.delete(1)
 
 
+async def test_a_name_that_is_free_again(application: Application) -> None:
+    """Deleted and made again between two looks: the new one is served to its own token, and the former one's opens nothing."""
+    first = await filled(application, "acme")
+    assert (await first.call("GET", f"{first.base}/Users")).status == 200
+    care = TenantCare(application.store, application.tenants)
+    await care.delete(first.record, lambda _: None)
+    again = await customer(application, "acme")  # it looks once, after both
+    assert (await again.call("GET", f"{again.base}/Users")).json["totalResults"] == 0
+    assert (await first.call("GET", f"{first.base}/Users")).status == 401
+
+
 async def test_deleting_is_whole_and_goes_on(
     application: Application, both: tuple[Customer, Customer]
 ) -> None:

@@ -66,7 +66,7 @@ async def telling(
         return
     import asyncio
 
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.server.embed import Server
 
     from rollbook.server.errors import ErrorBoundary
@@ -74,7 +74,15 @@ async def telling(
 
     host, port = address(settings.metrics, insecure_http=settings.insecure_http)
     page = ErrorBoundary(Page(metrics, lambda: _families(database)))
-    server = Server(page, host, port, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+    server = Server(
+        page,
+        host,
+        port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
     serving = asyncio.get_running_loop().create_task(server.serve())
     try:
         yield

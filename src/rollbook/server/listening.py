@@ -107,7 +107,7 @@ class Listener(Server):
             host,
             port,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.auto,
+            http=HTTPModes.http1,  # heads of HTTP/2 have no time limit there (T-47); a proxy in front may speak it
             http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000),
             websockets=False,
             log_enabled=False,

@@ -90,11 +90,13 @@ class TenantDoors:
     _routers: dict[tuple[int, bool, bool], tuple[Catalog, AsgiApp]] = field(default_factory=dict)
     _generation: int = 0
 
-    def changed(self, tenants: Sequence[int]) -> None:
-        """Forget what is known of these, of names that nobody had, and which tokens are valid."""
-        gone = set(tenants)
+    def changed(self, tenants: Sequence[int] | None) -> None:
+        """Forget what is known of these (None: of all), of names that nobody had, and which tokens are valid."""
+        gone = set(tenants or ())
         self._doors = {
-            name: door for name, door in self._doors.items() if door and door.shell.tenant.number not in gone
+            name: door
+            for name, door in self._doors.items()
+            if tenants is not None and door and door.shell.tenant.number not in gone
         }
         self._hosts.clear()
         self.verifier.forget()

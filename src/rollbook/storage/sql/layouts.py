@@ -24,8 +24,8 @@ class Layouts:
         self._home = DEFAULT
         self._seen = 0
         self._noted = 0
-        self.listeners: list[Callable[[Sequence[int]], None]] = []
-        """Told which tenants have changed, whoever looked."""
+        self.listeners: list[Callable[[Sequence[int] | None], None]] = []
+        """Told which tenants have changed, whoever looked; None if there may be others, such as one that is gone by now."""
 
     async def open(self, wanted: Catalog | None) -> None:
         """Load the default tenant's, by that catalog or by the one the database keeps."""
@@ -76,9 +76,11 @@ class Layouts:
             for tenant in sorted({DEFAULT, self._home} & gone)
         }
         self._known = {tenant: known for tenant, known in self._known.items() if tenant not in gone} | anew
+        # Each change counts one: if there are fewer tenants, one has changed twice, or has no row any more.
+        told = changed if len(changed) == count - self._seen else None
         self._seen = count
         for tell in self.listeners:
-            tell(changed)
+            tell(told)
         return changed
 
     def _keep(self, tenant: int, known: Layout) -> None:

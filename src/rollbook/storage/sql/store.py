@@ -124,8 +124,8 @@ class SqlStore:
         """Take over what others have changed of tenants and their definitions; the numbers of those tenants."""
         return await self._layouts.follow()
 
-    def subscribe(self, tell: Callable[[Sequence[int]], None]) -> None:
-        """Tell the numbers of tenants that have changed, whenever that is noticed."""
+    def subscribe(self, tell: Callable[[Sequence[int] | None], None]) -> None:
+        """Tell the numbers of tenants that have changed, whenever that is noticed; None for any of them."""
         self._layouts.listeners.append(tell)
 
     async def catalog_of(self, tenant: int) -> Catalog:
