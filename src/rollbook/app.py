@@ -25,6 +25,9 @@ from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonValue
+from rollbook.server.admin.app import Admin, Beside
+from rollbook.server.admin.desk import Desk
+from rollbook.server.admin.problems import problem_answer
 from rollbook.server.background import Background
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
@@ -39,6 +42,7 @@ from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.issuers import SqlIssuers
+from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.oauth_clients import SqlClients
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
@@ -280,12 +284,9 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant
-    from rollbook.server.admin.app import Admin, Beside  # commands do without, and without what it loads
-    from rollbook.server.admin.problems import problem_answer
-    from rollbook.server.admin.rows import Desk
-
     background = Background()
-    desk = Desk(store, TenantCare(store, tenants), address, now, background)
+    links = SqlLinks(store.database)
+    desk = Desk(store, TenantCare(store, tenants), links, address, now, background)
     admin = ErrorBoundary(Live(Admin(desk, doors, live.follow), live.follow), problem_answer)
     asgi = Beside(admin, ErrorBoundary(live))
     return Application(asgi, services, tenant, store, live, uses, tenants, settings, verifier, background)

@@ -81,6 +81,8 @@ BODIES: dict[str, Any] = {
     "changeTenant": {"settings": {"profile": "okta"}},
     "createToken": {"name": "x", "scopes": ["read"]},
     "rotateToken": {},
+    "changeDefinitions": {"remove": []},
+    "pauseTarget": {},
 }
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from rollbook.protocol.attributes import Attribute
 from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog, is_core, is_resource_type
+from rollbook.protocol.definitions import render_resource_type, render_schema
 from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import ResourceType, Schema
 from rollbook.protocol.schema_change import Fault
@@ -176,3 +177,80 @@ def text_of(line: Line) -> str:
     where = f"{line.resource_type} {line.where}".rstrip()
     examples = ", ".join(line.examples)
     return f"  {line.fault}: {where}, {line.count} of them (such as {examples})\n    = {ADVICE[line.fault]}"
+
+
+def origin(kind: ResourceType) -> str:
+    """Who has defined a resource type."""
+    core = core_catalog().resource_type(kind.name)
+    if core is None:
+        return "you"
+    return (
+        "SCIM" if core.extensions == kind.extensions and core.schema.id == kind.schema.id else "SCIM and you"
+    )
+
+
+def catalog_summary(catalog: Catalog, numbers: Mapping[str, int]) -> JsonObject:
+    """Every resource type with the number of its resources, and every schema."""
+    return {
+        "resourceTypes": [
+            {
+                "name": kind.name,
+                "endpoint": kind.endpoint,
+                "schema": kind.schema.id,
+                "extensions": [
+                    {"schema": extension.schema.id, "required": extension.required}
+                    for extension in kind.extensions
+                ],
+                "resources": numbers.get(kind.name, 0),
+                "core": origin(kind) == "SCIM",
+            }
+            for kind in catalog.resource_types
+        ],
+        "schemas": [
+            {
+                "id": schema.id,
+                "name": schema.name,
+                "attributes": len(schema.attributes),
+                "core": is_core(schema.id),
+            }
+            for schema in catalog.schemas
+        ],
+        "adjusted": sorted(catalog.adjusted),
+    }
+
+
+def definition(catalog: Catalog, name: str) -> JsonObject:
+    """One definition as it would be written in a file.
+
+    Raises:
+        InvalidValue: there is none of that URN or name.
+    """
+    schema, kind = catalog.schema(name), catalog.resource_type(name)
+    if schema is None and kind is None:
+        raise InvalidValue(f"{name[:200]}: there is no schema of that URN, and no resource type of that name")
+    return render_schema(schema) if schema is not None else render_resource_type(kind) if kind else {}
+
+
+def change_summary(before: Catalog, survey: Survey, *, taken: bool, changed: int | None) -> JsonObject:
+    """What a change of definitions is, what was found in the resources, and whether it was taken."""
+    return {
+        "differences": [
+            {"sign": each.sign, "name": each.name, "parts": list(each.parts)}
+            for each in differences(before, survey.catalog)
+        ],
+        "warnings": warnings(survey.catalog),
+        "resources": survey.looked_at,
+        "findings": [
+            {
+                "resourceType": line.resource_type,
+                "fault": str(line.fault),
+                "where": line.where,
+                "count": line.count,
+                "examples": list(line.examples),
+                "advice": ADVICE[line.fault],
+            }
+            for line in lines(survey)
+        ],
+        "taken": taken,
+        "changed": changed or 0,
+    }

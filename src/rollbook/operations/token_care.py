@@ -51,7 +51,7 @@ async def grant(
         if rights.admin:
             raise InvalidValue("a token that acts for a user is not for /admin/v1")
         kind = catalog.resource_type("User")
-        if kind is None or await store.get(tenant, kind, wish.user) is None:
+        if not wish.user.isprintable() or kind is None or await store.get(tenant, kind, wish.user) is None:
             raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")
     return await issue(store, tenant, name, now=now, expires=wish.expires, user=wish.user, rights=rights)
 

@@ -7,7 +7,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.credentials import warning_of
 from rollbook.provisioning.wanted import record_label
 from rollbook.storage.base import Store
-from rollbook.storage.links import LinkStore, Run, State
+from rollbook.storage.links import Link, LinkStore, Run, State
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ async def target_status(
     limit: int = 20,
 ) -> TargetStatus:
     """The figures of a target, with at most `limit` of those that failed; all zero if nothing was done there yet."""
-    found = await _figures(store, links, catalog, tenant, configured.name, now, limit)
+    found = await target_figures(store, links, catalog, tenant, configured.name, now, limit)
     return replace(found, credentials_end=configured.ends, warning=warning_of(configured, now))
 
 
-async def _figures(
+async def target_figures(
     store: Store, links: LinkStore, catalog: Catalog, tenant: int, target: str, now: int, limit: int
 ) -> TargetStatus:
+    """The same of a target whose configuration is not known here."""
     last_run = await links.last_run(tenant, "apply", target)
     progress = await links.target(tenant, target)
     if progress is None:
@@ -95,14 +96,17 @@ async def _figures(
 async def _parked(
     store: Store, links: LinkStore, catalog: Catalog, tenant: int, number: int, limit: int
 ) -> tuple[ParkedLink, ...]:
-    found = []
     stuck = await links.parked(tenant, number, limit)
-    for link in [*stuck, *await links.waiting(tenant, number, limit - len(stuck))]:
-        resource_type = catalog.resource_type(link.resource_type)
-        record = None
-        if resource_type is not None:
-            record = await store.get(tenant, resource_type, link.id, members=False)
-        label = record_label(record, resource_type) if record and resource_type else None
-        reason, _, hint = (link.error or "").partition("\n")
-        found.append(ParkedLink(link.resource_type, link.id, label or link.id, reason, hint or None))
-    return tuple(found)
+    failed = [*stuck, *await links.waiting(tenant, number, limit - len(stuck))]
+    return tuple([await told(store, catalog, tenant, link) for link in failed])
+
+
+async def told(store: Store, catalog: Catalog, tenant: int, link: Link) -> ParkedLink:
+    """What people are told of somebody who is stuck."""
+    resource_type = catalog.resource_type(link.resource_type)
+    record = None
+    if resource_type is not None:
+        record = await store.get(tenant, resource_type, link.id, members=False)
+    label = record_label(record, resource_type) if record and resource_type else None
+    reason, _, hint = (link.error or "").partition("\n")
+    return ParkedLink(link.resource_type, link.id, label or link.id, reason, hint or None)

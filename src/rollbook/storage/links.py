@@ -213,6 +213,9 @@ class LinkStore(Protocol):
     async def target(self, tenant: int, name: str) -> Progress | None:
         """The progress of the target of that name, None if nothing was ever done there."""
 
+    async def targets(self, tenant: int) -> Sequence[Progress]:
+        """The progress of all targets that anything was ever done at, by name."""
+
     async def open_target(self, tenant: int, name: str, digest: str, *, flat: bool = False) -> Progress:
         """The same, made if need be; a new digest begins a walk over all resources.
 
@@ -391,8 +394,8 @@ class LinkStore(Protocol):
     async def figures(self, tenant: int, target: int, now: int) -> Figures:
         """Counts for people."""
 
-    async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
-        """Links that nothing more happens to, and why."""
+    async def parked(self, tenant: int, target: int, limit: int, after: int = 0) -> Sequence[Link]:
+        """Links that nothing more happens to, and why, in order of their keys, from above one on."""
 
     async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
         """Links that failed and are tried again, and why they failed."""
@@ -467,8 +470,8 @@ class LinkStore(Protocol):
     async def begin_run_once(self, tenant: int, kind: str, subject: str, now: int, since: int) -> Run | None:
         """Note that a run begins, unless one of that kind and subject has begun since then: None."""
 
-    async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
-        """The latest runs, newest first."""
+    async def runs(self, tenant: int, limit: int, before: int | None = None) -> Sequence[Run]:
+        """The latest runs, newest first; those with numbers below one, if it is named."""
 
     async def batch(self, tenant: int, number: int) -> Sequence[Run]:
         """The runs of the batch with that number, in order."""

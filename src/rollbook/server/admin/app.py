@@ -3,53 +3,19 @@
 Whoever has no valid token is asked for one, whatever the path; whoever has one that is for something else finds nothing, whatever the path.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from pydantic import ValidationError
-from starlette.routing import Match, Route
-
-from rollbook.operations.administration import (
-    Administrator,
-    administrator,
-    check_server,
-    check_there,
-    check_write,
-)
-from rollbook.operations.context import Tenant
-from rollbook.operations.tenant_settings import Limits
+from rollbook.operations.administration import Administrator, administrator
 from rollbook.operations.tokens import Credential
-from rollbook.protocol.errors import (
-    Forbidden,
-    InvalidValue,
-    MethodNotAllowed,
-    NotFound,
-    PreconditionRequired,
-)
-from rollbook.protocol.versions import if_match
-from rollbook.server.admin.rows import MOST, PAGE, TENANT, Desk, Made, Row, Visit
-from rollbook.server.admin.shapes import Shape
-from rollbook.server.admin.table import ROWS, document
+from rollbook.protocol.errors import Forbidden
+from rollbook.server.admin.desk import Desk
 from rollbook.server.auth import authenticate
-from rollbook.server.requests import JSON, AsgiApp, Receive, Request, Scope, Send, parameters, read_json
-from rollbook.server.responses import Answer, dump, send_answer
-from rollbook.server.tenants import TenantDoors
-from rollbook.server.watching import note_route, note_token
+from rollbook.server.requests import JSON, AsgiApp, Receive, Request, Scope, Send
+from rollbook.server.responses import Answer, send_answer
+from rollbook.server.tenants import Door, TenantDoors
+from rollbook.server.watching import note_token
 from rollbook.storage.tenants import TenantState
-
-PREFIX = "/admin/v1"
-
-
-async def _nothing(_: Scope, _receive: Receive, _send: Send) -> None:
-    """Stands for an operation where only its path is looked at."""
-
-
-def _routes() -> list[tuple[Route, dict[str, Row]]]:
-    paths: dict[str, dict[str, Row]] = {}
-    for row in ROWS:
-        paths.setdefault(row.path, {})[row.method] = row
-    return [(Route(path, _nothing), rows) for path, rows in paths.items()]
 
 
 @dataclass(eq=False)
@@ -60,7 +26,6 @@ class Admin:
     doors: TenantDoors
     follow: Callable[[], Awaitable[object]]
     """Lets this process serve what has just been changed."""
-    _paths: list[tuple[Route, dict[str, Row]]] = field(default_factory=_routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,7 +39,7 @@ class Admin:
             raise Forbidden("this tenant is switched off; whoever runs the server can switch it on again")
         turn = self.doors.limiter.arrive(credential.caller(door.shell.tenant))
         try:
-            answer = await self._answered(request, who, door.shell.tenant)
+            answer = await self._answered(request, who, door)
             answer.headers += turn.headers
         finally:
             turn.give_back()
@@ -88,98 +53,10 @@ class Admin:
         await self.doors.verifier.check(credential, at)
         return credential, who
 
-    async def _answered(self, request: Request, who: Administrator, own: Tenant) -> Answer:
-        scope, path = request.scope, request.scope["path"].removeprefix(PREFIX)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if path in {"/openapi.json", "/docs"} and method == "GET":
-            note_route(scope, f"{PREFIX}{path}", own.name)
-            described = document(self.desk.address.sites(PREFIX, None).base(scope))
-            if path == "/docs":
-                from rollbook.server.docs import HEADERS, HTML, render
+    async def _answered(self, request: Request, who: Administrator, door: Door) -> Answer:
+        from rollbook.server.admin.answering import answered  # what it loads is for those who administer only
 
-                return Answer(200, render(described, "openapi.json"), HEADERS, HTML)
-            return Answer(200, dump(described))
-        rows, values = self._at(path)
-        record = None
-        if "tenant" in values:
-            record = who.reach(await self.desk.care.tenants.by_name(values["tenant"][:64]))
-        if method == "OPTIONS":
-            return Answer(204, headers=((b"allow", ", ".join((*rows, "OPTIONS")).encode()),))
-        row = rows.get(method)
-        if row is None:
-            offered = (*rows, "OPTIONS")
-            raise MethodNotAllowed(f"{method} is not offered here, only {', '.join(offered)}", allow=offered)
-        note_route(scope, f"{PREFIX}{row.path}", own.name)
-        _check(row, who)
-        if record is not None and row.path != TENANT:
-            check_there(record)
-        visit = Visit(
-            self.desk, who, scope, values, record, **await _asked(request, row, own.settings.limits)
-        )
-        made = await row.handler(visit)
-        if row.needs_write:
-            await self.follow()
-        return _answer(row, made)
-
-    def _at(self, path: str) -> tuple[dict[str, Row], Mapping[str, str]]:
-        for route, rows in self._paths:
-            match, found = route.matches({"type": "http", "path": path, "method": "GET"})
-            if match is not Match.NONE:
-                return rows, found["path_params"]
-        raise NotFound(f"there is no endpoint {path[:100]!r} here; {PREFIX}/openapi.json says what there is")
-
-
-async def _asked(request: Request, row: Row, limits: Limits) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    given = parameters(request, limits)
-    for name, text in given.items():
-        if not row.is_paged or name not in {"cursor", "limit"}:
-            raise InvalidValue(f"there is no parameter {name[:40]!r} here")
-        said[name] = _limit(text) if name == "limit" else text[:200]
-    if row.is_conditional:
-        said["condition"] = if_match(request.header(b"if-match"))
-        if row.needs_match and said["condition"] is None:
-            raise PreconditionRequired("this needs If-Match with the ETag of what was looked at")
-    if row.body is not None:
-        said["body"] = _read(row.body, await read_json(request, limits))
-    return said
-
-
-def _check(row: Row, who: Administrator) -> None:
-    if row.needs_write:
-        check_write(who)
-    if row.for_server:
-        check_server(who)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MOST):
-        raise InvalidValue(f"limit: write a whole number from 1 to {MOST}; {PAGE} if nothing is said")
-    return int(text)
-
-
-def _read(shape: type[Shape], body: object) -> Shape:
-    try:
-        return shape.model_validate(body)
-    except ValidationError as error:
-        every = error.errors(include_url=False, include_input=False, include_context=False)
-        found = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
-        place = ".".join(map(str, found["loc"])) or "the body"
-        if found["type"] == "extra_forbidden":
-            raise InvalidValue(
-                f"there is no member {place[:80]!r} here; there are {_members(shape)}"
-            ) from None
-        raise InvalidValue(f"{place[:200]}: {found['msg']}") from None
-
-
-def _members(shape: type[Shape]) -> str:
-    return ", ".join(each.alias or name for name, each in shape.model_fields.items())
-
-
-def _answer(row: Row, made: Made) -> Answer:
-    if made.value is None:
-        return Answer(204, headers=made.headers)
-    return Answer(row.status, made.value.model_dump_json(by_alias=True).encode(), made.headers)
+        return await answered(self.desk, request, who, door.shell.tenant, self.follow)
 
 
 @dataclass(eq=False)

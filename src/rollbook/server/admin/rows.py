@@ -5,28 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollbook.operations.administration import Administrator
-from rollbook.operations.tenant_care import TenantCare
 from rollbook.protocol.errors import InternalError, PreconditionFailed
 from rollbook.protocol.versions import weak_tag
+from rollbook.server.admin.desk import Desk
 from rollbook.server.admin.shapes import Shape
 from rollbook.server.requests import Scope
-from rollbook.server.tenants import Address
-from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.tenants import TenantRecord
 
 TENANT = "/tenants/{tenant}"
 PAGE, MOST = 100, 1_000
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What handlers work with. `finish` carries on in the background what was begun."""
-
-    store: SqlStore
-    care: TenantCare
-    address: Address
-    now: Callable[[], int]
-    finish: Callable[[Awaitable[object]], None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +37,12 @@ class Visit:
         if self.record is None:
             raise InternalError("this path names no tenant")
         return self.record
+
+    @property
+    def sees_everybody(self) -> bool:
+        """Whether the token may read every resource, so that what is told of one is no more than it could ask for."""
+        rights = self.who.rights
+        return rights.reads and not rights.types and rights.within is None
 
     def check_version(self, record: TenantRecord) -> None:
         """Whether If-Match admits the tenant as it is.

@@ -130,6 +130,207 @@ class TokenList(Shape):
     """For the next page; null on the last."""
 
 
+class ExtensionUse(Shape):
+    """An extension of a resource type."""
+
+    schema_urn: str = Field(alias="schema")
+    required: bool
+
+
+class DefinedType(Shape):
+    """A resource type that is served."""
+
+    name: str
+    endpoint: str
+    schema_urn: str = Field(alias="schema")
+    extensions: list[ExtensionUse]
+    resources: int
+    core: bool
+    """Whether it is SCIM's own, unchanged."""
+
+
+class DefinedSchema(Shape):
+    """A schema that is served."""
+
+    id: str
+    name: str
+    attributes: int
+    core: bool
+    """Whether it is SCIM's own."""
+
+
+class Definitions(Shape):
+    """What a tenant serves."""
+
+    resource_types: list[DefinedType]
+    schemas: list[DefinedSchema]
+    adjusted: list[str]
+    """What its settings define otherwise."""
+
+
+class Definition(Shape):
+    """One schema or resource type."""
+
+    document: dict[str, Any]
+    """In the form of RFC 7643."""
+
+
+class DefinitionsChange(Shape):
+    """Schemas and resource types to be added, replaced and removed, all or none."""
+
+    add: list[dict[str, Any]] = []
+    """In the form of RFC 7643; those of a URN or name that is there replace it."""
+    remove: list[str] = []
+    """URNs of schemas, names of resource types."""
+    drop_values: bool = False
+    """Whether values are dropped that no definition has any more."""
+    dry_run: bool = False
+    """Only say what it would mean."""
+
+
+class Difference(Shape):
+    """A definition that is new (+), gone (-) or changed (~)."""
+
+    sign: str
+    name: str
+    parts: list[str]
+
+
+class Finding(Shape):
+    """Resources that would not be valid any more."""
+
+    resource_type: str
+    fault: str
+    where: str
+    count: int
+    examples: list[str]
+    """Ids of some; none for a token that sees no resources."""
+    advice: str
+
+
+class DefinitionsChanged(Shape):
+    """What a change of definitions means, and whether it was taken."""
+
+    differences: list[Difference]
+    warnings: list[str]
+    resources: int
+    """How many were looked at."""
+    findings: list[Finding]
+    taken: bool
+    changed: int
+    """How many resources lost values."""
+
+
+class Run(Shape):
+    """A run over a source or a target."""
+
+    number: int
+    command: int
+    """The first run of the command it belongs to."""
+    kind: str
+    subject: str
+    """The source or target."""
+    started: str
+    ended: str | None
+    counts: dict[str, int]
+    error: str | None
+    """Why it has failed; for a token that may not see every resource that it has."""
+
+
+class RunList(Shape):
+    """A page of runs, newest first."""
+
+    runs: list[Run]
+    next_cursor: str | None = None
+    """For the next page; null on the last."""
+
+
+class RunDetail(Run):
+    """A run, and all of the same command."""
+
+    runs: list[Run]
+
+
+class Delivery(Shape):
+    """What a run did at a target."""
+
+    at: str
+    target: str
+    resource_type: str
+    id: str
+    action: str
+    detail: dict[str, Any] | None
+    """Which attributes changed, from what to what, without secrets; null for a token that may not see every resource."""
+
+
+class DeliveryList(Shape):
+    """A page of what a run did, in order."""
+
+    deliveries: list[Delivery]
+    next_cursor: str | None = None
+    """For the next page; null on the last."""
+
+
+class Target(Shape):
+    """How a target stands, by what the hub knows of it."""
+
+    name: str
+    done: int
+    left: int
+    ready: int
+    waiting: int
+    """Failed, and tried again."""
+    parked: int
+    """Given up until something changes, or somebody says retry."""
+    behind: int
+    """Changes of the hub that were not looked at yet."""
+    stopped: str | None
+    """Why nothing happens there until resume."""
+    paused_until: str | None
+    """Until when it is left alone by itself."""
+    paused_because: str | None
+    last_run: Run | None
+
+
+class TargetList(Shape):
+    """All targets by name."""
+
+    targets: list[Target]
+
+
+class Pause(Shape):
+    """A pause."""
+
+    reason: str = Field(default="", max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")
+    """Why, for whoever looks."""
+
+
+class Retried(Shape):
+    """What is tried again."""
+
+    resources: int
+
+
+class StuckResource(Shape):
+    """Somebody nothing more happens to at a target, why, and what to try."""
+
+    resource_type: str
+    id: str
+    label: str | None
+    """What people call it; null for a token that may not see every resource."""
+    reason: str | None
+    """The same."""
+    hint: str | None
+
+
+class StuckList(Shape):
+    """A page of what was given up."""
+
+    problems: list[StuckResource]
+    next_cursor: str | None = None
+    """For the next page; null on the last."""
+
+
 class Problem(Shape):
     """What was wrong with a request (RFC 9457)."""
 

@@ -60,15 +60,25 @@ RANGE_END = f"""
 """
 
 
+_PROGRESS = (
+    "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped,"
+    " audited, audit_after, audit_until, flat FROM target WHERE tenant = ?"
+)
+
+
 def progress(conn: Connection, tenant: int, name: str) -> Progress | None:
     """The progress of the target of that name."""
-    row = conn.one(
-        "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped,"
-        " audited, audit_after, audit_until, flat FROM target"
-        " WHERE tenant = ? AND name = ?",
-        (tenant, name),
-    )
-    return replace(Progress(*row[:12]), flat=bool(row[12])) if row else None
+    row = conn.one(f"{_PROGRESS} AND name = ?", (tenant, name))
+    return _progress(row) if row else None
+
+
+def every_progress(conn: Connection, tenant: int) -> list[Progress]:
+    """The progress of all targets, by name."""
+    return [_progress(row) for row in conn.all(f"{_PROGRESS} ORDER BY name", (tenant,))]
+
+
+def _progress(row: Row) -> Progress:
+    return replace(Progress(*row[:12]), flat=bool(row[12]))
 
 
 def open_target(conn: Connection, tenant: int, name: str, digest: str, *, flat: bool) -> Progress:

@@ -122,6 +122,10 @@ class SqlLinks:
         """The progress of the target of that name, None if nothing was ever done there."""
         return await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
 
+    async def targets(self, tenant: int) -> Sequence[Progress]:
+        """The progress of all targets that anything was ever done at, by name."""
+        return await self._database.read(lambda conn: link_marks.every_progress(conn, tenant))
+
     async def open_target(self, tenant: int, name: str, digest: str, *, flat: bool = False) -> Progress:
         """The same, made if need be; a new digest begins a walk over all resources."""
         found = await self._database.read_now(lambda conn: link_marks.progress(conn, tenant, name))
@@ -452,10 +456,10 @@ class SqlLinks:
 
         return await self._database.read(work)
 
-    async def parked(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
-        """Links that nothing more happens to, and why."""
-        sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND state = 'parked' ORDER BY pk LIMIT ?"
-        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
+    async def parked(self, tenant: int, target: int, limit: int, after: int = 0) -> Sequence[Link]:
+        """Links that nothing more happens to, and why, in order of their keys, from above one on."""
+        sql = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND state = 'parked' AND pk > ? ORDER BY pk LIMIT ?"
+        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, after, limit)))
         return [_link(row) for row in rows]
 
     async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
@@ -588,9 +592,9 @@ class SqlLinks:
 
         return await self._database.write(tenant, work)
 
-    async def runs(self, tenant: int, limit: int) -> Sequence[Run]:
-        """The latest runs, newest first."""
-        return await self._database.read(lambda conn: runs.latest(conn, tenant, limit))
+    async def runs(self, tenant: int, limit: int, before: int | None = None) -> Sequence[Run]:
+        """The latest runs, newest first; those with numbers below one, if it is named."""
+        return await self._database.read(lambda conn: runs.latest(conn, tenant, limit, before))
 
     async def batch(self, tenant: int, number: int) -> Sequence[Run]:
         """The runs of the batch with that number, in order."""

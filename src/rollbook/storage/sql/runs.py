@@ -10,9 +10,11 @@ from rollbook.storage.sql.connection import Connection, Row
 KEPT = 10_000
 """Runs that are remembered per tenant: years of hourly runs over one target."""
 
+_BEYOND = 2**62
+"""Above every number of a run."""
 
 _COLUMNS = "number, kind, subject, started, ended, counts, error, batch, from_change, to_change"
-LATEST = f"SELECT {_COLUMNS} FROM run WHERE tenant = ? ORDER BY number DESC LIMIT ?"
+LATEST = f"SELECT {_COLUMNS} FROM run WHERE tenant = ? AND number < ? ORDER BY number DESC LIMIT ?"
 OF_BATCH = f"SELECT {_COLUMNS} FROM run WHERE tenant = ? AND batch = ? ORDER BY number"
 LAST_CHANGE = "SELECT coalesce(max(sequence), 0) FROM change WHERE tenant = ?"
 
@@ -53,9 +55,9 @@ def last(conn: Connection, tenant: int, kind: str, subject: str) -> Run | None:
     return None if row is None else _run(row)
 
 
-def latest(conn: Connection, tenant: int, limit: int) -> list[Run]:
-    """The latest runs, newest first."""
-    return [_run(row) for row in conn.all(LATEST, (tenant, limit))]
+def latest(conn: Connection, tenant: int, limit: int, before: int | None = None) -> list[Run]:
+    """The latest runs, newest first; those with numbers below one, if it is named."""
+    return [_run(row) for row in conn.all(LATEST, (tenant, before or _BEYOND, limit))]
 
 
 def of_batch(conn: Connection, tenant: int, number: int) -> list[Run]:
