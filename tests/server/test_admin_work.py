@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from tests.courses import COURSE, CREDIT, DEFINITIONS
 from tests.postgres_server import empty
-from tests.provisioning.world import World, target, world
+from tests.provisioning.world import World, target
 from tests.server.conftest import TOKEN
 
-from rollbook.app import Application, build, now
+from rollbook.app import Application, build, now, opened
 from rollbook.operations.token_care import Wish, grant
 from rollbook.settings import Settings
 from rollbook.testing.asgi import AsgiCaller
@@ -39,12 +39,13 @@ class Works:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def works(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Works]:
     """On either database: ada is at the target, grace was given up."""
-    url = None
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_database")
         empty(url)
-    async with world(tmp_path, url) as hub:
-        application = await build(Settings(database="test", bootstrap_token=TOKEN), hub.store)
+    settings = Settings(database=url, database_origin="test", bootstrap_token=TOKEN)
+    async with opened(settings) as store:
+        hub, application = World(store), await build(settings, store)
         hub.clock.milliseconds = now()
         people = [await hub.hire(name) for name in ("ada", "grace")]
         await hub.apply(target())
