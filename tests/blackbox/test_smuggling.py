@@ -79,6 +79,13 @@ AMBIGUOUS = {
     "unknown coding": get(HOST, AUTH, b"Transfer-Encoding: chunked, x\r\n", line=POST)
     + b"0\r\n\r\n"
     + MARKED,
+    "two codings": get(HOST, AUTH, b"Transfer-Encoding: gzip, chunked\r\n", line=POST)
+    + b"0\r\n\r\n"
+    + MARKED,
+    "chunked twice": get(HOST, AUTH, b"Transfer-Encoding: chunked,chunked\r\n", line=POST)
+    + b"0\r\n\r\n"
+    + MARKED,
+    "length with a zero before": get(HOST, AUTH, b"Content-Length: 00\r\n", line=POST) + MARKED,
     "coding with a tab": get(HOST, AUTH, b"Transfer-Encoding:\x0bchunked\r\n", line=POST)
     + b"0\r\n\r\n"
     + MARKED,

@@ -1,14 +1,17 @@
 """The outermost of the server: what holds for every answer, whoever gives it, and for everybody who asks."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 from rollbook.operations.networks import Network
 from rollbook.operations.tokens import token_id
+from rollbook.protocol.errors import InvalidSyntax
+from rollbook.server.errors import error_answer
 from rollbook.server.limits import FailedLogins, presented
 from rollbook.server.oauth import TOKEN_PATH
 from rollbook.server.peers import peer, settle
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
+from rollbook.server.responses import Answer, send_answer
 
 STALLED_SECONDS = 30.0
 """How long a part of an answer may wait for whoever does not read."""
@@ -50,6 +53,8 @@ class Edge:
                 return _send_in_time(message, send)
             return send(message)
 
+        if not is_plainly_framed(scope["headers"]):
+            return send_answer(sending, _refused())
         return self._app(scope, receive, sending)
 
     async def _refuse(self, scope: Scope, message: Message, send: Send) -> None:
@@ -62,6 +67,26 @@ class Edge:
             if wait > 0:
                 await asyncio.sleep(wait)
         await send(message)
+
+
+def is_plainly_framed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a head says in the one usual way where its body ends: nobody in front may have read it otherwise (T-48)."""
+    for name, value in headers:
+        if name == b"transfer-encoding" and value.lower() != b"chunked":
+            return False
+        if name == b"content-length" and value[:1] == b"0" != value:
+            return False
+    return True
+
+
+def _refused() -> Answer:
+    answer = error_answer(
+        InvalidSyntax(
+            "write Content-Length as a plain number, or Transfer-Encoding as chunked alone (RFC 9112 section 6)"
+        )
+    )
+    answer.headers += ((b"connection", b"close"),)
+    return answer
 
 
 async def _send_in_time(message: Message, send: Send) -> None:
