@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.postgres_server import database, make_tables, server
-
-from rollbook.storage.keyring import new_key
+from tests.postgres_server import KEY, database, make_tables, server
 
 for part in (
     "concurrency",
@@ -26,9 +24,6 @@ for part in (
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", settings.get_profile("suite"), max_examples=3000)  # make fuzz
 settings.load_profile("suite")
-
-
-KEY = new_key().text
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -12,11 +12,15 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from rollbook.storage.keyring import new_key
 from rollbook.storage.sql import postgres_schema
 from rollbook.storage.sql.postgres_connection import FarConnection, arguments
 
 NAMED = "ROLLBOOK_TEST_POSTGRES"
 """URL of a database whose user may create others."""
+
+KEY = new_key().text
+"""What seals secrets in PostgreSQL, which wants to be given a key."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.blackbox.rollbook_process import TOKEN, Server, free_port, run, serving
-from tests.postgres_server import own_server
+from tests.postgres_server import KEY, own_server
 
 pytestmark = pytest.mark.slow
 
@@ -151,7 +151,7 @@ def test_fs_13_a_database_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     with own_server() as database:
         url = database.get_uri()
         assert run(tmp_path, "database", "migrate", "--database", url).returncode == 0
-        with serving(tmp_path, "--database", url) as server:
+        with serving(tmp_path, "--database", url, ROLLBOOK_KEY=KEY) as server:
             assert _create(server, "before")[0] == 201
             _end(database)
             _assert_unavailable(_create(server, "refused"))

@@ -77,14 +77,20 @@ def backup(
     """Write a copy of one moment, while a server goes on. PostgreSQL: by pg_dump, in its custom format."""
     from rich.console import Console
 
+    from rollbook.cli.database_keys import keys_of
+
     store = _existing(database)
     with Console(stderr=True).status(f"copying {store.database.name} …"):
         store.database.backup(file)
-    size = file.stat().st_size
+    size, keys = file.stat().st_size, keys_of(store.database)
     if as_json:
-        print(json.dumps({"database": store.database.name, "file": str(file), "bytes": size}))
+        print(json.dumps({"database": store.database.name, "file": str(file), "bytes": size, "keys": keys}))
     else:
         print(f"{file}: {size / 1e6:.1f} MB; bring it back with: rollbook database restore {file}")
+        if keys:
+            print(
+                f"its secrets are sealed by key {', '.join(keys)}, which is not in it ({store.secrets.source.name}): keep that, too, elsewhere"
+            )
 
 
 @app.command()
@@ -103,6 +109,7 @@ def restore(
     """
     from rich.console import Console
 
+    from rollbook.cli.database_keys import lost_keys
     from rollbook.storage.sql.after_restore import changed_since, token_states
 
     store = _store(database)
@@ -127,6 +134,8 @@ def restore(
         print(f"token {own} ({token.name}) is valid as it was at the backup: rollbook token revoke {own}")
     for own, token in gone.items():
         print(f"token {own} ({token.name}) was made after the backup, and is gone")
+    for line in lost_keys(store):
+        print(line)
     if former is None and restored:
         print(
             "tokens that were revoked after the backup are valid again; look at them with: rollbook token list"
@@ -153,6 +162,7 @@ def copy(
     """Copy everything into another database, of the same kind or the other: tokens, the log and links too."""
     from rich.console import Console
 
+    from rollbook.cli.database_keys import lost_keys
     from rollbook.storage.sql import transfer
 
     source, destination = _existing(database), _store(to)
@@ -167,6 +177,8 @@ def copy(
         print(json.dumps({"from": source.database.name, "to": destination.database.name, "rows": done}))
     else:
         print(f"{destination.database.name}: {done['resource']} resources, {sum(done.values())} rows in all")
+        for line in lost_keys(destination):
+            print(line)
 
 
 @app.command()

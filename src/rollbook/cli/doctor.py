@@ -34,7 +34,7 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at database, clock, disk, files, certificates and configuration, and say what to do. Changes nothing.
+    """Look at database, clock, disk, files, keys, certificates and configuration, and say what to do. Changes nothing.
 
     Ends with 1 if something has failed. May run beside a server.
     """
@@ -72,10 +72,13 @@ def _findings(
 
     from rollbook.app import now
     from rollbook.cli import doctor_checks as checks
+    from rollbook.cli.doctor_keys import keys
 
     on_database = list(checks.database(backend, now()))
     yield from on_database
     yield from checks.files(backend, config)
+    if not any(each.state == "fail" for each in on_database if each.check in {"database", "migrations"}):
+        yield from keys(backend)
     yield from checks.certificates(certificates)
     is_sound = all(each.state != "fail" for each in on_database)
     loaded: Config | None = None

@@ -175,7 +175,8 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
     async with running(settings, store, metrics) as application:
         hooks = _hooks(settings, application)
         token = await _first_token(settings, application)
-        _announce(settings, application, is_new=is_new, token=token, works=works)
+        keys = await _about_keys(application)
+        _announce(settings, application, is_new=is_new, token=token, works=works, keys=keys)
         if listens:
             reload = Reload()
             reload.listen()
@@ -486,8 +487,24 @@ def _shown(settings: "Settings", application: "Application") -> str:
     return settings.database if settings.database.startswith("sqlite:") else name
 
 
+async def _about_keys(application: "Application") -> list[str]:
+    """What is new, or not as it should be, of the keys of secrets."""
+    made = application.store.secrets.made
+    if made is not None:
+        return [f"  key      {made} is made: it seals the secrets of the database; keep a copy elsewhere"]
+    if await application.store.secrets.are_in_clear():
+        return ["  key      NONE: secrets stand in clear in the database; make one: rollbook key create FILE"]
+    return []
+
+
 def _announce(
-    settings: "Settings", application: "Application", *, is_new: bool, token: str | None, works: bool
+    settings: "Settings",
+    application: "Application",
+    *,
+    is_new: bool,
+    token: str | None,
+    works: bool,
+    keys: list[str],
 ) -> None:
     """Say what was chosen and why."""
     from rollbook import __version__
@@ -508,6 +525,7 @@ def _announce(
         f"  TLS      {f'from {settings.tls[0]}' if settings.tls else f'off: {exposure}'}",
         f"  SCIM     {origin.rstrip('/')}/scim/v2",
     ]
+    lines += keys
     if settings.config is not None:
         lines.append(f"  targets  {'kept in step' if works else 'not kept in step here'} ({settings.config})")
     if token is not None:

@@ -69,7 +69,10 @@ def create(
 
     async def make() -> str:
         async with _store(database) as store:
-            return await grant(store, store.home, wish, now())
+            made = await grant(store, store.home, wish, now())
+            if store.secrets.made is not None:
+                typer.echo(f"{store.secrets.made} is made: it seals the secrets of the database", err=True)
+            return made
 
     text = asyncio.run(make())
     if as_json:

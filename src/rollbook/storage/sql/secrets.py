@@ -19,6 +19,7 @@ SET = """
     INSERT INTO secret (tenant, name, key, value) VALUES (?, ?, ?, ?)
     ON CONFLICT (tenant, name) DO UPDATE SET key = excluded.key, value = excluded.value
 """
+ALL = "SELECT tenant, name, value FROM secret ORDER BY tenant, name LIMIT ?"
 DROP = "DELETE FROM secret WHERE tenant = ? AND name = ?"
 BY_KEY = "SELECT key, count(*) FROM secret GROUP BY key ORDER BY key"
 IN_CLEAR = ("token-pepper", "cursor-key", ROOT)
