@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rollbook.keys import own_keys
 from rollbook.operations import tokens
+from rollbook.operations.basic import BasicVerifier
 from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
@@ -190,6 +191,8 @@ async def running(
             with suppress(StoreUnavailable):
                 await application.verifier.note_uses()
             application.services.passwords.close()
+            if application.verifier.basic is not None:
+                application.verifier.basic.close()
 
 
 FORGETTING_SECONDS = 3600.0
@@ -278,8 +281,10 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     tenants = SqlTenants(store.database)
     address = Address(settings.origin, settings.public_url, LOOPBACK_NAMES | {host.lower()})
     outside = JwtVerifier(SqlIssuers(store.database), store, store.catalog_of)
-    verifier = tokens.Verifier(store, key, bootstrap, outside)
-    oauth = OauthDoor(TokenEndpoint(SqlClients(store.database), key), now)
+    endpoint = TokenEndpoint(SqlClients(store.database), key)
+    basic = BasicVerifier(store, endpoint, key)
+    verifier = tokens.Verifier(store, key, bootstrap, outside, basic)
+    oauth = OauthDoor(endpoint, now)
     doors = TenantDoors(services, verifier, tenants, store.catalog_of, address, settings.tenant, oauth)
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.cli.command import run
+from tests.server.test_basic import certificate
 
 from rollbook.operations.tokens import token_id
 
@@ -49,6 +51,27 @@ def test_a_life(tmp_path: Path) -> None:
         assert secret[-49:].encode() not in b"".join(
             file.read_bytes() for file in tmp_path.iterdir() if file.is_file()
         )
+
+
+def test_a_certificate_stands_for_a_token(tmp_path: Path) -> None:
+    """Named by its file; listed as any token, and revoked by its id; a text is never made."""
+    file = tmp_path / "okta.pem"
+    key = ec.generate_private_key(ec.SECP256R1())
+    file.write_bytes(certificate("okta", "Our CA", key))
+    made = token("create", "--certificate", str(file), "--scope", "read")
+    assert "token" not in made
+    (row,) = token("list")
+    assert (row["id"], row["kind"], row["scopes"]) == (made["id"], "certificate", "read")
+    code, said, wrong = run("token", "create", "--certificate", str(file))
+    assert (code != 0, said, "another key" in wrong) == (True, "", True)
+    assert token("create", "--certificate", str(file), "--pin", "names")["id"] != made["id"]
+    code, _, wrong = run("token", "rotate", made["id"])
+    assert (code != 0, "--certificate" in wrong) == (True, True)
+    assert token("revoke", made["id"])["revoked"] is True
+    file.write_text("nothing")
+    code, _, wrong = run("token", "create", "--certificate", str(file))
+    assert (code != 0, "no certificate" in wrong) == (True, True)
+    assert run("token", "create", "--certificate", str(tmp_path / "nowhere"))[0] != 0
 
 
 @pytest.mark.parametrize(

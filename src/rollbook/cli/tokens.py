@@ -2,6 +2,8 @@
 
 import os
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +24,27 @@ Token = Annotated[
 
 _TIMES = ("expires", "used")
 _COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "within", "user")
+
+
+class Pin(StrEnum):
+    """What a certificate is known by again."""
+
+    KEY = "key"
+    NAMES = "names"
+
+
+def _pin(file: Path, pin: Pin) -> str:
+    from rollbook.operations.pins import by_key, by_names
+    from rollbook.server.certificates import read_pem
+    from rollbook.settings import SettingsError
+
+    try:
+        found = read_pem(file.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"--certificate {file}: {error.strerror}") from None
+    if found is None:
+        raise SettingsError(f"--certificate {file}: there is no certificate (PEM) in it")
+    return by_key(found.key_sha256) if pin is Pin.KEY else by_names(found.issuer, found.subject)
 
 
 @app.command()
@@ -53,10 +76,19 @@ def create(
             help="Whose deviations from the RFCs it may use, in place of the tenant's.", metavar="NAME"
         ),
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="A client's certificate (PEM) that stands for the token, in place of a text.", metavar="FILE"
+        ),
+    ] = None,
+    pin: Annotated[
+        Pin, typer.Option(help="What it is known by again: its key, or its issuer and subject.")
+    ] = Pin.KEY,
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token for the default tenant and show it once."""
+    """Make a token and show it once; or let a client's certificate stand for one."""
     import asyncio
     import json
 
@@ -65,7 +97,8 @@ def create(
     from rollbook.protocol.compare import render_date_time
 
     end = expiry(expires, now())
-    wish = Wish(name, end, tuple(scope or ()), within, profile, user)
+    pinned = None if certificate is None else _pin(certificate, pin)
+    wish = Wish(name, end, tuple(scope or ()), within, profile, user, pinned)
 
     async def make() -> str:
         async with _store(database) as store:
@@ -75,6 +108,9 @@ def create(
             return made
 
     text = asyncio.run(make())
+    if pinned is not None:
+        print(json.dumps({"id": text, "name": name, "expires": render_date_time(end)}) if as_json else text)
+        return
     if as_json:
         print(json.dumps({"token": text, "name": name, "expires": render_date_time(end), "user": user}))
     else:
@@ -164,6 +200,7 @@ def list_tokens(
                 {
                     "id": token.id,
                     "name": token.name,
+                    "kind": token.origin or "token",
                     "created": render_date_time(token.created),
                     "expires": render_date_time(token.expires) if token.expires else None,
                     "user": token.user,

@@ -53,9 +53,18 @@ def service_provider_config(settings: TenantSettings, limits: Limits, base: str)
                 " the metadata of RFC 8414 name",
                 "specUri": "https://www.rfc-editor.org/info/rfc6749",
             },
+            *([_BASIC] if settings.basic else ()),
         ],
         "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
     }
+
+
+_BASIC: JsonObject = {
+    "type": "httpbasic",
+    "name": "Basic",
+    "description": "A client's id and secret, or a user's userName and password",
+    "specUri": "https://www.rfc-editor.org/info/rfc7617",
+}
 
 
 def resource_types(catalog: Catalog, base: str) -> list[JsonObject]:

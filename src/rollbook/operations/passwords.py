@@ -2,10 +2,14 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from rollbook.protocol.errors import InvalidValue, TooManyRequests
+
+T = TypeVar("T")
 
 LEAST_CHARACTERS = 8
 MOST_BYTES = 1024
@@ -20,7 +24,8 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._most = most
         self._waiting = 0
-        self._hash: Callable[[str], str] | None = None
+        self._hasher: Any = None
+        self._nobody = ""
 
     async def hashes(self, passwords: list[str]) -> dict[str, str]:
         """Check each password against the policy and hash it.
@@ -32,28 +37,69 @@ class PasswordHasher:
         prepared = {password: opaque(password) for password in passwords}
         for text in prepared.values():
             _check_policy(text)
+        with self._turn():
+            return {password: await self._run(self._compute, text) for password, text in prepared.items()}
+
+    async def matches(self, kept: str | None, password: str) -> bool:
+        """Whether a password is the one that a hash was made of; None for nobody's, which takes as long.
+
+        Raises:
+            TooManyRequests: as many as may wait are waiting.
+        """
+        text = opaque(password[:MOST_BYTES])
+        with self._turn():
+            return await self._run(self._check, kept, text) and len(password) <= MOST_BYTES
+
+    def is_outdated(self, kept: str) -> bool:
+        """Whether a hash was made at another cost than those of today."""
+        return bool(self._argon().check_needs_rehash(kept))
+
+    async def anew(self, password: str) -> str:
+        """A hash of today's cost of a password that was found right.
+
+        Raises:
+            TooManyRequests: as many as may wait are waiting.
+        """
+        with self._turn():
+            return await self._run(self._compute, opaque(password))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
         if self._waiting >= self._most:
             raise TooManyRequests("too many passwords wait to be hashed; send this again later")
-        loop = asyncio.get_running_loop()
         self._waiting += 1
         try:
-            return {
-                password: await loop.run_in_executor(self._pool, self._compute, text)
-                for password, text in prepared.items()
-            }
+            yield
         finally:
             self._waiting -= 1
+
+    async def _run(self, work: Callable[..., T], *given: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
 
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _compute(self, password: str) -> str:
-        if self._hash is None:
+        return str(self._argon().hash(password))
+
+    def _check(self, kept: str | None, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        if kept is None:
+            self._nobody = self._nobody or self._compute("nobody")
+        try:
+            self._argon().verify(kept or self._nobody, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return kept is not None
+
+    def _argon(self) -> Any:
+        if self._hasher is None:
             from argon2 import PasswordHasher as Argon2
 
-            self._hash = Argon2().hash
-        return self._hash(password)
+            self._hasher = Argon2()
+        return self._hasher
 
 
 def opaque(password: str) -> str:

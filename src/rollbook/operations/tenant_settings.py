@@ -196,6 +196,11 @@ class TenantSettings:
     history: int | None = _is(
         None, _days, "how long former versions of resources are kept: days such as `365d`, or `forever`"
     )
+    basic: bool = _is(
+        False,
+        _switch,
+        "whether Basic credentials are taken, too: a client's id and secret, or a user's userName and password",
+    )
     open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
 
     allow_from: tuple[Network, ...] = _is(

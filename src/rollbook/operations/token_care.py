@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rollbook.operations.rights import Rights, read_rights
-from rollbook.operations.tokens import issue, token_id
+from rollbook.operations.tokens import admit, issue, token_id
 from rollbook.protocol.errors import InvalidValue, NotFound
 from rollbook.storage.base import TokenRecord
 from rollbook.storage.sql.store import SqlStore
@@ -22,6 +22,8 @@ class Wish:
     within: str | None = None
     profile: str | None = None
     user: str | None = None
+    pin: str | None = None
+    """What it is shown by in place of a text: a certificate's (`operations.pins`)."""
 
 
 def check_token_name(name: str) -> str:
@@ -38,10 +40,10 @@ def check_token_name(name: str) -> str:
 async def grant(
     store: SqlStore, tenant: int, wish: Wish, now: int, allow: Callable[[Rights], object] = lambda _: None
 ) -> str:
-    """Make a token; its text is shown once. `allow` refuses rights that are not to be handed out.
+    """Make a token; its text is shown once, or it is the id if a certificate stands for it. `allow` refuses rights that are not to be handed out.
 
     Raises:
-        InvalidValue: what is wished for cannot be meant.
+        InvalidValue: what is wished for cannot be meant. Conflict: the certificate stands for another token.
     """
     catalog = await store.catalog_of(tenant)
     rights = read_rights(wish.scopes, wish.within, wish.profile, catalog, may_administer=True)
@@ -53,6 +55,9 @@ async def grant(
         kind = catalog.resource_type("User")
         if not wish.user.isprintable() or kind is None or await store.get(tenant, kind, wish.user) is None:
             raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")
+    if wish.pin is not None:
+        like = TokenRecord("", tenant, name, b"", now, wish.expires, wish.user, None, rights.text)
+        return await admit(store, like, wish.pin)
     return await issue(store, tenant, name, now=now, expires=wish.expires, user=wish.user, rights=rights)
 
 

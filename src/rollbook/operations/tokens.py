@@ -12,10 +12,12 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
 from rollbook.operations.jwt_tokens import UNKNOWN, JwtVerifier, shown
+from rollbook.operations.pins import CERTIFICATE, Presented, pin_digest, pin_id
 from rollbook.operations.rights import ALL, Rights, rights_of
 from rollbook.protocol.errors import Conflict, NotFound, Unauthorized
 from rollbook.storage.base import TokenRecord, TokenStore
@@ -104,12 +106,31 @@ async def issue(
     return text
 
 
+async def admit(store: TokenStore, like: TokenRecord, pin: str) -> str:
+    """Let a certificate stand for a token; the id of that.
+
+    Raises:
+        Conflict: it does so already, here or elsewhere, or did.
+    """
+    identifier, kept = pin_id(pin), pin_digest(await pepper(store), pin)
+    if await store.token(identifier) is not None:
+        raise Conflict(
+            f"this certificate stands or stood for token {identifier} already; give the client another key"
+        )
+    await store.add_token(replace(like, id=identifier, digest=kept, origin=CERTIFICATE))
+    return identifier
+
+
 async def rotate(store: TokenStore, former: TokenRecord, *, now: int, expires: int | None, until: int) -> str:
     """Make a token with the name and rights of another, which goes on until then; shown once.
 
     Raises:
-        Conflict: the other has ended already.
+        Conflict: the other has ended already, or stands for a certificate.
     """
+    if former.origin:
+        raise Conflict(
+            f"{former.id} stands for a certificate; name another one with: rollbook token create --certificate FILE"
+        )
     text, record = await _made(store, replace(former, created=now, expires=expires, used=None))
     if not await store.rotate_token(record, former.id, until):
         raise Conflict(f"token {former.id} has ended already; make a new one with: rollbook token create")
@@ -148,6 +169,20 @@ def no_such_tenant() -> NotFound:
     return NotFound("there is no such tenant, or this token is not one of it")
 
 
+REFUSED = "these Basic credentials are not taken here"
+"""Whatever is wrong with them, and also where Basic is switched off."""
+
+
+class BasicChecks(Protocol):
+    """Knows Basic credentials (`operations.basic`)."""
+
+    async def verify(self, tenant: Tenant | None, name: str, password: str, now: int) -> Credential:
+        """As `Verifier.verify_basic`."""
+
+    def close(self) -> None:
+        """Let threads go."""
+
+
 @dataclass
 class Verifier:
     """Says who a bearer token speaks for, of whatever tenant. Verified tokens are remembered for five seconds."""
@@ -158,6 +193,8 @@ class Verifier:
     """Digest of a token from the environment that has all rights on the default tenant."""
     outside: JwtVerifier | None = None
     """Knows tokens of outside issuers."""
+    basic: BasicChecks | None = None
+    """Knows Basic credentials."""
     _known: dict[bytes, tuple[int, Credential]] = field(default_factory=dict)
     _used: dict[str, int] = field(default_factory=dict)
 
@@ -204,7 +241,9 @@ class Verifier:
         known = self._known.get(presented)
         if known is not None and now < known[0]:
             return known[1]
-        found = await self._look_up(text, presented, now)
+        return self._remembered(presented, await self._look_up(text, presented, now), now)
+
+    def _remembered(self, presented: bytes, found: Credential, now: int) -> Credential:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         until = now + _REMEMBER_MS
@@ -212,6 +251,36 @@ class Verifier:
         if found.token_id:
             self._used[found.token_id] = now - now % _MINUTE
         return found
+
+    async def verify_basic(self, tenant: Tenant | None, name: str, password: str, now: int) -> Credential:
+        """What Basic credentials stand for at a tenant, None for one that there is not.
+
+        Raises:
+            Unauthorized: nobody who is known there. TooManyRequests: too many wait for that.
+        """
+        if self.basic is None:
+            raise Unauthorized(REFUSED)
+        return await self.basic.verify(tenant, name, password, now)
+
+    async def verify_certificate(self, certificate: Presented, now: int) -> Credential:
+        """What a certificate stands for that whoever ended TLS has checked.
+
+        Raises:
+            Unauthorized: for nothing here, or it is not in its time.
+        """
+        if not certificate.begins <= now <= certificate.ends:
+            raise Unauthorized("the client's certificate is not in its time")
+        for pin in certificate.pins:
+            presented = pin_digest(self.key, pin)
+            known = self._known.get(presented)
+            if known is not None and now < known[0]:
+                return known[1]
+            record = await self.store.token(pin_id(pin))
+            if record is None or record.origin != CERTIFICATE or state(record, now) is not TokenState.VALID:
+                continue
+            if hmac.compare_digest(presented, record.digest):
+                return self._remembered(presented, _credential(record), now)
+        raise Unauthorized("the client's certificate is not known here")
 
     async def _look_up(self, text: str, presented: bytes, now: int) -> Credential:
         if self.bootstrap is not None and hmac.compare_digest(presented, self.bootstrap):
@@ -227,11 +296,15 @@ class Verifier:
             raise Unauthorized(UNKNOWN)
         if state(record, now) is not TokenState.VALID:
             raise Unauthorized(f"token {record.id} has ended; make a new one with: rollbook token create")
-        # The tokens of one client are one caller: a list goes on with the next one, and rates are its own.
-        client = record.origin.removeprefix("client ") if record.origin.startswith("client ") else None
-        name = f"token {record.name}" if client is None else f"client {record.name}"
-        rights = rights_of(record.rights)
-        return Credential(record.tenant, name, record.user, client or record.id, rights, record.expires)
+        return _credential(record)
+
+
+def _credential(record: TokenRecord) -> Credential:
+    # The tokens of one client are one caller: a list goes on with the next one, and rates are its own.
+    client = record.origin.removeprefix("client ") if record.origin.startswith("client ") else None
+    name = f"token {record.name}" if client is None else f"client {record.name}"
+    rights = rights_of(record.rights)
+    return Credential(record.tenant, name, record.user, client or record.id, rights, record.expires)
 
 
 def _checksum(body: str) -> str:

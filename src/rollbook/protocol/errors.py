@@ -113,9 +113,10 @@ class Mutability(RequestError):
 
 
 class Unauthorized(RequestError):
-    """No valid credentials."""
+    """No valid credentials. `offers_basic`: where they were asked for, Basic ones would do."""
 
     status = 401
+    offers_basic = False
 
 
 class Forbidden(RequestError):

@@ -61,6 +61,15 @@ def client_certificate(scope: Scope) -> Certificate | None:
     return None if found is None else _read(found)
 
 
+def read_pem(text: bytes) -> Certificate | None:
+    """The first certificate of a PEM file, None if there is none."""
+    try:
+        found = x509.load_pem_x509_certificate(text)
+    except ValueError:
+        return None
+    return _read(found.public_bytes(serialization.Encoding.DER))
+
+
 @lru_cache(maxsize=1024)
 def _read(der: bytes) -> Certificate | None:
     try:

@@ -22,6 +22,7 @@ from rollbook.server.responses import Answer, dump, send_answer
 
 log = structlog.get_logger("rollbook.server")
 
+_BASIC = (b"www-authenticate", b'Basic realm="rollbook", charset="UTF-8"')
 _SCOPE = re.compile(r"[A-Za-z0-9 :._-]+", re.ASCII)
 
 
@@ -100,7 +101,8 @@ def error_headers(error: ScimError, *, with_bearer: bool) -> tuple[tuple[bytes, 
     match error:
         case Unauthorized():  # RFC 6750 §3: an error is named only if there was a token
             named = b', error="invalid_token"' if with_bearer else b""
-            return ((b"www-authenticate", b'Bearer realm="rollbook"' + named),)
+            bearer = (b"www-authenticate", b'Bearer realm="rollbook"' + named)
+            return (bearer, _BASIC) if error.offers_basic else (bearer,)
         case InsufficientScope():
             needed = f', scope="{error.scope}"' if _SCOPE.fullmatch(error.scope) else ""
             return (

@@ -8,7 +8,7 @@ from functools import cached_property
 from rollbook.operations import access
 from rollbook.operations.context import Caller, Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
-from rollbook.protocol.errors import MethodNotAllowed
+from rollbook.protocol.errors import MethodNotAllowed, Unauthorized
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.values import JsonValue
 from rollbook.server.auth import authenticate
@@ -26,6 +26,7 @@ from rollbook.server.requests import (
 from rollbook.server.responses import Answer, Site, send_answer
 from rollbook.server.sites import Sites
 from rollbook.server.watching import note, note_token
+from rollbook.storage.tenants import DEFAULT
 
 
 class Access(Enum):
@@ -45,6 +46,12 @@ class Shell:
     verifier: Verifier
     sites: Sites
     limiter: Limiter = field(default_factory=Limiter)
+
+    @property
+    def offers_basic(self) -> bool:
+        """Whether strangers may be told that Basic is taken: not where they must not learn that there is this tenant."""
+        settings = self.tenant.settings
+        return settings.basic and (settings.open_discovery or self.tenant.number == DEFAULT)
 
     @cached_property
     def nobody(self) -> Caller:
@@ -136,5 +143,9 @@ class Endpoint:
     async def _caller(self, shell: Shell, request: Request) -> Caller:
         if self.access is Access.DISCOVERY and shell.tenant.settings.open_discovery:
             return shell.nobody
-        credential = await authenticate(request, shell.verifier, shell.services.now())
+        try:
+            credential = await authenticate(request, shell.verifier, shell.services.now(), shell.tenant)
+        except Unauthorized as error:
+            error.offers_basic = shell.offers_basic
+            raise
         return credential.caller(shell.tenant)

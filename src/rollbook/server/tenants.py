@@ -127,7 +127,7 @@ class TenantDoors:
             or (path.startswith(PREFIX) and not door.is_open)
             or door.state is not TenantState.OPEN
         ):
-            credential = await self._credential(scope, receive)
+            credential = await self._credential(scope, receive, door)
             _let_in(credential, door)
         assert door is not None  # noqa: S101 - else nobody was let in
         scope[SHELL] = door.shell
@@ -160,8 +160,9 @@ class TenantDoors:
             raise Forbidden("requests from this address are not answered here")
         return door
 
-    async def _credential(self, scope: Scope, receive: Receive) -> Credential:
-        return await authenticate(Request(scope, receive, ""), self.verifier, self.services.now())
+    async def _credential(self, scope: Scope, receive: Receive, door: Door | None) -> Credential:
+        tenant = None if door is None else door.shell.tenant
+        return await authenticate(Request(scope, receive, ""), self.verifier, self.services.now(), tenant)
 
     async def default(self) -> Door:
         """The default tenant's door."""
