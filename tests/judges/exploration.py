@@ -16,6 +16,7 @@ from tests.courses import DEFINITIONS
 
 from rollbook.app import Application, build
 from rollbook.operations import tokens
+from rollbook.operations.rights import Admin, Rights
 from rollbook.operations.tenant_settings import read_settings
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import build_catalog
@@ -87,10 +88,11 @@ _HER = {"schemas": [urns.USER], "userName": "her own"}
 
 @dataclass(frozen=True)
 class Judged:
-    """A server as schemathesis sees it, and a token that acts for a user of it."""
+    """A server as schemathesis sees it, a token that acts for a user of it, and one that administers it."""
 
     app: AsgiApp
     own: str
+    admin: str
 
 
 @asynccontextmanager
@@ -116,6 +118,12 @@ async def _token_of_a_user(application: Application) -> str:
     return await tokens.issue(application.store, 1, "hers", now=at, expires=None, user=user.json["id"])
 
 
+async def _token_of_an_administrator(application: Application) -> str:
+    rights = Rights(admin=Admin.WRITE)
+    at = application.services.now()
+    return await tokens.issue(application.store, 1, "theirs", now=at, expires=None, rights=rights)
+
+
 @contextmanager
 def on_a_loop(directory: Path, *assignments: str) -> Iterator[Judged]:
     """A server on a loop in a thread, as an ASGI app for the loop of schemathesis."""
@@ -130,7 +138,11 @@ def on_a_loop(directory: Path, *assignments: str) -> Iterator[Judged]:
     try:
         application = there(holder.__aenter__())
         try:
-            yield Judged(_bridge(application.asgi, loop), there(_token_of_a_user(application)))
+            yield Judged(
+                _bridge(application.asgi, loop),
+                there(_token_of_a_user(application)),
+                there(_token_of_an_administrator(application)),
+            )
         finally:
             there(holder.__aexit__(None, None, None))
     finally:

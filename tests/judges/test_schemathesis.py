@@ -15,6 +15,8 @@ from tests.judges import plausible
 from tests.judges.exploration import Found, Judged, explore, on_a_loop
 from tests.judges.reports import Verdict, report
 
+from rollbook.server.admin.table import ROWS
+
 pytestmark = pytest.mark.slow
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -92,3 +94,18 @@ def test_nothing_found_under_me(tmp_path: Path, thorough: bool, record_property:
     report(record_property, "schemathesis", f"/Me: {said(found)}")
     assert not found.failures, "\n\n".join(found.failures)
     assert found.operations == {f"{method} /Me" for method in ("GET", "PUT", "PATCH", "DELETE")}
+
+
+@pytest.mark.timeout(1200)
+def test_nothing_found_at_admin(tmp_path: Path, thorough: bool, record_property: Verdict) -> None:
+    """At /admin/v1 answers are as described, never a 5xx. That every name of the right form is accepted is not asked."""
+    with on_a_loop(tmp_path) as judged:
+        config = configuration(judged.admin, strict=False, phases=("fuzzing",), thorough=thorough)
+        sent = {"Authorization": f"Bearer {judged.admin}"}
+        schema = schemathesis.openapi.from_asgi(
+            "/admin/v1/openapi.json", judged.app, config=config, headers=sent
+        )
+        found = explore(schema)
+    report(record_property, "schemathesis", f"/admin/v1: {said(found)}")
+    assert not found.failures, "\n\n".join(found.failures)
+    assert len(found.operations) == len(ROWS)

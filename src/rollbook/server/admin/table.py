@@ -182,7 +182,7 @@ def _schemas() -> JsonObject:
         row.answer: "serialization" for row in ROWS if row.answer is not None
     }
     _, found = models_json_schema(
-        [*bodies.items(), *answers.items(), (Problem, "serialization")],
+        [*bodies.items(), *answers.items(), (Problem, "validation")],
         by_alias=True,
         ref_template="#/components/schemas/{model}",
         schema_generator=_Untitled,
