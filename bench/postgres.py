@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rollbook.storage.keyring import new_key
+
 NAMED = "ROLLBOOK_TEST_POSTGRES"
 
 
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a database of the server; benches make their own beside it."""
+    os.environ.setdefault("ROLLBOOK_KEY", new_key().text)  # a new database wants one given
     named = os.environ.get(NAMED)
     if named:
         yield named

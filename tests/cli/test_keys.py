@@ -14,6 +14,8 @@ from tests.cli.command import run, within
 from rollbook.operations import tokens
 from rollbook.storage.keyring import new_key, read_keys
 from rollbook.storage.sql.store import SqlStore
+from rollbook.testing.http_server import served
+from rollbook.testing.scripted_target import Profile, ScriptedTarget
 
 SECRETS = 3
 
@@ -192,6 +194,42 @@ def test_i_32_backups_are_without_the_key(home: Path, tmp_path: Path) -> None:
     assert f"sealed by key {wanted}, which is not here" in out
     out = run("database", "restore", str(home / "copy"), "--replace")[1]
     assert "not here" not in out
+
+
+CONFIG = """
+version: 1
+sources:
+  hr: {type: csv, path: people.csv, key: id, users: {userName: {from: mail}}}
+  desk: {type: webhook, key: id, secret: "${DESK_SECRET}", users: {userName: {from: mail}}}
+targets:
+  wiki: {type: scim, url: "URL/v2", token: "${WIKI_TOKEN}", users: {userName: {from: userName}}}
+  chat: {type: scim, url: "URL/v2", token: "command:cat chat-token", users: {userName: {from: userName}}}
+"""
+
+
+def test_i_32_secrets_of_targets_are_never_stored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After plans, runs and refused credentials no file has a target's token or a webhook's secret: they are named, not kept."""
+    secrets = {"WIKI_TOKEN": "marker-of-wiki", "DESK_SECRET": f"whsec_{'marker+of+desk+' * 3}AAA="}
+    (home / "secrets").mkdir()
+    monkeypatch.chdir(home)
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    (home / "people.csv").write_text("id,mail\n1,ada@x\n")
+    target = ScriptedTarget(Profile(token="marker-of-wiki"))
+    with served(target) as url:
+        (home / "rollbook.yaml").write_text(
+            CONFIG.replace("URL", url).replace("chat-token", "secrets/chat"), "utf-8"
+        )
+        (home / "secrets" / "chat").write_text("marker-of-chat")  # the target does not take this one
+        assert run("pull", "hr")[0] == 0
+        run("plan", "--output", "plan.json")
+        run("apply")
+        assert [user["userName"] for user in target.resources["Users"].values()] == ["ada@x"]
+        assert run("database", "backup", "copy")[0] == 0
+    data = {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    assert {"rollbook.db", "copy"} <= set(data)
+    assert b"wiki" in data["copy"]  # what is known of the target is there
+    assert [name for name, found in data.items() if b"marker-of" in found or b"marker+of" in found] == []
 
 
 KILLED = """

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.postgres_server import database, own_server
+from tests.postgres_server import KEY, database, own_server
 
 from rollbook.protocol.values import JsonObject
 from rollbook.testing.http_server import served
@@ -294,6 +294,7 @@ def main() -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollbook-crash-")))
             url, workers, restart = f"sqlite:///{folder / 'hub.db'}", 1, None
             if name == "postgresql":
+                os.environ["ROLLBOOK_KEY"] = KEY
                 server = stack.enter_context(own_server())
                 url, workers = stack.enter_context(database(str(server.get_uri()))), 2
                 restart = partial(_end_and_start, server)

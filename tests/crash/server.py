@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import psycopg
 from tests.blackbox.rollbook_process import Server, run, serving
-from tests.postgres_server import make_tables, own_server
+from tests.postgres_server import KEY, make_tables, own_server
 
 from rollbook.protocol import urns
 
@@ -249,6 +249,7 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """One that flushes to disk, as in production."""
+    os.environ["ROLLBOOK_KEY"] = KEY
     with own_server() as started:
         yield Postgres(started)
 
