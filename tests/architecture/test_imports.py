@@ -52,6 +52,8 @@ HEAVY = {
     "ruamel",
     "cel_expr_python",
     "argon2",
+    "cryptography",
+    "joserfc",
     "pyqwest",
 }
 
