@@ -1,14 +1,19 @@
 """The only wiring: settings → store, catalog, server."""
 
 import asyncio
+import hashlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from rollbook.keys import own_keys
 from rollbook.operations import tokens
@@ -33,16 +38,19 @@ from rollbook.server.background import Background
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
 from rollbook.server.oauth import OauthDoor
+from rollbook.server.refusals import Refusals
 from rollbook.server.requests import AsgiApp
 from rollbook.server.sites import LOOPBACK_NAMES
 from rollbook.server.tenants import Address, TenantDoors
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
+from rollbook.storage.journal import SealKeys
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.issuers import SqlIssuers
+from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.oauth_clients import SqlClients
 from rollbook.storage.sql.store import SqlStore
@@ -73,11 +81,34 @@ class Application:
     settings: Settings
     verifier: tokens.Verifier
     background: Background
+    journal: SqlJournal
+    refusals: Refusals
 
 
 def now() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def by(name: str, *, at: int | None = None) -> Author:
+    """Who writes from this machine, now: a command or a service, and whoever runs it (I-29)."""
+    return Author(name, now() if at is None else at, origin=here())
+
+
+def here() -> str:
+    """From where commands write: whose process it is."""
+    return f"command line: {_user()}"
+
+
+@cache
+def _user() -> str:
+    """The name of the user that this process is of; its number where it has none."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError, AttributeError):
+        return str(getattr(os, "getuid", lambda: "unknown")())
 
 
 def read_definitions(paths: Iterable[Path]) -> list[JsonValue]:
@@ -178,6 +209,8 @@ async def running(
                 application.live.watch(),
                 application.quirk_uses.keep_writing(),
                 application.verifier.keep_noting(),
+                application.refusals.keep_writing(),
+                keep_sealing(application.journal),
                 keep_forgetting(application),
             )
         ]
@@ -190,9 +223,48 @@ async def running(
             await application.quirk_uses.close()
             with suppress(StoreUnavailable):
                 await application.verifier.note_uses()
+            await application.refusals.close()
+            with suppress(Exception):
+                await application.journal.seal(now())
             application.services.passwords.close()
             if application.verifier.basic is not None:
                 application.verifier.basic.close()
+
+
+SEALING_SECONDS = 5.0
+"""How long a line of the audit log waits for its seal; until then whoever can write the database could change it unseen."""
+
+TELLING_SECONDS = 3600.0
+"""How often the head of the audit log is told in the server's log, which is kept elsewhere."""
+
+
+async def keep_sealing(journal: SqlJournal) -> None:
+    """Seal the audit log for as long as this runs; while the store cannot, later."""
+    log = structlog.get_logger("rollbook.audit")
+    told_at, has_key = 0.0, True
+    while True:
+        await asyncio.sleep(SEALING_SECONDS)
+        with suppress(Exception):
+            sealed = await journal.seal(now())
+            if has_key and not sealed:
+                log.error("audit log not sealed: the key of its last seal is not here")
+            has_key = sealed
+            if sealed and time.monotonic() >= told_at:
+                told_at = time.monotonic() + TELLING_SECONDS
+                log.info("audit log sealed", head=(await journal.head()).text)
+
+
+async def seal_keys(store: SqlStore) -> SealKeys:
+    """The keys that the audit log of a store is sealed with: the one place where they come from.
+
+    There is one, made of a secret that the keys outside the database open, and it stays when these are rotated.
+
+    Raises:
+        KeyUnknown: they are not here.
+    """
+    key = await store.secrets.derived("audit")
+    name = hashlib.sha256(b"rollbook seal key" + key).hexdigest()[:8]
+    return SealKeys(name, {name: key})
 
 
 FORGETTING_SECONDS = 3600.0
@@ -207,18 +279,20 @@ async def keep_forgetting(application: Application) -> None:
     while True:
         await asyncio.sleep(FORGETTING_SECONDS)
         with suppress(Exception):
-            await TenantCare(application.store, application.tenants).finish_deleting()
+            await TenantCare(application.store, application.tenants, by("rollbook serve")).finish_deleting()
             await forget_old(application, now())
 
 
 async def forget_old(application: Application, at: int) -> int:
     """Forget former versions that are older by then than their tenant wants; how many rows went."""
-    gone, after, told = 0, "", application.settings.tenant
+    gone, after, told, author = 0, "", application.settings.tenant, by("rollbook: history", at=at)
     while page := await application.tenants.page(after, 500):
         for record in page:
             days = settings_of(record, told).history
             if days is not None:
-                gone += await Archive(application.store, record.number).compact(at - days * DAY)
+                gone += await Archive(application.store, record.number).compact(
+                    at - days * DAY, author, application.journal
+                )
         after = page[-1].name
     return gone
 
@@ -241,7 +315,7 @@ async def take_definitions(store: SqlStore, settings: Settings, given: Catalog |
             "the database has resources that would not be valid by these schemas and settings:\n"
             + "\n".join(map(text_of, lines(survey)))
         )
-    await store.redefine(survey, Author("rollbook serve", now()), drop=False)
+    await store.redefine(survey, by("rollbook serve"), drop=False)
 
 
 def hooks_of(application: Application, config: "Config") -> "Hooks":
@@ -289,9 +363,13 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant
+    journal = SqlJournal(store.database, await seal_keys(store))
+    refusals = Refusals(journal.write, now)
     background = Background()
     links = SqlLinks(store.database)
-    desk = Desk(store, TenantCare(store, tenants), links, address, now, background)
-    admin = ErrorBoundary(Live(Admin(desk, doors, live.follow), live.follow), problem_answer)
-    asgi = Beside(admin, ErrorBoundary(live))
-    return Application(asgi, services, tenant, store, live, uses, tenants, settings, verifier, background)
+    desk = Desk(store, TenantCare(store, tenants), links, address, now, background, journal)
+    admin = ErrorBoundary(Live(Admin(desk, doors, live.follow), live.follow), problem_answer, refusals)
+    asgi = Beside(admin, ErrorBoundary(live, refusals=refusals))
+    return Application(
+        asgi, services, tenant, store, live, uses, tenants, settings, verifier, background, journal, refusals
+    )

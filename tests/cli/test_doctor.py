@@ -65,7 +65,7 @@ def test_all_is_well(home: Path) -> None:
         (
             "clock",
             "fail",
-            "INSERT INTO change VALUES (1, 1, 'User', 'u', 'create', 'v', 'hr', 99999999999999, x'')",
+            "INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail) VALUES (1, 1, 'User', 'u', 'create', 'v', 'hr', 99999999999999, x'')",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from tests.courses import DEFINITIONS
 from tests.postgres_server import empty
 from tests.server.conftest import TOKEN
 
-from rollbook.app import Application, now, running
+from rollbook.app import Application, by, now, running
 from rollbook.operations.administration import LIMITS
 from rollbook.operations.rights import ALL, Admin, Rights, read_rights, rights_of
 from rollbook.operations.tenant_settings import SETTINGS, TenantSettings
@@ -49,14 +49,17 @@ class House:
     async def by(self, *scopes: str, tenant: int = 1, name: str = "t", **about: Any) -> AsgiCaller:
         """Sends requests with a token that has these scopes."""
         wish = Wish(name, now() + HOUR, scopes, **about)
-        return AsgiCaller(self.application.asgi, await grant(self.application.store, tenant, wish, now()))
+        return AsgiCaller(
+            self.application.asgi, await grant(self.application.store, tenant, wish, by("test"))
+        )
 
 
 @pytest.fixture
 async def house(application: Application) -> House:
     """A server in this process."""
     boss = AsgiCaller(
-        application.asgi, await grant(application.store, 1, Wish("boss", now() + HOUR, ("admin",)), now())
+        application.asgi,
+        await grant(application.store, 1, Wish("boss", now() + HOUR, ("admin",)), by("test")),
     )
     assert (await boss("POST", f"{ROOT}/tenants", {"name": "acme"})).status == 201
     record = await application.tenants.by_name("acme")
@@ -89,7 +92,7 @@ BODIES: dict[str, Any] = {
 async def test_a_tenant_from_beginning_to_end(url: str, anyio_backend: str) -> None:
     """Made with a schema of its own, told something, given a token that works, switched off and on, deleted to the last row."""
     async with running(Settings(database=url, database_origin="test")) as application:
-        text = await grant(application.store, 1, Wish("ops", now() + HOUR, ("admin", "write")), now())
+        text = await grant(application.store, 1, Wish("ops", now() + HOUR, ("admin", "write")), by("test"))
         call = AsgiCaller(application.asgi, text)
         asked = {"name": "acme", "settings": {"profile": "entra"}, "definitions": DEFINITIONS}
         made = await call("POST", f"{ROOT}/tenants", asked)
@@ -321,7 +324,7 @@ async def test_whoever_acts_for_a_user_administers_nothing(house: House) -> None
 async def test_t_14_an_ended_token_ends_here_at_once(url: str, anyio_backend: str) -> None:
     """Revoked in another process, a token that this one remembers neither changes nor reads anything here from then on."""
     async with running(Settings(database=url, database_origin="test")) as application:
-        text = await grant(application.store, 1, Wish("ops", now() + HOUR, ("admin",)), now())
+        text = await grant(application.store, 1, Wish("ops", now() + HOUR, ("admin",)), by("test"))
         call = AsgiCaller(application.asgi, text)
         assert (await call("GET", f"{ROOT}/tenants")).status == 200
         beside = open_store(url)

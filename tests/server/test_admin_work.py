@@ -14,6 +14,7 @@ from tests.server.conftest import TOKEN
 from rollbook.app import Application, build, now, opened
 from rollbook.operations.token_care import Wish, grant
 from rollbook.settings import Settings
+from rollbook.storage.base import Author
 from rollbook.testing.asgi import AsgiCaller
 from rollbook.testing.scripted_target import Fault, error
 
@@ -33,7 +34,9 @@ class Works:
     async def by(self, *scopes: str, **about: Any) -> AsgiCaller:
         """Sends requests with a token that has these scopes."""
         wish = Wish("t", now() + HOUR, scopes, **about)
-        return AsgiCaller(self.application.asgi, await grant(self.application.store, 1, wish, now()))
+        return AsgiCaller(
+            self.application.asgi, await grant(self.application.store, 1, wish, Author("test", now()))
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

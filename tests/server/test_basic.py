@@ -32,6 +32,7 @@ from rollbook.protocol.errors import Conflict
 from rollbook.server.certificates import read_pem
 from rollbook.server.edge import Edge
 from rollbook.settings import Settings
+from rollbook.storage.base import Author
 from rollbook.storage.sql.oauth_clients import SqlClients
 from rollbook.testing.asgi import AsgiCaller, Response
 
@@ -254,7 +255,6 @@ async def test_hashes_are_renewed_on_use(server: Application) -> None:
 
 async def _keep(server: Application, id: str, hashed: str) -> None:
     from rollbook.protocol.resource import Change, Scope
-    from rollbook.storage.base import Author
 
     kind = server.store.catalog.resource_type("User")
     assert kind is not None
@@ -321,7 +321,7 @@ async def admitted(application: Application, pem: bytes, *, by_name: bool = Fals
     assert found is not None
     pin = by_names(found.issuer, found.subject) if by_name else by_key(found.key_sha256)
     wish = Wish("okta", about.pop("expires", now() + 9_999_999), about.pop("scopes", ()), pin=pin)
-    made = await grant(application.store, about.pop("tenant", 1), wish, now())
+    made = await grant(application.store, about.pop("tenant", 1), wish, Author("test", now()))
     await application.live.follow()
     return made
 

@@ -110,7 +110,7 @@ def _targets(connection: Connection) -> None:
     )
     for sequence, at in ((1, 1000), (2, 2000), (3, 30_000), (4, 40_000), (5, 50_000)):
         connection.run(
-            "INSERT INTO change VALUES (1, ?, 'User', ?, 'create', 'v', 'hr', ?, ?)",
+            "INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail) VALUES (1, ?, 'User', ?, 'create', 'v', 'hr', ?, ?)",
             (sequence, f"u{sequence}", at, b""),
         )
     for key, state in enumerate(("ready", "claimed", "parked", "done", "ready")):

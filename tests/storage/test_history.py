@@ -20,6 +20,7 @@ from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.history import LATEST
+from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.load import Loaded, Mark
 from rollbook.storage.sql.restore import Lost
 from rollbook.storage.sql.source_records import SqlSourceRecords
@@ -400,17 +401,17 @@ async def test_what_is_old_is_forgotten(store: SqlStore, archive: Archive) -> No
         author = replace(AUTHOR, at=AUTHOR.at + number * 1000)
         await store.update(TENANT, USER, "ann", to(document), Scope(), author)
     await add_user(store, "bob")
-    assert await archive.compact(AUTHOR.at + 3000) == 2 + 2
+    assert await archive.compact(AUTHOR.at + 3000, AUTHOR, SqlJournal(store.database)) == 2 + 2
     assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5", "4", "3"]
     assert await archive.version("ann", 1) is None
     assert [await title(archive, number) for number in (3, 4, 5)] == ["2", "3", "4"]
     assert len(await archive.versions("bob")) == 1
-    assert await archive.compact(AUTHOR.at + 3000) == 0
+    assert await archive.compact(AUTHOR.at + 3000, AUTHOR, SqlJournal(store.database)) == 0
     await has_read(store, 4)
-    assert await archive.compact(LATEST) == 1 + 1
+    assert await archive.compact(LATEST, AUTHOR, SqlJournal(store.database)) == 1 + 1
     assert [await title(archive, number) for number in (4, 5)] == ["3", "4"]
     await has_read(store, 6)
-    assert await archive.compact(LATEST) == 1 + 1
+    assert await archive.compact(LATEST, AUTHOR, SqlJournal(store.database)) == 1 + 1
     assert [entry.version[-2] for entry in await archive.versions("ann")] == ["5"]
 
 

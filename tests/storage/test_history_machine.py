@@ -15,6 +15,7 @@ from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import USUAL, Author
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.log import version_number
 from rollbook.testing.store_steps import GROUP, TENANT, USER
 
@@ -200,7 +201,7 @@ class History(RuleBasedStateMachine):
     def compact(self, age: int) -> None:
         """Forget what is older than some of the last changes."""
         before = self.clock - 10 * age + 5
-        self.do(self.archive.compact(before))
+        self.do(self.archive.compact(before, self.author(), SqlJournal(self.store.database)))
         for known, entries in self.log.items():
             old = [at for at, entry in enumerate(entries) if entry.at < before]
             self.log[known] = entries[old[-1] :] if old else entries

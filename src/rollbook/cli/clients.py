@@ -84,6 +84,7 @@ def add(
             await pepper(store), store.home, name, rights, now=at, expires=end, seconds=seconds, keys=keys
         )
         await _table(store).add(client)
+        await _tell(store, "client.add", client)
         return client, secret
 
     client, secret = _run(database, make, makes=True)
@@ -144,6 +145,7 @@ def rotate(
         else:
             client, secret = rotated(await pepper(store), client, expires=end, until=until)
         await _table(store).change(client)
+        await _tell(store, "client.rotate", client)
         return client, secret
 
     client, secret = _run(database, change)
@@ -157,6 +159,7 @@ def remove(id: Client, database: Database = None, as_json: AsJson = False) -> No
     async def drop(store: "SqlStore") -> str:
         found = await _one(store, id)
         await _table(store).remove(found.tenant, found.id)
+        await _tell(store, "client.remove", found)
         return found.id
 
     gone = _run(database, drop)
@@ -215,6 +218,14 @@ def _table(store: "SqlStore") -> Any:
     from rollbook.storage.sql.oauth_clients import SqlClients
 
     return SqlClients(store.database)
+
+
+async def _tell(store: "SqlStore", name: str, client: "ClientRecord") -> None:
+    from rollbook.cli.acts import act, tell
+
+    await tell(
+        store, act(store, "client", name, "client", client.id, called=client.name, rights=client.rights)
+    )
 
 
 async def _one(store: "SqlStore", id: str) -> "ClientRecord":

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,11 +78,13 @@ def backup(
     """Write a copy of one moment, while a server goes on. PostgreSQL: by pg_dump, in its custom format."""
     from rich.console import Console
 
+    from rollbook.cli import acts
     from rollbook.cli.database_keys import keys_of
 
     store = _existing(database)
     with Console(stderr=True).status(f"copying {store.database.name} …"):
         store.database.backup(file)
+    acts.tell_beside(store, acts.act(store, "database backup", "database.backup", file=file.name))
     size, keys = file.stat().st_size, keys_of(store.database)
     if as_json:
         print(json.dumps({"database": store.database.name, "file": str(file), "bytes": size, "keys": keys}))
@@ -109,6 +112,7 @@ def restore(
     """
     from rich.console import Console
 
+    from rollbook.cli import acts
     from rollbook.cli.database_keys import lost_keys
     from rollbook.storage.sql.after_restore import changed_since, token_states
 
@@ -116,6 +120,7 @@ def restore(
     former = None if store.database.is_new else _tokens_before(store)
     with Console(stderr=True).status(f"restoring {store.database.name} …"):
         kept = store.database.restore(file, replace=replace)
+    acts.tell_beside(store, acts.act(store, "database restore", "database.restore", file=file.name))
     restored = token_states(store.database) or {}
     again, gone = changed_since(former, restored) if former is not None else ({}, {})
     if as_json:
@@ -162,6 +167,7 @@ def copy(
     """Copy everything into another database, of the same kind or the other: tokens, the log and links too."""
     from rich.console import Console
 
+    from rollbook.cli import acts
     from rollbook.cli.database_keys import lost_keys
     from rollbook.storage.sql import transfer
 
@@ -173,6 +179,9 @@ def copy(
             destination.database,
             lambda table, rows: status.update(f"copying {table}: {rows:,} rows"),
         )
+    for each, other in ((source, destination), (destination, source)):
+        told = acts.act(each, "database copy", "database.copy")
+        acts.tell_beside(each, replace(told, detail={"other": other.database.name}))
     if as_json:
         print(json.dumps({"from": source.database.name, "to": destination.database.name, "rows": done}))
     else:
@@ -190,15 +199,18 @@ def compact(
     """Forget former versions of resources, and merge their changes, but for the last of each. May run beside a server."""
     import asyncio
 
-    from rollbook.app import now
+    from rollbook.app import by, seal_keys
     from rollbook.storage.sql.archive import Archive
+    from rollbook.storage.sql.journal import SqlJournal
 
-    store, before = _existing(database), now() - _age(older_than)
+    store, author = _existing(database), by("rollbook database compact")
+    before = author.at - _age(older_than)
 
     async def run() -> int:
         await store.open()
         try:
-            return await Archive(store, store.home).compact(before)
+            journal = SqlJournal(store.database, await seal_keys(store))
+            return await Archive(store, store.home).compact(before, author, journal)
         finally:
             await store.close()
 

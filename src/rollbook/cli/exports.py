@@ -16,6 +16,7 @@ from rollbook.cli.transfer import AsJson, Database, Format, FormatOption, format
 
 if TYPE_CHECKING:
     from rollbook.protocol.schema import ResourceType
+    from rollbook.storage.sql.store import SqlStore
 
 
 def export(
@@ -78,6 +79,7 @@ async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int],
             (kind, None if tree is None else resolve(tree, kind, leniency, of_several=len(kinds) > 1))
             for kind in kinds
         ]
+        await _tell(store, asked, names)
         with _output(asked.file) as out, _count() as progress:
             write = _rows(out, kinds, asked) if table else out.write
             told = (await tenant_called(SqlTenants(store.database), Settings().home)).settings
@@ -85,6 +87,18 @@ async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int],
                 store, store.home, wishes, write, progress, secrets=asked.secrets, settings=told
             )
     return dict(done.counts), done.left_out
+
+
+async def _tell(store: "SqlStore", asked: _Wanted, names: list[str]) -> None:
+    """Say in the audit log what is about to be taken out; a database that takes no writes gives it all the same."""
+    from rollbook.cli.acts import act, tell
+    from rollbook.protocol.errors import StoreUnavailable
+
+    try:
+        told = act(store, "export", "export", types=names, filter=asked.filter, secrets=asked.secrets)
+        await tell(store, told)
+    except StoreUnavailable as error:
+        typer.echo(f"not told in the audit log: {error.detail}", err=True)
 
 
 def _rows(out: IO[bytes], kinds: "list[ResourceType]", asked: _Wanted) -> Callable[[bytes], object]:

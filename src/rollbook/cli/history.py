@@ -123,12 +123,12 @@ def restore(
     """
 
     async def work(found: Subject) -> None:
-        from rollbook.app import now
-        from rollbook.storage.base import USUAL, Author
+        from rollbook.app import by
+        from rollbook.storage.base import USUAL
 
         wanted = await _version(found, number)
         changes = await difference(found, wanted)
-        author = Author("rollbook restore", now())
+        author = by("rollbook restore")
         lost = await found.archive.restore(found.kind, wanted, author, USUAL, dry_run=dry_run)
         answer: dict[str, Any] = {
             "id": found.id,
@@ -164,12 +164,12 @@ def erase(
     """
 
     async def work(found: Subject) -> None:
-        from rollbook.app import now
-        from rollbook.storage.base import USUAL, Author
+        from rollbook.app import by
+        from rollbook.storage.base import USUAL
 
         if not yes:
             _ask(found)
-        number = await found.archive.erase(found.kind, found.id, Author("rollbook erase", now()), USUAL)
+        number = await found.archive.erase(found.kind, found.id, by("rollbook erase"), USUAL)
         if as_json:
             print(json.dumps({"id": found.id, "formerVersions": number}))
         else:

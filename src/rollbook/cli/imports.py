@@ -171,24 +171,25 @@ async def _import(
             if watch.problems:
                 return 1
             watch.forget()
-        await _into(store, asked, watch)
+        from rollbook.cli.acts import act, telling
+
+        conflicts = str(asked.on_conflict)
+        async with telling(store, act(store, "import", "import", file=asked.path.name, onConflict=conflicts)):
+            await _into(store, asked, watch)
     return None
 
 
 async def _into(store: "SqlStore", asked: _Asked, watch: _Watch) -> None:
-    from rollbook.app import now
+    from rollbook.app import by
     from rollbook.operations.import_files import fingerprint
     from rollbook.operations.importing import Importer, OnConflict, Options, Progress
     from rollbook.operations.passwords import PasswordHasher
     from rollbook.settings import tenant_settings
-    from rollbook.storage.base import Author
     from rollbook.storage.ids import new_id
     from rollbook.storage.tenants import DEFAULT
 
     settings = tenant_settings(asked.settings)
-    options = Options(
-        Author("rollbook import", now()), settings.rules, settings.accepted, OnConflict(asked.on_conflict)
-    )
+    options = Options(by("rollbook import"), settings.rules, settings.accepted, OnConflict(asked.on_conflict))
     passwords = PasswordHasher()
     of = "" if store.home == DEFAULT else f"{store.home} "
     key = f"import {of}{fingerprint(asked.path)}"

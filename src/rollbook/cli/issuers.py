@@ -189,10 +189,12 @@ def remove(name: Name, database: Database = None, as_json: AsJson = False) -> No
     """Take an issuer's tokens no more: within a second for reads, and at once for writes."""
 
     async def drop(store: "SqlStore") -> str:
+        from rollbook.cli.acts import act, tell
         from rollbook.storage.sql.issuers import SqlIssuers
 
         found = await _one(store, name)
         await SqlIssuers(store.database).remove(found.tenant, found.name)
+        await tell(store, act(store, "issuer", "issuer.remove", "issuer", found.name))
         return found.name
 
     gone = _run(database, drop)
@@ -314,9 +316,15 @@ def _key_file(file: Path) -> str:
 
 async def _keep(store: "SqlStore", issuer: "Issuer", *, new: bool) -> None:
     from rollbook.app import now
+    from rollbook.cli.acts import act, tell
     from rollbook.storage.sql.issuers import SqlIssuers
 
-    await SqlIssuers(store.database).put(issuer.record(now()), new=new)
+    record = issuer.record(now())
+    await SqlIssuers(store.database).put(record, new=new)
+    done = "issuer.add" if new else "issuer.set"
+    await tell(
+        store, act(store, "issuer", done, "issuer", record.name, url=record.url, audience=record.audience)
+    )
 
 
 async def _all(store: "SqlStore") -> "list[Issuer]":

@@ -100,9 +100,11 @@ def rotate(database: Database = None, as_json: AsJson = False) -> None:
     """
 
     async def turn(store: "SqlStore") -> dict[str, Any]:
+        from rollbook.cli.acts import act, tell
         from rollbook.storage.sql.rotation import rotate as seal_anew
 
         done = await seal_anew(store.database, store.secrets)
+        await tell(store, act(store, "key", "key.rotate", "key", done.key, secrets=done.secrets))
         return {**done._asdict(), "source": store.secrets.source.name}
 
     done = _with_store(database, turn)
@@ -131,6 +133,7 @@ def forget(
     from rollbook.settings import SettingsError
 
     async def give_up(store: "SqlStore") -> tuple[int, int]:
+        from rollbook.cli.acts import act, tell
         from rollbook.storage.sql.rotation import forget as lose
         from rollbook.storage.sql.secrets import by_key
 
@@ -140,7 +143,11 @@ def forget(
             raise SettingsError(f"key {key} is here ({store.secrets.source.name}), so nothing is lost")
         if not yes and not typer.confirm(f"give up what key {key} has sealed, and end every token?"):
             raise typer.Exit(1)
-        return await lose(store.database, key, now())
+        given_up = await lose(store.database, key, now())
+        await tell(
+            store, act(store, "key", "key.forget", "key", key, secrets=given_up[0], tokens=given_up[1])
+        )
+        return given_up
 
     gone, ended = _with_store(database, give_up)
     if as_json:

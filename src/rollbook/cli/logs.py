@@ -41,6 +41,11 @@ def escaped(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
+def visible(text: str) -> str:
+    """The text with control characters shown (T-89)."""
+    return _CONTROL.sub(_shown, text)
+
+
 def _shown(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 

@@ -17,6 +17,7 @@ from rollbook.cli import (
     history,
     imports,
     issuers,
+    journal,
     keys,
     matches,
     people,
@@ -101,7 +102,7 @@ app.command()(runs.runs)
 app.command()(runs.undo)
 app.command()(profiles.profiles)
 app.command()(targets.report)
-app.command()(targets.audit)
+app.add_typer(journal.app, name="audit")
 app.command()(targets.drift)
 app.command()(targets.pause)
 app.command()(targets.resume)

@@ -147,8 +147,11 @@ def apply(
         if saved is not None:
             names, reads = list(saved.targets), saved.reads_sources
             await saved.check(desk)
-        with output.progress() as watch:
-            done = await desk.apply(names, watch, read_sources=reads, retry=retry, approvals=approvals)
+        detail = {"acceptDeletions": accept_deletions, "plan": plan_hash, "retry": retry, "sources": reads}
+        async with desk.telling("apply", names, **detail) as told:
+            with output.progress() as watch:
+                done = await desk.apply(names, watch, read_sources=reads, retry=retry, approvals=approvals)
+            told.ended(done)
         output.show_apply(done, as_json=as_json)
         return 1 if done.failed else 0
 

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from rollbook.app import now, opened
+from rollbook.app import here, now, opened
+from rollbook.cli import acts
 from rollbook.cli.reviewed import Reviewed
 from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
@@ -33,6 +34,7 @@ from rollbook.provisioning.undo import Undo, UndoPlan
 from rollbook.provisioning.work import Engine
 from rollbook.provisioning.worker import Worker, first_of
 from rollbook.settings import Settings, SettingsError, choose_database, choose_lease
+from rollbook.storage.base import Act
 from rollbook.storage.ids import new_id
 from rollbook.storage.links import Drifted, Run
 from rollbook.storage.sql.archive import Archive
@@ -107,6 +109,19 @@ class Planned:
         )
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the audit log is told of at the end of an apply."""
+
+    telling: acts.Telling
+
+    def ended(self, done: Applied, run: int | None = None) -> None:
+        """It came to this, as that run."""
+        self.telling.run = run or done.run
+        if done.failed:
+            self.telling.outcome = "failed"
+
+
 class PlanWatch(Protocol):
     """Whoever is told of a plan while it is made."""
 
@@ -163,6 +178,21 @@ class Desk:
     def targets(self, names: Iterable[str] = ()) -> list[model.Target]:
         """The targets of those names, all if none is named."""
         return _chosen("target", self.config.targets, names)
+
+    async def tell(self, command: str, names: Iterable[str], **detail: Any) -> None:
+        """Tell the audit log what a command has done to targets."""
+        await acts.tell(self._store, self._act(command, names, detail))
+
+    @asynccontextmanager
+    async def telling(self, command: str, names: Iterable[str], **detail: Any) -> AsyncIterator["Told"]:
+        """Tell the audit log that something is begun with targets, and what came of it."""
+        async with acts.telling(self._store, self._act(command, names, detail)) as telling:
+            yield Told(telling)
+
+    def _act(self, command: str, names: Iterable[str], detail: Mapping[str, Any]) -> Act:
+        named = ", ".join(target.name for target in self.targets(names))
+        told = {name: value for name, value in detail.items() if value not in (None, False, "")}
+        return acts.act(self._store, command, f"target.{command}", "target", named, **told)
 
     async def numbers(self, names: Iterable[str]) -> list[int]:
         """The numbers of targets; those that nothing was done at yet are made known."""
@@ -349,7 +379,7 @@ class Desk:
         """Take a run back: the hub first, then every target that the plan found something for."""
         run = await self.links.begin_run(self._store.home, "undo", str(plan.number), now())
         self.batch = run.batch
-        await self._undo(self._store).carry_out(plan, now())
+        await self._undo(self._store).carry_out(plan, now(), run=run.number, origin=here())
         await self.links.end_run(self._store.home, run, now(), {"resources": len(plan.steps)}, None)
         due = {preview.target for preview in planned.targets if preview.pending}
         approvals = [
@@ -387,13 +417,13 @@ class Desk:
         whole: bool = True,
         reviewed: int | None = None,
     ) -> SourceReport:
-        hub = _hub_of(store)
         links, started = SqlLinks(store.database), now()
         is_real = not dry_run and store is self._store
         run = None
         if is_real:
             run = await links.begin_run(store.home, "pull", source.name, started, self.batch)
             self.batch = run.batch
+        hub = _hub_of(store, run)
         report: PullReport | None = None
         error: str | None = None
         try:
@@ -421,7 +451,7 @@ class Desk:
         run = await links.begin_run_once(self._store.home, "pull", source.name, started, since)
         if run is None:
             return None
-        figures, error = await self._pull_changes(source)
+        figures, error = await self._pull_changes(source, run)
         await links.end_run(self._store.home, run, now(), figures, error)
         return error
 
@@ -433,15 +463,15 @@ class Desk:
         """Apply what has come for a source, as part of a run; why it failed, None if it did not."""
         if sitting.run is None:
             sitting.run = await self.links.begin_run(self._store.home, "pull", source.name, now())
-        figures, error = await self._pull_changes(source)
+        figures, error = await self._pull_changes(source, sitting.run)
         sitting.counts.update(figures)
         await self.links.end_run(self._store.home, sitting.run, now(), sitting.counts, error)
         return error
 
-    async def _pull_changes(self, source: model.Source) -> tuple[dict[str, int], str | None]:
+    async def _pull_changes(self, source: model.Source, run: Run) -> tuple[dict[str, int], str | None]:
         try:
             place, marks = source_of(source, _within(self._store)), SqlSourceMarks(self._store.database)
-            report = await pull(source, place, self.hub, marks=marks, whole=False)
+            report = await pull(source, place, _hub_of(self._store, run), marks=marks, whole=False)
         except SourceError as failure:
             return {}, failure.detail
         return _figures(report), None
@@ -462,13 +492,13 @@ class Desk:
 
     async def pull_one(self, source: model.Source, key: str) -> SourceReport:
         """Read one record into the hub; no rows if there is none of that key."""
-        hub, started = self.hub, now()
+        started = now()
         run = await self.links.begin_run(self._store.home, "read", source.name, started, self.batch)
         self.batch = run.batch
         report: PullReport | None = None
         error: str | None = None
         try:
-            report = await pull_one(source, source_of(source), hub, key)
+            report = await pull_one(source, source_of(source), _hub_of(self._store, run), key)
         except SourceError as failure:
             error = failure.detail
         await self.links.end_run(self._store.home, run, now(), _figures(report), error)
@@ -523,9 +553,10 @@ def _within(store: SqlStore, *, applies: bool = True) -> Within:
     return Within(SqlArrivals(store.database), store.home, now, loop, applies)
 
 
-def _hub_of(store: SqlStore) -> Hub:
+def _hub_of(store: SqlStore, run: Run | None = None) -> Hub:
     records, matches = SqlSourceRecords(store.database), SqlMatches(store.database)
-    return Hub(store, records, store.catalog, store.home, now, new_id, matches)
+    number = None if run is None else run.number
+    return Hub(store, records, store.catalog, store.home, now, new_id, matches, number, here())
 
 
 def _chosen(kind: str, known: Mapping[str, Named], names: Iterable[str]) -> list[Named]:

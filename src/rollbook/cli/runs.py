@@ -72,9 +72,12 @@ def undo(
             return 0
         if dry_run or not (yes or _agreed()):
             return PENDING
-        with output.progress() as watch:
-            reports = await desk.undo(plan, planned, watch)
-        undone = Applied((), reports)
+        names = sorted({preview.target for preview in planned.targets})
+        async with desk.telling("undo", names, undoes=plan.number) as told:
+            with output.progress() as watch:
+                reports = await desk.undo(plan, planned, watch)
+            undone = Applied((), reports)
+            told.ended(undone, desk.batch)
         output.show_apply(undone, as_json=False)
         print(f"run {plan.number} is taken back, by run {desk.batch}")
         return FAILED if undone.failed else 0

@@ -94,10 +94,9 @@ def _change(
     """Survey a change of definitions, say what it means, and take it if it may be taken."""
     import asyncio
 
-    from rollbook.app import now
+    from rollbook.app import by
     from rollbook.cli import schema_output
     from rollbook.cli.errors import FAILED
-    from rollbook.storage.base import Author
 
     async def run() -> bool:
         async with _store(database) as store:
@@ -108,7 +107,7 @@ def _change(
             changed = None
             if take and may_take and after.documents != before.documents:
                 with _progress() as progress:
-                    author = Author("rollbook schema", now())
+                    author = by("rollbook schema")
                     changed = await store.redefine(survey, author, drop=drop, progress=progress)
             schema_output.show_change(
                 before, survey, taken=take and may_take, changed=changed, as_json=as_json

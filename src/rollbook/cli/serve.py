@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -177,6 +177,7 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
         token = await _first_token(settings, application)
         keys = await _about_keys(application)
         _announce(settings, application, is_new=is_new, token=token, works=works, keys=keys)
+        await _tell_start(settings, application)
         if listens:
             reload = Reload()
             reload.listen()
@@ -186,6 +187,19 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
             ):
                 await _listen(settings, application, hooks, metrics, reload)
     lock.release()
+
+
+async def _tell_start(settings: "Settings", application: "Application") -> None:
+    """Tell the audit log how it is served from now on."""
+    from rollbook import __version__
+    from rollbook.cli.acts import act, tell
+
+    about: dict[str, Any] = {
+        "version": __version__, "origin": settings.origin, "publicUrl": settings.public_url,
+        "tls": settings.tls is not None, "trustedProxies": [str(each) for each in settings.trusted],
+        "configuration": settings.config and settings.config.name,
+    }  # fmt: skip
+    await tell(application.store, act(application.store, "serve", "server.start", **about))
 
 
 @asynccontextmanager
@@ -396,7 +410,7 @@ async def _listen(
     from rollbook.server.request_ids import RequestIds
     from rollbook.storage.sql import readiness
 
-    app = application.asgi if hooks is None else ErrorBoundary(hooks)
+    app = application.asgi if hooks is None else ErrorBoundary(hooks, refusals=application.refusals)
     if metrics is not None:
         from rollbook.server.metrics import Measured
 
@@ -471,14 +485,16 @@ def _check_port(settings: "Settings") -> None:
 
 async def _first_token(settings: "Settings", application: "Application") -> str | None:
     """A token for a store that has none; nothing when one comes from the environment."""
-    from rollbook.app import now
+    from rollbook.app import by, now
     from rollbook.operations import tokens
 
     store, tenant = application.store, application.tenant.number
     if settings.bootstrap_token is not None or await store.tokens(tenant):
         return None
     at = now()
-    return await tokens.issue(store, tenant, "first", now=at, expires=at + tokens.YEAR)
+    return await tokens.issue(
+        store, tenant, "first", now=at, expires=at + tokens.YEAR, author=by("rollbook serve")
+    )
 
 
 def _shown(settings: "Settings", application: "Application") -> str:

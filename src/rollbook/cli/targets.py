@@ -33,6 +33,7 @@ def pause(
         names = _named(desk, targets, everything=everything)
         for number in await desk.numbers(names):
             await desk.links.stop(desk.engine.tenant, number, told)
+        await desk.tell("pause", names, reason=reason)
         again = "--all" if everything else " ".join(names)
         print(f"{', '.join(names)}: paused; go on with: rollbook resume {again}")
         return 0
@@ -54,6 +55,7 @@ def resume(
         for number in await desk.numbers(names):
             await desk.links.stop(desk.engine.tenant, number, None)
             await desk.links.pause(desk.engine.tenant, number, 0, None)
+        await desk.tell("resume", names)
         print(f"{', '.join(names)}: work goes on with the next apply")
         return 0
 
@@ -82,8 +84,10 @@ def retry(
     from rollbook.cli import provision_output as output
 
     async def work(desk: "Desk") -> int:
-        with output.progress() as watch:
-            done = await desk.apply(targets, watch, read_sources=False, retry=True)
+        async with desk.telling("retry", targets) as told:
+            with output.progress() as watch:
+                done = await desk.apply(targets, watch, read_sources=False, retry=True)
+            told.ended(done)
         output.show_apply(done, as_json=as_json)
         return 1 if done.failed else 0
 
@@ -108,6 +112,7 @@ def reset(
     async def work(desk: "Desk") -> int:
         for number in await desk.numbers(targets):
             await desk.links.reset(desk.engine.tenant, number, accounts=accounts)
+        await desk.tell("reset", targets, accounts=accounts)
         print(f"{', '.join(targets)}: the next apply compares everybody; see it first with: rollbook plan")
         return 0
 
@@ -135,7 +140,8 @@ def audit(
 
     async def work(desk: "Desk") -> int:
         printer = output.plan_printer(as_json=as_json and not fix, sensitive=desk.config.sensitive)
-        reports = await desk.audit(targets or [], printer, fix=fix)
+        async with desk.telling("audit", targets or [], fix=fix):
+            reports = await desk.audit(targets or [], printer, fix=fix)
         found = Planned(targets=[report.preview for report in reports])
         if as_json and not fix:
             printer.end(found)

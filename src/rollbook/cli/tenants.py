@@ -136,16 +136,14 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Tell a tenant something; a server that runs follows within a second."""
-    from rollbook.app import now
+    from rollbook.app import by
     from rollbook.settings import SettingsError
-    from rollbook.storage.base import Author
 
     if not settings and host is None:
         raise SettingsError("name a setting, such as profile=entra, or --host")
 
     async def tell(care: "TenantCare") -> "TenantRecord":
-        author = Author("rollbook tenant set", now())
-        return await care.tell(await _called(care, name), settings or (), author, host=host)
+        return await care.tell(await _called(care, name), settings or (), by("rollbook tenant"), host=host)
 
     _say(_run(database, tell), as_json=as_json)
 
@@ -290,11 +288,12 @@ def _run(database: str | None, work: "Callable[[TenantCare], Awaitable[T]]", *, 
 
     @asynccontextmanager
     async def opened() -> AsyncIterator["TenantCare"]:
+        from rollbook.app import by
         from rollbook.operations.tenant_care import TenantCare
         from rollbook.storage.sql.tenants import SqlTenants
 
         async with opened_store(database, makes=makes) as store:
-            yield TenantCare(store, SqlTenants(store.database))
+            yield TenantCare(store, SqlTenants(store.database), by("rollbook tenant"))
 
     async def go() -> T:
         async with opened() as care:

@@ -92,7 +92,7 @@ def create(
     import asyncio
     import json
 
-    from rollbook.app import now
+    from rollbook.app import by, now
     from rollbook.operations.token_care import Wish, grant
     from rollbook.protocol.compare import render_date_time
 
@@ -102,7 +102,7 @@ def create(
 
     async def make() -> str:
         async with _store(database) as store:
-            made = await grant(store, store.home, wish, now())
+            made = await grant(store, store.home, wish, by("rollbook token"))
             if store.secrets.made is not None:
                 typer.echo(f"{store.secrets.made} is made: it seals the secrets of the database", err=True)
             return made
@@ -135,7 +135,7 @@ def rotate(
     import asyncio
     import json
 
-    from rollbook.app import now
+    from rollbook.app import by, now
     from rollbook.operations.token_care import token_of
     from rollbook.operations.tokens import rotate as make_anew
     from rollbook.protocol.compare import render_date_time
@@ -145,8 +145,9 @@ def rotate(
 
     async def make() -> tuple[str, str]:
         async with _store(database) as store:
-            former = await token_of(store, store.home, id)
-            return await make_anew(store, former, now=at, expires=end, until=until), former.id
+            former, author = await token_of(store, store.home, id), by("rollbook token")
+            text = await make_anew(store, former, now=at, expires=end, until=until, author=author)
+            return text, former.id
 
     text, former = asyncio.run(make())
     if as_json:
@@ -165,13 +166,14 @@ def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> Non
     import asyncio
     import json
 
-    from rollbook.app import now
+    from rollbook.app import by
+    from rollbook.operations import tokens
     from rollbook.operations.token_care import token_of
 
     async def end() -> tuple[str, bool]:
         async with _store(database) as store:
             found = await token_of(store, store.home, id)
-            return found.id, await store.revoke_token(found.tenant, found.id, now())
+            return found.id, await tokens.revoke(store, found, by("rollbook token"))
 
     found, ended = asyncio.run(end())
     if as_json:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -127,9 +128,21 @@ async def _until(
         except (ConfigError, OSError) as error:
             text = error.render() if isinstance(error, ConfigError) else str(error)
             structlog.get_logger().error("configuration refused", file=str(config), mistakes=text)
+            await _tell(desk, config, "failed")
             continue
         structlog.get_logger().info("configuration read again", file=str(config))
+        await _tell(desk, config, "done")
         return fresh
+
+
+async def _tell(desk: "Desk", config: Path, outcome: str) -> None:
+    """Tell the audit log that the configuration was read again, if it can be told now."""
+    from rollbook.cli.acts import act, tell
+    from rollbook.protocol.errors import StoreUnavailable
+
+    told = act(desk.store, "work", "configuration.reload", "configuration", config.name)
+    with suppress(StoreUnavailable):
+        await tell(desk.store, replace(told, outcome=outcome))
 
 
 def _desk(store: "SqlStore", config: Path) -> "Desk":

@@ -28,6 +28,7 @@ class Administrator:
     name: str
     tenant: int
     rights: Rights
+    token_id: str = ""
 
     @property
     def runs_the_server(self) -> bool:
@@ -53,7 +54,7 @@ def administrator(credential: Credential) -> Administrator:
     """
     if credential.rights.admin is Admin.NOTHING or credential.user is not None:
         raise NotFound("there is nothing here, or this token is not for it")
-    return Administrator(credential.name, credential.tenant, credential.rights)
+    return Administrator(credential.name, credential.tenant, credential.rights, credential.token_id)
 
 
 def check_write(who: Administrator) -> None:

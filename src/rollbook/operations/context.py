@@ -58,13 +58,15 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the tenant, name and public id of the token, and the id of the user it acts for, if any."""
+    """Who asks: the tenant, name and public id of the token, the id of the user it acts for, if any, and from where."""
 
     tenant: Tenant
     name: str
     user: str | None = None
     token_id: str = ""
     rights: Rights = ALL
+    origin: str | None = None
+    """The address they ask from."""
 
     @property
     def identity(self) -> str:
@@ -129,4 +131,5 @@ class Context:
 
     def author(self) -> Author:
         """Who writes, and when, for the change log."""
-        return Author(self.caller.name, self.services.now())
+        caller = self.caller
+        return Author(caller.name, self.services.now(), caller.token_id or None, caller.origin)

@@ -15,10 +15,11 @@ from rollbook.storage.tenants import TenantRecord, TenantState
 
 @dataclass(frozen=True)
 class TenantCare:
-    """What is done to tenants of a database that is open."""
+    """What is done to tenants of a database that is open; the audit log has `author` for it."""
 
     store: SqlStore
     tenants: SqlTenants
+    author: Author | None = None
 
     async def create(
         self,
@@ -37,7 +38,8 @@ class TenantCare:
         said = assigned((), settings)
         probe = TenantRecord(0, check_name(name), TenantState.OPEN, at, said)
         catalog = build_catalog(documents, settings_of(probe).adjustments)
-        return await self.tenants.create(name, at, catalog, said, None if host is None else check_host(host))
+        known = None if host is None else check_host(host)
+        return await self.tenants.create(name, at, catalog, said, known, self.author)
 
     async def tell(
         self,
@@ -56,21 +58,26 @@ class TenantCare:
         """
         said = assigned(record.settings, changes)
         wanted = record.host if host is None else (check_host(host) if host else None)
-        known = await self._defined(record, said, author)
+        known, state = await self._defined(record, said, author), state or record.state
         return await self.tenants.change(
-            record.number, state=state or record.state, settings=said, host=wanted, edition=known.edition
+            record.number,
+            state=state,
+            settings=said,
+            host=wanted,
+            edition=known.edition,
+            author=author,
         )
 
     async def switch(self, record: TenantRecord, state: TenantState) -> TenantRecord:
         """Open a tenant, or switch it off: then no request of it is answered, and nothing of it is gone."""
         return await self.tenants.change(
-            record.number, state=state, settings=record.settings, host=record.host
+            record.number, state=state, settings=record.settings, host=record.host, author=self.author
         )
 
     async def delete(self, record: TenantRecord, watch: Callable[[int], object], at: int = 0) -> None:
         """Delete everything of a tenant, in many small steps; broken off, it goes on where it was. `watch` has the steps."""
         steps = 0
-        while await self.tenants.delete(record.number, at):
+        while await self.tenants.delete(record.number, at, self.author):
             steps += 1
             watch(steps)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rollbook.operations.rights import Rights, read_rights
 from rollbook.operations.tokens import admit, issue, token_id
 from rollbook.protocol.errors import InvalidValue, NotFound
-from rollbook.storage.base import TokenRecord
+from rollbook.storage.base import Author, TokenRecord
 from rollbook.storage.sql.store import SqlStore
 
 LONGEST_NAME = 100
@@ -38,7 +38,11 @@ def check_token_name(name: str) -> str:
 
 
 async def grant(
-    store: SqlStore, tenant: int, wish: Wish, now: int, allow: Callable[[Rights], object] = lambda _: None
+    store: SqlStore,
+    tenant: int,
+    wish: Wish,
+    author: Author,
+    allow: Callable[[Rights], object] = lambda _: None,
 ) -> str:
     """Make a token; its text is shown once, or it is the id if a certificate stands for it. `allow` refuses rights that are not to be handed out.
 
@@ -56,9 +60,11 @@ async def grant(
         if not wish.user.isprintable() or kind is None or await store.get(tenant, kind, wish.user) is None:
             raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")
     if wish.pin is not None:
-        like = TokenRecord("", tenant, name, b"", now, wish.expires, wish.user, None, rights.text)
-        return await admit(store, like, wish.pin)
-    return await issue(store, tenant, name, now=now, expires=wish.expires, user=wish.user, rights=rights)
+        like = TokenRecord("", tenant, name, b"", author.at, wish.expires, wish.user, None, rights.text)
+        return await admit(store, like, wish.pin, author)
+    return await issue(
+        store, tenant, name, now=author.at, expires=wish.expires, user=wish.user, rights=rights, author=author
+    )
 
 
 async def token_of(store: SqlStore, tenant: int, id: str) -> TokenRecord:

@@ -20,7 +20,8 @@ from rollbook.operations.jwt_tokens import UNKNOWN, JwtVerifier, shown
 from rollbook.operations.pins import CERTIFICATE, Presented, pin_digest, pin_id
 from rollbook.operations.rights import ALL, Rights, rights_of
 from rollbook.protocol.errors import Conflict, NotFound, Unauthorized
-from rollbook.storage.base import TokenRecord, TokenStore
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.base import Act, Author, TokenRecord, TokenStore
 from rollbook.storage.tenants import DEFAULT
 
 PREFIX = "rb_live_"
@@ -97,16 +98,17 @@ async def issue(
     expires: int | None,
     user: str | None = None,
     rights: Rights = ALL,
+    author: Author | None = None,
 ) -> str:
-    """Make and keep a token; the text returned is shown once and kept nowhere."""
+    """Make and keep a token; the text returned is shown once and kept nowhere. `author` is who makes it, for the audit log."""
     text, record = await _made(
         store, TokenRecord("", tenant, name, b"", now, expires, user, None, rights.text)
     )
-    await store.add_token(record)
+    await store.add_token(record, _act(author, record, "token.create"))
     return text
 
 
-async def admit(store: TokenStore, like: TokenRecord, pin: str) -> str:
+async def admit(store: TokenStore, like: TokenRecord, pin: str, author: Author | None = None) -> str:
     """Let a certificate stand for a token; the id of that.
 
     Raises:
@@ -117,11 +119,35 @@ async def admit(store: TokenStore, like: TokenRecord, pin: str) -> str:
         raise Conflict(
             f"this certificate stands or stood for token {identifier} already; give the client another key"
         )
-    await store.add_token(replace(like, id=identifier, digest=kept, origin=CERTIFICATE))
+    record = replace(like, id=identifier, digest=kept, origin=CERTIFICATE)
+    await store.add_token(record, _act(author, record, "token.create"))
     return identifier
 
 
-async def rotate(store: TokenStore, former: TokenRecord, *, now: int, expires: int | None, until: int) -> str:
+def _act(author: Author | None, token: TokenRecord, name: str, former: str | None = None) -> Act | None:
+    """What the audit log tells of a token: never what it is."""
+    if author is None:
+        return None
+    about: JsonObject = {"name": token.name, "expires": token.expires, "user": token.user}
+    about |= {"rights": token.rights} | ({} if former is None else {"former": former})
+    return Act(author, token.tenant, name, "token", token.id, detail=about)
+
+
+async def revoke(store: TokenStore, token: TokenRecord, author: Author) -> bool:
+    """End a token at once; False if it has ended already."""
+    act = Act(author, token.tenant, "token.revoke", "token", token.id, detail={"name": token.name})
+    return await store.revoke_token(token.tenant, token.id, author.at, act)
+
+
+async def rotate(
+    store: TokenStore,
+    former: TokenRecord,
+    *,
+    now: int,
+    expires: int | None,
+    until: int,
+    author: Author | None = None,
+) -> str:
     """Make a token with the name and rights of another, which goes on until then; shown once.
 
     Raises:
@@ -132,7 +158,8 @@ async def rotate(store: TokenStore, former: TokenRecord, *, now: int, expires: i
             f"{former.id} stands for a certificate; name another one with: rollbook token create --certificate FILE"
         )
     text, record = await _made(store, replace(former, created=now, expires=expires, used=None))
-    if not await store.rotate_token(record, former.id, until):
+    act = _act(author, record, "token.rotate", former.id)
+    if not await store.rotate_token(record, former.id, until, act):
         raise Conflict(f"token {former.id} has ended already; make a new one with: rollbook token create")
     return text
 
@@ -153,15 +180,15 @@ class Credential:
     rights: Rights = ALL
     expires: int | None = None
 
-    def caller(self, tenant: Tenant) -> Caller:
-        """Who asks, given the tenant that is asked.
+    def caller(self, tenant: Tenant, origin: str | None = None) -> Caller:
+        """Who asks, given the tenant that is asked, and from where.
 
         Raises:
             NotFound: the token is of another one; the words are those for a tenant that there is not (T-10, A-61).
         """
         if self.tenant != tenant.number:
             raise no_such_tenant()
-        return Caller(tenant, self.name, self.user, self.token_id, self.rights)
+        return Caller(tenant, self.name, self.user, self.token_id, self.rights, origin)
 
 
 def no_such_tenant() -> NotFound:

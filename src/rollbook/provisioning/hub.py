@@ -32,6 +32,9 @@ class Hub:
     new_id: Callable[[], str]
     matches: Matches | None = None
     """Cases nobody is sure of; needed where sources join by rules."""
+    run: int | None = None
+    """The number of the run that changes belong to, and from where it is done: for the audit log."""
+    origin: str | None = None
 
     def type_named(self, name: str) -> ResourceType:
         """The resource type of that name."""
@@ -111,7 +114,7 @@ class LiveWriter:
             await self._hold.renew()
 
     def _author(self) -> Author:
-        return Author(f"source {self._source}", self._hub.now())
+        return Author(f"source {self._source}", self._hub.now(), origin=self._hub.origin, run=self._hub.run)
 
     async def insert(self, resource_type: ResourceType, id: str, change: Change) -> None:
         """Create a resource."""

@@ -97,9 +97,11 @@ class Undo:
                 found.made[run.subject] = frozenset([own async for own in self._made(run)])
         return found
 
-    async def carry_out(self, plan: UndoPlan, now: int) -> None:
-        """Make the hub what it was; what cannot be done is added to what stays."""
-        author = Author(f"undo {plan.number}", now)
+    async def carry_out(
+        self, plan: UndoPlan, now: int, *, run: int | None = None, origin: str | None = None
+    ) -> None:
+        """Make the hub what it was; what cannot be done is added to what stays. `run` is this one's number."""
+        author = Author(f"undo {plan.number}", now, origin=origin, run=run)
         for step in plan.steps:
             try:
                 await self._carry_out(step, author)

@@ -12,7 +12,8 @@ from rollbook.protocol.messages import error_body
 from rollbook.protocol.values import JsonObject
 from rollbook.server.errors import as_scim_error
 from rollbook.server.exchange import Exchange
-from rollbook.server.requests import Most
+from rollbook.server.refusals import refused
+from rollbook.server.requests import Most, Scope
 from rollbook.server.responses import Answer, Site, Stream, dump
 
 _HEAD, _END = dump({"schemas": [urns.BULK_RESPONSE], "Operations": []})[:-2], b"]}"
@@ -25,21 +26,22 @@ async def send_bulk(exchange: Exchange) -> Answer:
     """POST a BulkRequest: 200 with what became of each operation (P-3.7-08)."""
     context, site = exchange.context, exchange.site
     body = await exchange.json(Most(context.limits.bulk_bytes, "maxPayloadSize"))
-    return Answer(200, _response(context, await bulk.read(context, body, site.base), site))
+    scope = exchange.request.scope
+    return Answer(200, _response(context, await bulk.read(context, body, site.base), site, scope))
 
 
-async def _response(context: Context, request: Bulk, site: Site) -> Stream:
+async def _response(context: Context, request: Bulk, site: Site, scope: Scope) -> Stream:
     yield _HEAD
     separator = b""
     async with aclosing(bulk.outcomes(context, request)) as groups:
         async for group in groups:
             if group:
-                yield separator + b",".join([dump(_entry(outcome, site)) for outcome in group])
+                yield separator + b",".join([dump(_entry(outcome, site, scope)) for outcome in group])
                 separator = b","
     yield _END
 
 
-def _entry(outcome: Outcome, site: Site) -> JsonObject:
+def _entry(outcome: Outcome, site: Site, scope: Scope) -> JsonObject:
     """One operation of the BulkResponse (RFC 7644 §3.7.3)."""
     sent, entry = outcome.plan.sent, JsonObject()
     location = _location(outcome, site)
@@ -53,6 +55,7 @@ def _entry(outcome: Outcome, site: Site) -> JsonObject:
     if outcome.error is None:
         return entry | {"status": str(outcome.status)}
     error = as_scim_error(outcome.error, method=sent.method, operation=sent.place)
+    refused(scope, error)
     return entry | {"status": str(error.status), "response": error_body(error)}
 
 

@@ -17,6 +17,7 @@ from rollbook.protocol.errors import (
     Unauthorized,
 )
 from rollbook.protocol.messages import error_body
+from rollbook.server.refusals import CASE, Case, Refusals
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.responses import Answer, dump, send_answer
 
@@ -36,12 +37,13 @@ class Tell(Protocol):
 class ErrorBoundary:
     """ASGI middleware: whatever is raised below becomes one Error answer; once an answer has begun, its end.
 
-    `answer` makes what is sent of an error; without, it is an Error of SCIM.
+    `answer` makes what is sent of an error; without, it is an Error of SCIM. `refusals` are told of refused requests.
     """
 
-    def __init__(self, app: AsgiApp, answer: "Tell | None" = None) -> None:
+    def __init__(self, app: AsgiApp, answer: "Tell | None" = None, refusals: Refusals | None = None) -> None:
         self.app = app
         self._answer = answer or error_answer
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for what it raises."""
@@ -52,6 +54,8 @@ class ErrorBoundary:
             has_begun = True
             await send(message)
 
+        case = None if self._refusals is None else Case(self._refusals)
+        scope[CASE] = case
         try:
             await self.app(scope, receive, sending)
         except Exception as error:
@@ -59,6 +63,8 @@ class ErrorBoundary:
                 log.error("answer cut off", method=method, **where(error))  # noqa: TRY400 - as below
                 raise
             failure = as_scim_error(error, method=method)
+            if case is not None:
+                case.refused(scope, failure)
             answer = self._answer(failure, with_bearer=sent_bearer(scope))
             await send_answer(send, answer, head=method == "HEAD")
 

@@ -13,6 +13,8 @@ from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.values import JsonValue
 from rollbook.server.auth import authenticate
 from rollbook.server.limits import Limiter, Turn
+from rollbook.server.peers import peer
+from rollbook.server.refusals import Asker, asked, astray
 from rollbook.server.requests import (
     Most,
     Receive,
@@ -108,6 +110,9 @@ class Endpoint:
             return
         caller = await self._caller(shell, request)
         note_token(scope, caller.token_id)
+        if caller is not shell.nobody:
+            bound = caller.rights.within is not None
+            asked(scope, Asker(shell.tenant.number, caller.name, caller.token_id, bound))
         turn = shell.limiter.arrive(caller, is_known=caller is not shell.nobody)
         try:
             await self._answer(shell, request, caller, turn, send)
@@ -148,4 +153,6 @@ class Endpoint:
         except Unauthorized as error:
             error.offers_basic = shell.offers_basic
             raise
-        return credential.caller(shell.tenant)
+        if credential.tenant != shell.tenant.number:
+            astray(request.scope, credential)
+        return credential.caller(shell.tenant, peer(request.scope) or None)

@@ -21,6 +21,7 @@ from rollbook.server.exchange import SHELL, Shell
 from rollbook.server.limits import Limiter
 from rollbook.server.oauth import TOKEN_PATH, WELL_KNOWN, OauthDoor, metadata
 from rollbook.server.peers import peer
+from rollbook.server.refusals import astray
 from rollbook.server.requests import AsgiApp, Receive, Request, Scope, Send
 from rollbook.server.responses import send_answer
 from rollbook.server.routes import PATH, routed
@@ -128,6 +129,8 @@ class TenantDoors:
             or door.state is not TenantState.OPEN
         ):
             credential = await self._credential(scope, receive, door)
+            if door is None or credential.tenant != door.shell.tenant.number:
+                astray(scope, credential)
             _let_in(credential, door)
         assert door is not None  # noqa: S101 - else nobody was let in
         scope[SHELL] = door.shell

@@ -29,10 +29,17 @@ from rollbook.storage.secrets import Secrets
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes, and when: kept in the change log. `at` is milliseconds since 1970, UTC."""
+    """Who writes, and when: kept in the change log. `at` is milliseconds since 1970, UTC.
+
+    `credential` is the public id of a token, `origin` from where they ask: an address, or what of this machine.
+    `run` is the number of the run that it is part of.
+    """
 
     name: str
     at: int
+    credential: str | None = None
+    origin: str | None = None
+    run: int | None = None
 
 
 class References(StrEnum):
@@ -140,6 +147,9 @@ class LogEntry:
     author: str
     at: int
     detail: JsonObject = field(default_factory=dict)
+    credential: str | None = None
+    origin: str | None = None
+    run: int | None = None
 
 
 Decide = Callable[[Present], Change]
@@ -274,6 +284,24 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """What was done, or refused, that is no change of a resource: a line of the audit log.
+
+    `tenant` is a number, 0 for what concerns the service as a whole. `name` reads `token.create`; `type` and `subject`
+    say what it was done to. `times` is more than 1 for refused requests that are told together.
+    """
+
+    author: Author
+    tenant: int
+    name: str
+    type: str = ""
+    subject: str = ""
+    outcome: str = "done"
+    times: int = 1
+    detail: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRecord:
     """A bearer token as stored: everything but the secret. Times are milliseconds since 1970."""
 
@@ -324,16 +352,16 @@ class TokenStore(Protocol):
     async def token(self, id: str) -> TokenRecord | None:
         """The token, or None; revoked and expired ones are returned too."""
 
-    async def add_token(self, token: TokenRecord) -> None:
-        """Keep a new token."""
+    async def add_token(self, token: TokenRecord, act: Act | None = None) -> None:
+        """Keep a new token, and tell the audit log."""
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant that a command has made, oldest first."""
 
-    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+    async def revoke_token(self, tenant: int, id: str, at: int, act: Act | None = None) -> bool:
         """End a token of the tenant at once, in every process; False if there is none that could be ended."""
 
-    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+    async def rotate_token(self, token: TokenRecord, former: str, until: int, act: Act | None = None) -> bool:
         """Keep a new token in the place of another of its tenant, which ends then; False if that has ended already."""
 
     async def note_token_uses(self, uses: Mapping[str, int]) -> None:

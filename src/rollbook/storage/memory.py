@@ -12,6 +12,7 @@ from rollbook.storage import memory_state as state
 from rollbook.storage import refusals
 from rollbook.storage.base import (
     USUAL,
+    Act,
     Author,
     Decide,
     Found,
@@ -36,6 +37,8 @@ class MemoryStore:
         self.catalog = catalog
         self._tenants: dict[int, Holding] = {}
         self._tokens: dict[str, TokenRecord] = {}
+        self.acts: list[Act] = []
+        """What was done that changes no resource, in order."""
         self._settings: dict[str, str] = {}
         self.secrets = MemorySecrets()
         self._quirk_uses: dict[tuple[int, str, str], QuirkUse] = {}
@@ -198,26 +201,33 @@ class MemoryStore:
         """The token, or None."""
         return self._tokens.get(id)
 
-    async def add_token(self, token: TokenRecord) -> None:
+    async def add_token(self, token: TokenRecord, act: Act | None = None) -> None:
         """Keep a new token."""
+        self._tell(act)
         self._tokens[token.id] = token
 
-    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+    async def revoke_token(self, tenant: int, id: str, at: int, act: Act | None = None) -> bool:
         """End a token at once."""
         found = self._tokens.get(id)
         if found is None or not _is_valid(found, tenant, at):
             return False
         self._tokens[id] = replace(found, revoked=at)
+        self._tell(act)
         return True
 
-    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+    async def rotate_token(self, token: TokenRecord, former: str, until: int, act: Act | None = None) -> bool:
         """Keep a new token in the place of another, which ends then."""
         found = self._tokens.get(former)
         if found is None or not _is_valid(found, token.tenant, token.created):
             return False
         self._tokens[former] = replace(found, expires=min(until, found.expires or until))
         self._tokens[token.id] = token
+        self._tell(act)
         return True
+
+    def _tell(self, act: Act | None) -> None:
+        if act is not None:
+            self.acts.append(act)
 
     async def note_token_uses(self, uses: Mapping[str, int]) -> None:
         """When tokens were last used, by id."""

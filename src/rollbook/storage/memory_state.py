@@ -247,5 +247,17 @@ def log(of: Holding, kept: Kept, operation: str, author: Author, detail: JsonObj
     """Append to the change log."""
     sequence, known = len(of.log) + 1, version(kept)
     of.log.append(
-        LogEntry(sequence, kept.resource_type.name, kept.id, operation, known, author.name, author.at, detail)
+        LogEntry(
+            sequence,
+            kept.resource_type.name,
+            kept.id,
+            operation,
+            known,
+            author.name,
+            author.at,
+            detail,
+            author.credential,
+            author.origin,
+            author.run,
+        )
     )

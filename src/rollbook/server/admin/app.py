@@ -11,6 +11,7 @@ from rollbook.operations.tokens import Credential
 from rollbook.protocol.errors import Forbidden
 from rollbook.server.admin.desk import Desk
 from rollbook.server.auth import authenticate
+from rollbook.server.refusals import Asker, asked, astray
 from rollbook.server.requests import JSON, AsgiApp, Receive, Request, Scope, Send
 from rollbook.server.responses import Answer, send_answer
 from rollbook.server.tenants import Door, TenantDoors
@@ -49,7 +50,10 @@ class Admin:
         """Who asks. What was remembered of their token is not enough: here it has to hold at this moment."""
         at = self.desk.now()
         credential = await authenticate(request, self.doors.verifier, at)
+        astray(request.scope, credential)  # as long as it is not certain
         who = administrator(credential)
+        reaches_one = not who.runs_the_server
+        asked(request.scope, Asker(credential.tenant, credential.name, credential.token_id, reaches_one))
         await self.doors.verifier.check(credential, at)
         return credential, who
 

@@ -17,7 +17,6 @@ from rollbook.server.admin.shapes import (
     DefinitionsChange,
     DefinitionsChanged,
 )
-from rollbook.storage.base import Author
 
 _TOLD = 5
 
@@ -51,8 +50,7 @@ async def change(visit: Visit) -> Made:
         raise Conflict(f"nothing was changed: {told}")
     changed = None
     if not asked.dry_run and after.documents != before.documents:
-        author = Author(visit.who.name, visit.desk.now())
-        changed = await store.redefine(survey, author, drop=asked.drop_values)
+        changed = await store.redefine(survey, visit.author(), drop=asked.drop_values)
     summary = change_summary(before, survey, taken=not asked.dry_run, changed=changed)
     for finding in () if visit.sees_everybody else summary["findings"]:
         finding["examples"] = []

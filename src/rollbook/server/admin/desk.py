@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rollbook.operations.tenant_care import TenantCare
 from rollbook.server.tenants import Address
+from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.store import SqlStore
 
@@ -21,3 +22,4 @@ class Desk:
     address: Address
     now: Callable[[], int]
     finish: Callable[[Awaitable[object]], None]
+    journal: SqlJournal

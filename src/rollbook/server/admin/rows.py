@@ -1,15 +1,18 @@
 """What a row of /admin/v1 says of an operation, and what its handler is given."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rollbook.operations.administration import Administrator
+from rollbook.operations.tenant_care import TenantCare
 from rollbook.protocol.errors import InternalError, PreconditionFailed
 from rollbook.protocol.versions import weak_tag
 from rollbook.server.admin.desk import Desk
 from rollbook.server.admin.shapes import Shape
+from rollbook.server.peers import peer
 from rollbook.server.requests import Scope
+from rollbook.storage.base import Act, Author
 from rollbook.storage.tenants import TenantRecord
 
 TENANT = "/tenants/{tenant}"
@@ -43,6 +46,20 @@ class Visit:
         """Whether the token may read every resource, so that what is told of one is no more than it could ask for."""
         rights = self.who.rights
         return rights.reads and not rights.types and rights.within is None
+
+    def author(self) -> Author:
+        """Who writes, and from where, for the audit log (I-29)."""
+        who = self.who
+        return Author(who.name, self.desk.now(), who.token_id or None, peer(self.scope) or None)
+
+    def care(self) -> TenantCare:
+        """What is done to tenants, by whoever asks."""
+        return replace(self.desk.care, author=self.author())
+
+    async def tell(self, name: str, type: str, subject: str, **detail: Any) -> None:
+        """Tell the audit log of what was done to something of the tenant."""
+        act = Act(self.author(), self.tenant.number, name, type, subject, detail=detail)
+        await self.desk.journal.write([act])
 
     def check_version(self, record: TenantRecord) -> None:
         """Whether If-Match admits the tenant as it is.

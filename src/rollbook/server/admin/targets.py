@@ -29,6 +29,7 @@ async def pause(visit: Visit) -> Made:
     progress = await _progress(visit)
     reason = f"paused by hand{': ' if asked.reason else ''}{asked.reason}"
     await visit.desk.links.stop(visit.tenant.number, progress.number, reason)
+    await visit.tell("target.pause", "target", progress.name, reason=asked.reason)
     return await show(visit)
 
 
@@ -37,6 +38,7 @@ async def resume(visit: Visit) -> Made:
     progress = await _progress(visit)
     await visit.desk.links.stop(visit.tenant.number, progress.number, None)
     await visit.desk.links.pause(visit.tenant.number, progress.number, 0, None)
+    await visit.tell("target.resume", "target", progress.name)
     return await show(visit)
 
 
@@ -45,6 +47,7 @@ async def retry(visit: Visit) -> Made:
     progress, at, links = await _progress(visit), visit.desk.now(), visit.desk.links
     number = await links.unpark(visit.tenant.number, progress.number, at)
     await links.bring_forward(visit.tenant.number, progress.number, at, claimed=False)
+    await visit.tell("target.retry", "target", progress.name, resources=number)
     return Made(Retried(resources=number))
 
 

@@ -9,7 +9,6 @@ from rollbook.server.admin.rows import TENANT, Made, Row, Visit, tag
 from rollbook.server.admin.shapes import NewTenant, Tenant, TenantChange, TenantDetail, TenantList
 from rollbook.server.routes import PATH
 from rollbook.server.tenants import PREFIX
-from rollbook.storage.base import Author
 from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
 
 _TIMES = 5
@@ -32,7 +31,7 @@ async def create(visit: Visit) -> Made:
     """POST a new one."""
     asked: NewTenant = visit.body
     told = [f"{name}={value}" for name, value in asked.settings.items()]
-    made = await visit.desk.care.create(
+    made = await visit.care().create(
         asked.name, visit.desk.now(), settings=told, host=asked.host, documents=asked.definitions
     )
     where = (b"location", f"/admin/v1/tenants/{made.name}".encode())
@@ -63,7 +62,7 @@ async def change(visit: Visit) -> Made:
         check_server(visit.who)
     changes = [f"{name}={value or ''}" for name, value in asked.settings.items()]
     state = None if asked.state is None else TenantState(asked.state)
-    author = Author(visit.who.name, visit.desk.now())
+    author = visit.author()
     record: TenantRecord | None = check_there(visit.tenant)
     for left in reversed(range(_TIMES)):
         known = visit.who.reach(record)
@@ -81,10 +80,10 @@ async def change(visit: Visit) -> Made:
 
 async def delete(visit: Visit) -> Made:
     """DELETE everything of it: it cannot be reached from now on, and goes bit by bit."""
-    record, care = visit.tenant, visit.desk.care
+    record, care = visit.tenant, visit.care()
     if record.state is not TenantState.DELETING:
         visit.check_version(record)
-        await care.tenants.delete(record.number, visit.desk.now(), edition=record.edition)
+        await care.tenants.delete(record.number, visit.desk.now(), care.author, edition=record.edition)
     visit.desk.finish(care.delete(record, lambda _: None))
     going = await care.tenants.by_number(record.number)
     return Made(None if going is None else _tenant(visit, going))

@@ -6,6 +6,7 @@ from rollbook.operations.administration import check_grant
 from rollbook.operations.rights import rights_of
 from rollbook.operations.token_care import Wish, grant, token_of
 from rollbook.operations.tokens import YEAR, rotate, state, token_id
+from rollbook.operations.tokens import revoke as revoke_token
 from rollbook.protocol.compare import parse_date_time, render_date_time
 from rollbook.protocol.errors import InvalidCursor, InvalidValue
 from rollbook.server.admin.rows import TENANT, Made, Row, Visit
@@ -31,12 +32,13 @@ async def list_tokens(visit: Visit) -> Made:
 async def create(visit: Visit) -> Made:
     """POST a new one, with rights no wider than those of whoever asks (T-09)."""
     asked: NewToken = visit.body
-    at = visit.desk.now()
+    author = visit.author()
+    at = author.at
     wish = Wish(
         asked.name, _end(asked.expires, at), tuple(asked.scopes), asked.within, asked.profile, asked.user
     )
     text = await grant(
-        visit.desk.store, visit.tenant.number, wish, at, lambda rights: check_grant(visit.who, rights)
+        visit.desk.store, visit.tenant.number, wish, author, lambda rights: check_grant(visit.who, rights)
     )
     return await _issued(visit, text, at)
 
@@ -50,21 +52,22 @@ async def show(visit: Visit) -> Made:
 async def renew(visit: Visit) -> Made:
     """POST: another with the same name and rights; the former one goes on for a while."""
     asked: Rotation = visit.body
-    store, at = visit.desk.store, visit.desk.now()
+    store, author = visit.desk.store, visit.author()
+    at = author.at
     former = await token_of(store, visit.tenant.number, visit.path["id"])
     check_grant(visit.who, rights_of(former.rights))
     until = at + asked.overlap_seconds * 1000
-    text = await rotate(store, former, now=at, expires=_end(asked.expires, at), until=until)
+    text = await rotate(store, former, now=at, expires=_end(asked.expires, at), until=until, author=author)
     return await _issued(visit, text, at)
 
 
 async def revoke(visit: Visit) -> Made:
     """DELETE: it ends at once; that it was is remembered."""
-    store, at = visit.desk.store, visit.desk.now()
+    store, author = visit.desk.store, visit.author()
     found = await token_of(store, visit.tenant.number, visit.path["id"])
-    await store.revoke_token(found.tenant, found.id, at)
+    await revoke_token(store, found, author)
     ended = await token_of(store, visit.tenant.number, found.id)
-    return Made(Token(**_values(ended, at)))
+    return Made(Token(**_values(ended, author.at)))
 
 
 async def _issued(visit: Visit, text: str, at: int) -> Made:

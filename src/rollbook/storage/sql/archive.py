@@ -9,6 +9,7 @@ from rollbook.storage.sql import history, log, removal
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.history import LATEST, Deleted, Version
 from rollbook.storage.sql.index import Layout
+from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.log import version_number
 from rollbook.storage.sql.restore import Lost, restore
 from rollbook.storage.sql.store import SqlStore
@@ -117,13 +118,17 @@ class Archive:
 
         return await self._store.run(self._tenant, kind, work)
 
-    async def compact(self, older_than: int) -> int:
-        """Forget what is older than a moment, in small steps; how many rows went."""
+    async def compact(self, older_than: int, author: Author, journal: SqlJournal) -> int:
+        """Forget what is older than a moment, in small steps; how many rows went.
+
+        The audit log is sealed before: of the change log nothing goes that is not, and what goes is told there.
+        """
+        await journal.seal(author.at)
         is_more, gone = True, 0
         while is_more:
             is_more, some = await self._store.database.write(
                 self._tenant,
-                lambda connection: history.compact(connection, self._tenant, older_than),
+                lambda connection: history.compact(connection, self._tenant, older_than, author),
                 long=True,
             )
             gone += some

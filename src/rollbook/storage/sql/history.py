@@ -11,16 +11,17 @@ from typing import NamedTuple
 import orjson
 
 from rollbook.protocol.values import JsonObject
-from rollbook.storage.base import LogEntry
+from rollbook.storage.base import Act, Author, LogEntry
 from rollbook.storage.documents import decode
-from rollbook.storage.sql import deliveries, tokens
+from rollbook.storage.sql import acts, deliveries, seals, tokens
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.journal_check import FORGETTING, ranges
 from rollbook.storage.sql.log import unpacked
 from rollbook.storage.sql.reads import RESOURCE
 from rollbook.storage.sql.reads import entry as entry_of
 
-_COLUMNS = "sequence, type, id, operation, version, author, at, detail"
+_COLUMNS = "sequence, type, id, operation, version, author, at, detail, credential, origin, run"
 
 # Sequences are found in a sub-select, since that needs nothing but the index by id: asked for whole rows, SQLite
 # would walk the log of the tenant instead, which lies in this order.
@@ -83,7 +84,9 @@ EARLIER = f"""
     WHERE n.tenant = ? AND n.sequence > ? AND n.sequence <= ? AND e.sequence
 """
 FORGET_PAST = f"DELETE FROM past WHERE tenant = ? AND sequence IN ({EARLIER} <= n.sequence)"
-FORGET_ENTRIES = f"DELETE FROM change WHERE tenant = ? AND sequence IN ({EARLIER} < n.sequence)"
+FORGET_ENTRIES = (
+    f"DELETE FROM change WHERE tenant = ? AND sequence IN ({EARLIER} < n.sequence) RETURNING sequence"
+)
 FOLLOWED = "SELECT min(position) FROM target WHERE tenant = ?"
 
 PAGE = 500
@@ -110,7 +113,7 @@ class Version(NamedTuple):
 def entries(connection: Connection, tenant: int, id: str, before: int, limit: int) -> list[LogEntry]:
     """Changes of a resource with numbers below that one, newest first."""
     rows = connection.all(ENTRIES, (tenant, tenant, id, before, limit))
-    return [entry_of(*row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 def version_at(connection: Connection, tenant: int, entry: LogEntry) -> Version:
@@ -204,8 +207,10 @@ def forget(connection: Connection, tenant: int, id: str) -> int:
     return forgotten
 
 
-def compact(connection: Connection, tenant: int, older_than: int) -> tuple[bool, int]:
+def compact(connection: Connection, tenant: int, older_than: int, author: Author) -> tuple[bool, int]:
     """Forget some of what is older than a moment; whether there may be more, and how many rows went.
+
+    What goes of the audit log has been sealed, and a line of it tells what went and who wanted it (T-87).
 
     The log is compacted from its beginning to the first entry that is not as old, so that of each resource an unbroken end is left: its last entry before
     the moment, and what came later. It goes no further than every target has read. The place is kept in the same
@@ -215,12 +220,16 @@ def compact(connection: Connection, tenant: int, older_than: int) -> tuple[bool,
     after = int(tokens.setting(connection, place) or 0)
     row = connection.one(FOLLOWED, (tenant,))
     followed = LATEST if row is None or row[0] is None else row[0]
-    rows = connection.all(NEXT, (tenant, after, followed, COMPACTED))
+    ((sealed,),) = connection.all(seals.LAST_OF, (tenant,))
+    rows = connection.all(NEXT, (tenant, after, min(followed, sealed), COMPACTED))
     old = [sequence for sequence, _ in takewhile(lambda row: row[1] < older_than, rows)]
     if not old:
         return False, 0
     last = old[-1]
     gone = connection.run(FORGET_PAST, (tenant, tenant, after, last))
-    gone += connection.run(FORGET_ENTRIES, (tenant, tenant, after, last))
+    forgotten = [row[0] for row in connection.all(FORGET_ENTRIES, (tenant, tenant, after, last))]
+    if forgotten:
+        detail: JsonObject = {"of": "changes", "lines": ranges(forgotten)}
+        acts.add(connection, [Act(author, tenant, FORGETTING, times=len(forgotten), detail=detail)])
     connection.run(tokens.SET, (place, str(last)))
-    return len(old) == COMPACTED, gone
+    return len(old) == COMPACTED, gone + len(forgotten)

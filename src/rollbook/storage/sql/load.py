@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import orjson
-
 from rollbook.protocol.errors import InvalidValue, RequestError
 from rollbook.protocol.resource import Change, Member
 from rollbook.protocol.schema import ResourceType
@@ -164,10 +162,8 @@ def _values(tenant: int, first: int, news: Sequence[New]) -> Iterator[tuple[int,
 
 def _entry(tenant: int, number: int, layout: Layout, each: Loaded, author: Author) -> Parameters:
     version = layout.version(each.kept.version if each.kept else 1)
-    return (
-        tenant, number, each.resource_type.name, each.id, "create", version, author.name, author.at,
-        orjson.dumps({}),
-    )  # fmt: skip
+    entry = log.Entry(each.resource_type.name, each.id, "create", version, {})
+    return log.row_of(tenant, number, entry, author)
 
 
 def _put_one(

@@ -14,8 +14,8 @@ from rollbook.storage.sql.connection import Connection, Parameters, Row
 
 NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
 LOG = """
-    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail, credential, origin, run)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 PAST = "INSERT INTO past (tenant, sequence, body, extra, members) VALUES (?, ?, ?, ?, ?)"
 
@@ -73,7 +73,13 @@ def write(connection: Connection, tenant: int, number: int, author: Author, entr
 
 def _rows(tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> Iterator[Parameters]:
     for at, entry in enumerate(entries, number):
-        yield tenant, at, *entry[:4], author.name, author.at, orjson.dumps(entry.detail)
+        yield row_of(tenant, at, entry, author)
+
+
+def row_of(tenant: int, number: int, entry: Entry, author: Author) -> Parameters:
+    """The parameters of `LOG`."""
+    who = (author.credential, author.origin, author.run)
+    return (tenant, number, *entry[:4], author.name, author.at, orjson.dumps(entry.detail), *who)
 
 
 def packed(members: Sequence[str]) -> bytes | None:

@@ -145,7 +145,7 @@ WAS_MEMBER = """
 NUMBER_OF_MEMBERS, NUMBER_OF_GROUPS = _number("container"), _number("member")
 
 CHANGES = """
-    SELECT sequence, type, id, operation, version, author, at, detail FROM change
+    SELECT sequence, type, id, operation, version, author, at, detail, credential, origin, run FROM change
     WHERE tenant = ? AND sequence > ? ORDER BY sequence LIMIT ?
 """
 LAST_CHANGE = "SELECT change FROM sequence WHERE tenant = ?"
@@ -326,14 +326,12 @@ def numbers(connection: Connection, tenant: int) -> dict[str, int]:
 def changes(connection: Connection, tenant: int, after: int, limit: int) -> list[LogEntry]:
     """Entries of the change log."""
     rows = connection.all(CHANGES, (tenant, after, limit))
-    return [entry(*row) for row in rows]
+    return [entry(row) for row in rows]
 
 
-def entry(
-    sequence: int, kind: str, id: str, operation: str, version: str, author: str, at: int, detail: bytes
-) -> LogEntry:
+def entry(row: Row) -> LogEntry:
     """The entry that a row of the log is."""
-    return LogEntry(sequence, kind, id, operation, version, author, at, orjson.loads(detail))
+    return LogEntry(*(*row[:7], orjson.loads(row[7]), *row[8:]))
 
 
 def last_change(connection: Connection, tenant: int) -> int:

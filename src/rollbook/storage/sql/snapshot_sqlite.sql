@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0027
+-- Revision: 0028
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -99,7 +99,7 @@ CREATE TABLE change (
         version TEXT NOT NULL,
         author TEXT NOT NULL,
         at INTEGER NOT NULL,
-        detail BLOB NOT NULL,
+        detail BLOB NOT NULL, credential TEXT, origin TEXT, run INTEGER,
         PRIMARY KEY (tenant, sequence)
     ) STRICT, WITHOUT ROWID;
 
@@ -412,4 +412,41 @@ CREATE TABLE secret (
         PRIMARY KEY (tenant, name)
     ) STRICT, WITHOUT ROWID;
 
-INSERT INTO alembic_version (version_num) VALUES ('0027');
+CREATE TABLE act (
+        id TEXT NOT NULL PRIMARY KEY,
+        number INTEGER,
+        owner INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        credential TEXT,
+        origin TEXT,
+        run INTEGER,
+        act TEXT NOT NULL,
+        type TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        times INTEGER NOT NULL,
+        detail BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX act_by_number ON act (number);
+
+CREATE INDEX act_waiting ON act (at, id) WHERE number IS NULL;
+
+CREATE TABLE seal (
+        number INTEGER NOT NULL PRIMARY KEY,
+        lines INTEGER NOT NULL,
+        log INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        digests BLOB NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT;
+
+CREATE INDEX seal_by_log ON seal (log, last);
+
+CREATE INDEX seal_by_time ON seal (at);
+
+INSERT INTO alembic_version (version_num) VALUES ('0028');

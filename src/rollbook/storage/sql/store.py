@@ -13,6 +13,7 @@ from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import (
     USUAL,
+    Act,
     Author,
     Decide,
     Found,
@@ -25,7 +26,7 @@ from rollbook.storage.base import (
     Updated,
 )
 from rollbook.storage.key_files import KeySource
-from rollbook.storage.sql import layout, load, quirk_uses, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql import acts, layout, load, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
 from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
@@ -154,7 +155,9 @@ class SqlStore:
         before = await self.layout(survey.tenant)
 
         def take(connection: Connection) -> int:
-            return redefine.take(connection, before, survey, author, drop=drop, progress=progress)[1]
+            changed = redefine.take(connection, before, survey, author, drop=drop, progress=progress)[1]
+            acts.add(connection, [Act(author, survey.tenant, "schema.change", detail={"resources": changed})])
+            return changed
 
         changed = await self.database.write(ALONE, take, long=True)
         await self.follow()
@@ -419,26 +422,28 @@ class SqlStore:
         """The token, or None."""
         return await self.database.read_now(lambda connection: tokens.token(connection, id))
 
-    async def add_token(self, token: TokenRecord) -> None:
+    async def add_token(self, token: TokenRecord, act: Act | None = None) -> None:
         """Keep a new token."""
-        await self.database.write(token.tenant, lambda connection: tokens.add_token(connection, token))
+        await self.database.write(
+            token.tenant, acts.told(act, lambda connection: tokens.add_token(connection, token))
+        )
 
     async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
         """All tokens of a tenant, oldest first."""
         return await self.database.read(lambda connection: tokens.tokens(connection, tenant))
 
-    async def revoke_token(self, tenant: int, id: str, at: int) -> bool:
+    async def revoke_token(self, tenant: int, id: str, at: int, act: Act | None = None) -> bool:
         """End a token at once: every process notices before its next write, and within a second for reads."""
 
         def revoke(connection: Connection) -> bool:
             return tokens.revoke(connection, tenant, id, at) and notice(connection, tenant)
 
-        return await self.database.write(tenant, revoke)
+        return await self.database.write(tenant, acts.told(act, revoke))
 
-    async def rotate_token(self, token: TokenRecord, former: str, until: int) -> bool:
+    async def rotate_token(self, token: TokenRecord, former: str, until: int, act: Act | None = None) -> bool:
         """Keep a new token in the place of another, which ends then."""
         return await self.database.write(
-            token.tenant, lambda connection: tokens.rotate(connection, token, former, until)
+            token.tenant, acts.told(act, lambda connection: tokens.rotate(connection, token, former, until))
         )
 
     async def note_token_uses(self, uses: Mapping[str, int]) -> None:

@@ -6,10 +6,13 @@ import orjson
 
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import Conflict, NotFound, PreconditionFailed, Uniqueness
-from rollbook.storage.sql import transfer
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.base import Act, Author
+from rollbook.storage.sql import acts, transfer
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Duplicate, Row
 from rollbook.storage.sql.editions import next_edition
 from rollbook.storage.sql.index import TENANT_SHIFT
+from rollbook.storage.sql.journal_check import DELETING as DELETING_ACT
 from rollbook.storage.sql.layout import UNUSED, fitted
 from rollbook.storage.sql.tokens import SET, setting
 from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
@@ -79,6 +82,7 @@ class SqlTenants:
         catalog: Catalog,
         settings: Sequence[str] = (),
         host: str | None = None,
+        author: Author | None = None,
     ) -> TenantRecord:
         """A new tenant that serves that catalog."""
 
@@ -93,6 +97,9 @@ class SqlTenants:
             except Duplicate:
                 raise Uniqueness(f"tenant {name!r} is being made by somebody else; try again") from None
             fitted(connection, number, catalog)
+            _tell(
+                connection, author, "tenant.create", number, name, {"settings": list(settings), "host": host}
+            )
             return _required(connection, number)
 
         return await self._database.write(ALONE, add)
@@ -105,6 +112,7 @@ class SqlTenants:
         settings: Sequence[str],
         host: str | None,
         edition: int | None = None,
+        author: Author | None = None,
     ) -> TenantRecord:
         """Say anew what a tenant is told, if it is that edition still."""
 
@@ -116,11 +124,15 @@ class SqlTenants:
             if host is not None and connection.one(OTHER_AT_HOST, (host, number)) is not None:
                 raise Uniqueness(f"host {host!r} is another tenant's")
             connection.run(CHANGE, (state.value, _text(settings), host, next_edition(connection), number))
+            detail: JsonObject = {"state": state.value, "settings": list(settings), "host": host}
+            _tell(connection, author, _name_of(known.state, state), number, known.name, detail)
             return _required(connection, number)
 
         return await self._database.write(ALONE, set_)
 
-    async def delete(self, number: int, at: int = 0, *, edition: int | None = None) -> bool:
+    async def delete(
+        self, number: int, at: int = 0, author: Author | None = None, *, edition: int | None = None
+    ) -> bool:
         """Take away a part of a tenant; whether anything is left. It is begun if the tenant is that edition still."""
         if number == DEFAULT:
             raise Conflict("the default tenant cannot be deleted; disable it")
@@ -146,6 +158,7 @@ class SqlTenants:
             # Its credentials are the first to go.
             for table in ("token", "issuer", "oauth_client"):
                 connection.run(f"DELETE FROM {table} WHERE tenant = ?", (number,))
+            _tell(connection, author or Author("rollbook", at), DELETING_ACT, number, known.name, {})
             return True
 
         if await self._database.write(ALONE, begin):
@@ -153,6 +166,19 @@ class SqlTenants:
         return await self._database.write(
             number, lambda connection: _take_away(connection, number), long=True
         )
+
+
+def _tell(
+    connection: Connection, author: Author | None, name: str, number: int, called: str, detail: JsonObject
+) -> None:
+    if author is not None:
+        acts.add(connection, [Act(author, number, name, "tenant", called, detail=detail)])
+
+
+def _name_of(before: TenantState, after: TenantState) -> str:
+    if before is after:
+        return "tenant.set"
+    return "tenant.enable" if after is TenantState.OPEN else "tenant.disable"
 
 
 def _take_away(connection: Connection, number: int) -> bool:

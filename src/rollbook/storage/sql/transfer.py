@@ -61,7 +61,13 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
         for name in ("resource", "token", "target"):
             if other.one(f"SELECT 1 FROM {name} LIMIT 1") is not None:
                 raise StoreUnavailable(f"{destination.name} is not empty: it has rows in table {name}")
-        for name in ("setting", "tenant", "definition"):  # of an empty database that was opened
+        for name in (
+            "setting",
+            "tenant",
+            "definition",
+            "act",
+            "seal",
+        ):  # of an empty database that was opened
             other.run(f"DELETE FROM {name}")
         for table in tables():
             places = f"({', '.join('?' * len(table.columns))})"

@@ -1,0 +1,134 @@
+"""How the audit log is shown, written to files, and sent to log servers."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rollbook.cli.journal_lines import Told, as_line
+from rollbook.settings import SettingsError
+
+if TYPE_CHECKING:
+    from rollbook.storage.journal import Verdict
+
+_HEAD = re.compile(r"([0-9]{1,18}:)?[0-9a-fA-F]{64}")
+
+_ADVICE = (
+    "What to do: keep the database as it is now (rollbook database backup FILE). Hold the lines beside what you have exported\n"
+    "(rollbook audit export), what your log server has, or an earlier backup: that says what was changed. Find out who can\n"
+    "write the database beside Rollbook, and change its passwords."
+)
+_NO_KEY = (
+    "The seals were made with a key that this command does not have: give it the server's keys and ask again."
+)
+
+
+def check_head(head: str | None) -> None:
+    """Refuse what cannot be a head."""
+    if head is not None and not _HEAD.fullmatch(head.strip()):
+        raise SettingsError(f"--head {head[:80]!r}: that is no head; rollbook audit verify prints one")
+
+
+def show_verdict(verdict: "Verdict", *, as_json: bool) -> None:
+    """Say what came of a check."""
+    from rollbook.storage.sql.journal_check import NO_SUCH_KEY
+
+    if as_json:
+        about = {
+            "holds": not verdict.faults,
+            "lines": verdict.lines,
+            "forgotten": verdict.removed,
+            "waiting": verdict.waiting,
+            "withoutKey": verdict.without_key,
+            "head": verdict.head.text,
+            "faults": [fault._asdict() for fault in verdict.faults],
+            "moreFaults": verdict.more,
+        }
+        print(json.dumps(about))
+        return
+    for fault in verdict.faults:
+        lines = f"line {fault.first}" if fault.first == fault.last else f"lines {fault.first} to {fault.last}"
+        print(f"{lines}: {fault.what}")
+    if verdict.more:
+        print(f"and {verdict.more} more")
+    if verdict.faults:
+        only_keys = all(fault.what == NO_SUCH_KEY for fault in verdict.faults)
+        print(_NO_KEY if only_keys else _ADVICE)
+        return
+    forgotten = f" ({verdict.removed:,} of them forgotten by rule)" if verdict.removed else ""
+    print(f"the audit log holds: {verdict.lines:,} lines{forgotten}")
+    if verdict.without_key:
+        print(
+            f"{verdict.without_key:,} lines are sealed without a key: only a head that is kept elsewhere proves them"
+        )
+    if verdict.waiting:
+        print(f"{verdict.waiting:,} lines wait for their seal, which the server makes")
+    print(f"keep this elsewhere: rollbook audit verify --head {verdict.head.text}")
+
+
+async def show(lines: AsyncIterator[Told], limit: int, *, as_json: bool) -> None:
+    """Print lines, newest first: as JSON while they come, or as a table."""
+    if as_json:
+        number = 0
+        async for told in lines:
+            print(json.dumps(told))
+            number += 1
+            if number == limit:
+                return
+        return
+    await _table(lines, limit)
+
+
+async def _table(lines: AsyncIterator[Told], limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rollbook.cli.logs import visible
+
+    table = Table("line", "when", "who", "from", "what", "of", "tenant", "outcome")
+    last, is_more = 0, False
+    async for told in lines:
+        if table.row_count == limit:
+            is_more = True
+            break
+        last = told["line"]
+        outcome = f"{told['outcome']}{' ×' + str(told['times']) if 'times' in told else ''}"
+        about = " ".join(filter(None, (told.get("type"), told.get("id"))))
+        cells = (
+            str(last), told["when"], told["who"], told.get("from", "–"), told["act"], about or "–",
+            told.get("tenant", "–"), outcome,
+        )  # fmt: skip
+        table.add_row(*(Text(visible(cell)) for cell in cells))
+    console = Console()
+    if not table.row_count:
+        console.print("no such lines")
+        return
+    console.print(table)
+    if is_more:
+        Console(stderr=True).print(f"more with --before {last}")
+
+
+Put = Callable[[Told], None]
+
+
+@contextmanager
+def output(file: str, syslog: str | None) -> Iterator[Put]:
+    """What takes lines: a log server, standard output, or a file that is added to."""
+    if syslog is not None:
+        if file != "-":
+            raise SettingsError("name a file or --syslog, not both")
+        from rollbook.cli.syslog import sender
+
+        with sender(syslog) as send:
+            yield send
+    elif file == "-":
+        yield lambda told: print(as_line(told))
+        sys.stdout.flush()
+    else:
+        number = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        with os.fdopen(number, "w", encoding="ascii") as out:
+            yield lambda told: print(as_line(told), file=out)
