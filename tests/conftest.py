@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.leaks import pytest_runtest_makereport
 from tests.postgres_server import KEY, database, make_tables, server
+
+__all__ = ["pytest_runtest_makereport"]
 
 for part in (
     "concurrency",

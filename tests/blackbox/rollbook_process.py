@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.leaks import leaks
+
 from rollbook.demo.processes import free_ports
 
 COMMAND = [sys.executable, "-m", "rollbook"]
@@ -110,8 +112,13 @@ def serving(
     finally:
         if process.poll() is None:
             server.kill()
-        if process.stdout is not None:
+        said = ""
+        if process.stdout is not None and not process.stdout.closed:
+            os.set_blocking(process.stdout.fileno(), False)  # a child may live on, and keep it open
+            said = (process.stdout.buffer.read() or b"").decode(errors="replace")
             process.stdout.close()
+    if token:  # without one, a first start shows the one it makes, once
+        assert not leaks(said), f"the server's output shows secrets: {leaks(said)}"
 
 
 def wait_until_ready(server: Server, seconds: float = 60) -> None:

@@ -462,7 +462,7 @@ SCOPES: Sequence[tuple[dict[str, Any], dict[str, Any], Rights | None]] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("told", "claims", "expected"), SCOPES, ids=str)
+@pytest.mark.parametrize(("told", "claims", "expected"), SCOPES, ids=map(str, range(len(SCOPES))))
 def test_t_09_what_a_token_may_do(
     told: dict[str, Any], claims: dict[str, Any], expected: Rights | None
 ) -> None:

@@ -5,10 +5,13 @@ Each race is decided in the database: there is no order that a test could wait f
 
 import asyncio
 import itertools
+import json
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +148,26 @@ async def test_t_34_who_comes_back_and_who_is_new(servers: Servers) -> None:
         calls = [servers.at(number)("POST", "/Users", named(name)) for number in range(4)]
         restored, answers = await asyncio.gather(back(), asyncio.gather(*calls))
         assert sorted([restored, *(answer.status for answer in answers)]) == [201, 409, 409, 409, 409]
+
+
+async def test_t_34_an_import_beside_the_server(servers: Servers, tmp_path: Path) -> None:
+    """Another process imports the people whom the server is asked to make: each is there once, by whichever was first."""
+    names = [f"p{number}" for number in range(150)]
+    file = tmp_path / "people.jsonl"
+    file.write_text("\n".join(json.dumps(named(name)) for name in names), "utf-8")
+    command = (sys.executable, "-m", "rollbook", "import", str(file), "--database", servers.url)
+    importing = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    told: Counter[int] = Counter()
+    while importing.returncode is None:  # again and again, from the end, until the import has ended
+        asked = [("POST", "/Users", named(name)) for name in names[-1 - sum(told.values()) // 10 :: -7][:10]]
+        told += statuses(await servers.together(*asked))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(importing.wait(), 0.05)
+    assert importing.returncode in {0, 1}
+    assert set(told) <= {201, 409}
+    assert (await servers.at(0)("GET", "/Users?count=0")).json["totalResults"] == len(names)
 
 
 async def test_t_35_one_of_many_has_the_version(servers: Servers) -> None:
