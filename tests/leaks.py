@@ -24,6 +24,7 @@ SECRET = re.compile(
         (
             *map(re.escape, KNOWN),
             r"rb_live_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}",
+            r"rb_key_[\w=-]{40,}",
             r"\$argon2id?\$",
             r"-----BEGIN [A-Z ]*PRIVATE KEY",
         )

@@ -8,6 +8,7 @@ import pytest
 from tests.leaks import leaks
 
 from rollbook.operations.tokens import new_token
+from rollbook.storage.keyring import new_key
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,6 +32,7 @@ def test_what_a_secret_looks_like(text: str, is_one: bool) -> None:
 def test_a_token_looks_like_one() -> None:
     """A token that was just made is found within a line."""
     assert leaks(f"GET /Users?token={new_token()[0]} 401")
+    assert leaks(f"opened with {new_key().text}")
 
 
 SHOWN = """
