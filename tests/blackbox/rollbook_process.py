@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,20 @@ def serving(
             server.kill()
         said = ""
         if process.stdout is not None and not process.stdout.closed:
-            os.set_blocking(process.stdout.fileno(), False)  # a child may live on, and keep it open
-            said = (process.stdout.buffer.read() or b"").decode(errors="replace")
+            said = _rest(process.stdout.fileno())
             process.stdout.close()
     if token:  # without one, a first start shows the one it makes, once
         assert not leaks(said), f"the server's output shows secrets: {leaks(said)}"
+
+
+def _rest(descriptor: int) -> str:
+    """What was written and not read; a child may live on and keep it open, so nothing is waited for."""
+    os.set_blocking(descriptor, False)
+    parts = []
+    with suppress(BlockingIOError):
+        while part := os.read(descriptor, 65_536):
+            parts.append(part)
+    return b"".join(parts).decode(errors="replace")
 
 
 def wait_until_ready(server: Server, seconds: float = 60) -> None:
