@@ -18,9 +18,11 @@ from tests.postgres_server import empty, tools_first
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.resource import Change
 from rollbook.storage.base import Author, Record, TokenRecord
+from rollbook.storage.issuers import IssuerRecord
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.files import APPLICATION_ID, serve_lock
+from rollbook.storage.sql.issuers import SqlIssuers
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.sqlite import SqliteConnection
 from rollbook.storage.sql.store import SqlStore
@@ -116,11 +118,16 @@ def test_t_95_a_restore_starts_nothing_by_itself(url: str, tmp_path: Path) -> No
         TokenRecord(name, 1, name, name.encode(), 0, 2**50, None, None) for name in ("early", "late")
     )
     within(url, lambda store: store.add_token(early))
+    issuer = IssuerRecord(1, "login", "https://login.example.com", "scim", 0, "{}")
+    within(url, lambda store: SqlIssuers(store.database).put(issuer, new=True))
     file = tmp_path / "backup"
     asked("backup", str(file))
     within(url, lambda store: store.revoke_token(1, "early", 5))
     within(url, lambda store: store.add_token(late))
-    told = asked("restore", str(file), "--replace")["tokens"]
+    assert within(url, lambda store: SqlIssuers(store.database).remove(1, "login"))
+    answer = asked("restore", str(file), "--replace")
+    assert answer["grants"] == [{"kind": "issuer", "tenant": "default", "name": "login"}]
+    told = answer["tokens"]
     assert told == {"known": True, "again": ["early"], "gone": ["late"]}
     progress = within(url, lambda store: SqlLinks(store.database).target(1, "wiki"))
     assert "a backup was restored" in progress.stopped

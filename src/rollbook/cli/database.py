@@ -108,26 +108,32 @@ def restore(
     """Bring a backup back; the server must not run. A SQLite file that is replaced is kept beside it.
 
     Every resource is at another version afterwards, so that no client takes an old state for a new one. Targets are stopped, and
-    tokens that were revoked after the backup are named.
+    tokens, issuers and clients that were revoked or removed after the backup are named.
     """
     from rich.console import Console
 
     from rollbook.cli import acts
     from rollbook.cli.database_keys import lost_keys
-    from rollbook.storage.sql.after_restore import changed_since, token_states
+    from rollbook.storage.sql.after_restore import changed_since, grants, token_states
 
     store = _store(database)
     former = None if store.database.is_new else _tokens_before(store)
+    granted = set() if former is None else grants(store.database)
     with Console(stderr=True).status(f"restoring {store.database.name} …"):
         kept = store.database.restore(file, replace=replace)
     acts.tell_beside(store, acts.act(store, "database restore", "database.restore", file=file.name))
     restored = token_states(store.database) or {}
     again, gone = changed_since(former, restored) if former is not None else ({}, {})
+    back = sorted(grants(store.database) - granted)
     if as_json:
         told = {"database": store.database.name, "kept": str(kept) if kept else None}
         print(
             json.dumps(
-                {**told, "tokens": {"known": former is not None, "again": list(again), "gone": list(gone)}}
+                {
+                    **told,
+                    "tokens": {"known": former is not None, "again": list(again), "gone": list(gone)},
+                    "grants": [each._asdict() for each in back],
+                }
             )
         )
         return
@@ -137,6 +143,10 @@ def restore(
     )
     for own, token in again.items():
         print(f"token {own} ({token.name}) is valid as it was at the backup: rollbook token revoke {own}")
+    for each in back:
+        print(
+            f"{each.kind} {each.name} is there again: rollbook --tenant {each.tenant} {each.kind} remove {each.name}"
+        )
     for own, token in gone.items():
         print(f"token {own} ({token.name}) was made after the backup, and is gone")
     for line in lost_keys(store):

@@ -12,6 +12,19 @@ STOPPED = (
 _TARGETS = "SELECT tenant, number FROM target ORDER BY tenant, number"
 _STOP = "UPDATE target SET stopped = coalesce(stopped, ?) WHERE tenant = ? AND number = ?"
 _TOKENS = "SELECT id, tenant, name, revoked, expires FROM token ORDER BY tenant, created, id"
+_GRANTS = """
+SELECT 'issuer', t.name, g.name FROM issuer g JOIN tenant t ON t.number = g.tenant
+UNION ALL
+SELECT 'client', t.name, g.id FROM oauth_client g JOIN tenant t ON t.number = g.tenant
+"""
+
+
+class Grant(NamedTuple):
+    """An `issuer` or a `client`, by the name of its tenant and its own."""
+
+    kind: str
+    tenant: str
+    name: str
 
 
 class TokenState(NamedTuple):
@@ -37,6 +50,14 @@ def token_states(database: Backend) -> dict[str, TokenState] | None:
         if not migrate.is_current(migrate.revision(connection)):
             return None
         return {row[0]: TokenState(*row[1:]) for row in connection.all(_TOKENS)}
+
+
+def grants(database: Backend) -> set[Grant]:
+    """Everything but tokens by which somebody is let in; none if the database is of another version."""
+    with database.snapshot() as connection:
+        if not migrate.is_current(migrate.revision(connection)):
+            return set()
+        return {Grant(*row) for row in connection.all(_GRANTS)}
 
 
 def changed_since(
