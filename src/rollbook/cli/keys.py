@@ -154,7 +154,7 @@ def forget(
         print(json.dumps({"secrets": gone, "tokens": ended}))
     else:
         print(
-            f"{gone} secrets are given up, {ended} tokens have ended; make new ones with: rollbook token create"
+            f"{gone} secrets are given up, {ended} tokens have ended; make new ones with: rollbook token create, rollbook client rotate"
         )
 
 
