@@ -182,6 +182,15 @@ async def test_another_process_follows(store: SqlStore) -> None:
         await other.close()
 
 
+async def test_i_06_a_write_that_waited_out_a_change(store: SqlStore) -> None:
+    """Decided before the change, and its turn only after this process has followed: it is not written by the former layout."""
+    known = await store.layout(1)
+    await store.redefine(await store.survey(catalog(tag(), thing=True)), LATER, drop=True)
+    with pytest.raises(DefinitionsChanged):
+        await store._write(1, known, lambda connection, _: connection.run("DELETE FROM resource"))
+    assert await store.check() == []
+
+
 async def test_two_changes_at_once(store: SqlStore) -> None:
     """Of two who surveyed the same definitions the second is told that they have changed."""
     first = await store.survey(catalog(tag(), {"name": "note"}, {"name": "x"}, thing=True))

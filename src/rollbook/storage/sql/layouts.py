@@ -62,7 +62,11 @@ class Layouts:
 
     def is_current(self, connection: Connection, tenant: int, known: Layout) -> bool:
         """Whether a layout is still the tenant's, within a transaction that writes."""
-        return self._noted == self._seen or edition_of(connection, tenant) == known.edition
+        if (
+            self._noted == self._seen and self._known.get(tenant) is known
+        ):  # not one given up since it was asked for
+            return True
+        return edition_of(connection, tenant) == known.edition
 
     async def follow(self) -> list[int]:
         """Give up the layouts of tenants that have changed, and say which; those always at hand are loaded anew."""
