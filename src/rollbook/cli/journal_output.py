@@ -70,7 +70,7 @@ def show_verdict(verdict: "Verdict", *, as_json: bool) -> None:
 
 
 async def show(lines: AsyncIterator[Told], limit: int, *, as_json: bool) -> None:
-    """Print lines, newest first: as JSON while they come, or as a table."""
+    """Print lines, newest first: as JSON or in words, while they come."""
     if as_json:
         number = 0
         async for told in lines:
@@ -79,37 +79,31 @@ async def show(lines: AsyncIterator[Told], limit: int, *, as_json: bool) -> None
             if number == limit:
                 return
         return
-    await _table(lines, limit)
+    await _text(lines, limit)
 
 
-async def _table(lines: AsyncIterator[Told], limit: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+async def _text(lines: AsyncIterator[Told], limit: int) -> None:
+    """A line each, also where a terminal is narrow."""
     from rollbook.cli.logs import visible
 
-    table = Table("line", "when", "who", "from", "what", "of", "tenant", "outcome")
-    last, is_more = 0, False
+    number, last = 0, 0
     async for told in lines:
-        if table.row_count == limit:
-            is_more = True
-            break
-        last = told["line"]
-        outcome = f"{told['outcome']}{' ×' + str(told['times']) if 'times' in told else ''}"
-        about = " ".join(filter(None, (told.get("type"), told.get("id"))))
-        cells = (
-            str(last), told["when"], told["who"], told.get("from", "–"), told["act"], about or "–",
-            told.get("tenant", "–"), outcome,
-        )  # fmt: skip
-        table.add_row(*(Text(visible(cell)) for cell in cells))
-    console = Console()
-    if not table.row_count:
-        console.print("no such lines")
-        return
-    console.print(table)
-    if is_more:
-        Console(stderr=True).print(f"more with --before {last}")
+        if number == limit:
+            print(f"more with --before {last}", file=sys.stderr)
+            return
+        number, last = number + 1, told["line"]
+        print(visible(_sentence(told)))
+    if not number:
+        print("no such lines")
+
+
+def _sentence(told: Told) -> str:
+    times = f" {told['times']} times" if "times" in told else ""
+    about = " ".join(filter(None, (told["act"], told.get("type"), told.get("id"))))
+    origin = f" from {told['from']}" if "from" in told else ""
+    tenant = f" (tenant {told['tenant']})" if "tenant" in told else ""
+    when = told["when"][:19].replace("T", " ")
+    return f"{told['line']:>6}  {when}  {told['outcome']}{times}: {about}, by {told['who']}{origin}{tenant}"
 
 
 Put = Callable[[Told], None]
