@@ -5,12 +5,13 @@ it what the tenant's setting `self-service` names. What is outside a token's bou
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from rollbook.operations.context import Caller
 from rollbook.protocol.errors import Forbidden, InsufficientScope, NotFound, Unauthorized
 from rollbook.protocol.match import matches
-from rollbook.protocol.resource import Change, Present
+from rollbook.protocol.resource import Change, Member, Present
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Decide, Record
@@ -108,6 +109,10 @@ def limited(caller: Caller, kind: ResourceType, id: str, decide: Decide) -> Deci
         _check_active(caller, id, present.document)
         if not _is_inside(caller, kind, present.document):
             missing(kind, id)
+        if (
+            caller.rights.within is not None
+        ):  # members may be outside: nothing is decided by more than their ids
+            present = replace(present, members={one: Member(one) for one in present.members})
         change = decide(present)
         if change.document is not None:
             check_new(caller, kind, change.document)

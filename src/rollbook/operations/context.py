@@ -1,7 +1,7 @@
 """What every operation is given: the store, what is served, the limits, the clock, and who asks."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rollbook.operations.cursors import Cursors
@@ -10,11 +10,13 @@ from rollbook.operations.rights import ALL, Rights, bound
 from rollbook.operations.tenant_settings import Limits, TenantSettings
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
+from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.patch import Allowance
 from rollbook.protocol.quirks import PROFILES, Leniency, Profile, Quirk
 from rollbook.protocol.resolved import NOTHING, ResolvedFilter
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import Author, Rules, Store, TokenStore
+from rollbook.storage.sight import Sight
 from rollbook.storage.tenants import DEFAULT
 
 DEFAULT_TENANT = DEFAULT
@@ -43,6 +45,28 @@ class Tenant:
     @cached_property
     def _bounds(self) -> dict[tuple[str, str], ResolvedFilter]:
         return {}
+
+    @cached_property
+    def _sights(self) -> dict[str, Sight]:
+        return {}
+
+    def sight(self, rights: Rights) -> Sight | None:
+        """What a caller with these rights sees of what others refer to, None for all of it; its types do not count here."""
+        within = rights.within
+        if within is None:
+            return None
+        if within not in self._sights:
+            if len(self._sights) >= _MOST_BOUNDS:
+                self._sights.clear()
+            kinds = self.catalog.resource_types
+            self._sights[within] = Sight({kind.name: self._seen(rights, kind) for kind in kinds})
+        return self._sights[within]
+
+    def _seen(self, rights: Rights, kind: ResourceType) -> ResolvedFilter:
+        try:
+            return self.bound(rights, kind) or NOTHING
+        except InvalidValue:  # of a type that the bound was not made for
+            return NOTHING
 
     def bound(self, rights: Rights, kind: ResourceType) -> ResolvedFilter | None:
         """What resources of a type must match for a caller with these rights, None for all of them."""
@@ -126,8 +150,14 @@ class Context:
 
     @property
     def rules(self) -> Rules:
-        """What the tenant asks of references between resources."""
-        return self.caller.tenant.settings.rules
+        """What the tenant asks of references between resources, which are to what the caller sees."""
+        rules, sight = self.caller.tenant.settings.rules, self.sight
+        return rules if sight is None else replace(rules, sight=sight)
+
+    @property
+    def sight(self) -> Sight | None:
+        """What the caller sees, None for everything."""
+        return self.caller.tenant.sight(self.caller.rights)
 
     def author(self) -> Author:
         """Who writes, and when, for the change log."""

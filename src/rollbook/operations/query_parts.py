@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rollbook.operations.context import Context
+from rollbook.operations.referring import check_labels
 from rollbook.operations.served import by_ids
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol.errors import InvalidValue, Sensitive, UnsupportedFeature
@@ -66,6 +67,7 @@ def resolved_for(
     if tree is None:
         return None
     resolved = resolve(tree, resource_type, context.leniency, of_several=of_several)
+    check_labels(context, resource_type, paths(resolved))
     return by_ids(resolved, resource_type, context.caller.tenant.catalog, base)
 
 

@@ -1,13 +1,16 @@
 """References in answers: which resources they lead to is read once for a whole answer (A-69)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import orjson
 
 from rollbook.operations.context import Context
+from rollbook.protocol.errors import InvalidFilter
 from rollbook.protocol.projection import Projection, shows
-from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.resource import Member
+from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.storage.base import Record
+from rollbook.storage.packed import PackedMembers
 
 
 def ids_shown(
@@ -37,6 +40,61 @@ def _shows_made(resource_type: ResourceType, projection: Projection, written: fr
 
 
 async def referred(context: Context, records: Sequence[Record], ids: set[str]) -> Sequence[Record]:
-    """The records of an answer with the resources that these ids in them lead to, as far as they exist."""
-    found = await context.services.store.referred(context.tenant, sorted(ids))
-    return [record._replace(referred=found) for record in records]
+    """The records of an answer with the resources that these ids in them lead to, as far as they exist.
+
+    For a caller with a bound, that is as far as these are within it; of other members and groups the id is left.
+    """
+    sight = context.sight
+    others = set[str]() if sight is None else {one.value for record in records for one in _others(record)}
+    if not ids and not others:
+        return records
+    found = await context.services.store.referred(context.tenant, sorted(ids | others), sight)
+    if not others:
+        return [record._replace(referred=found) for record in records]
+    return [
+        record._replace(
+            referred=found,
+            members=None if record.members is None else _dimmed(record.members, found),
+            groups=None if record.groups is None else tuple(_dim(one, found) for one in record.groups),
+        )
+        for record in records
+    ]
+
+
+def _others(record: Record) -> Iterator[Member]:
+    yield from record.members or ()
+    yield from record.groups or ()
+
+
+def _dim(other: Member, seen: Container[str]) -> Member:
+    return other if other.value in seen else Member(other.value)
+
+
+def _dimmed(members: Sequence[Member], seen: Container[str]) -> Sequence[Member]:
+    if not isinstance(members, PackedMembers):
+        return tuple(_dim(one, seen) for one in members)
+    pages = ([_dim(one, seen) for one in page] for page in members.pages())
+    return PackedMembers(
+        [orjson.dumps([(one.value, one.type, one.display) for one in page]) for page in pages], len(members)
+    )
+
+
+def check_labels(context: Context, kind: ResourceType, asked: Iterable[AttributePath]) -> None:
+    """Refuse a filter on what labels members and groups, where these may be outside the caller's bound (T-19).
+
+    Raises:
+        InvalidFilter: names the part.
+    """
+    if context.sight is None:
+        return
+    for path in asked:
+        others = path.urn is None and path.attribute.name in {kind.memberships, kind.derived}
+        if others and path.sub is not None and path.sub.name in _LABELS:
+            raise InvalidFilter(
+                f"filter: {path.text} tells of resources that may be outside this token's bound; filter on"
+                f" {path.attribute.name}.value, or find the resource itself first"
+            )
+
+
+_LABELS = frozenset({"display", "type"})
+"""Parts of members and groups that tell of the resource there; `$ref` stands for its id."""

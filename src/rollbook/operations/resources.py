@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rollbook.operations import access
 from rollbook.operations.context import Context
-from rollbook.operations.referring import ids_shown
+from rollbook.operations.referring import check_labels, ids_shown
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
 from rollbook.protocol import validate
@@ -157,6 +157,7 @@ async def patch(
         raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
     context.allowance.spend(0)
     message = patching.parse_patch(body, resource_type, context.leniency, id=id)
+    check_labels(context, resource_type, patching.selecting(message))
     if patching.has_secrets(message):
         _check_password_change(context)
     message = await _with_patch_hashes(context, message)

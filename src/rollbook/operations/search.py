@@ -61,8 +61,6 @@ async def search(
         ids |= ids_shown(
             [each for of, each in listing.found if of is part], part.resource_type, part.projection
         )
-    if not ids:
-        return listing
     records = await referred(context, [record for _, record in listing.found], ids)
     return listing._replace(
         found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]

@@ -4,7 +4,7 @@ All or nothing: a refusal leaves everything as it was. The work is in one functi
 of target, chosen by table; what a resource must be like is judged once, after the last step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 
@@ -19,7 +19,9 @@ from rollbook.protocol.patch_parts import Apply, check_kept, settled
 from rollbook.protocol.patch_steps import Form, Op, Patch, Step
 from rollbook.protocol.places import get, put
 from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.resolved import paths
 from rollbook.protocol.resource import Change, Present, Scope
+from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.validate import missing
 from rollbook.protocol.values import JsonObject, JsonValue
 
@@ -83,6 +85,13 @@ def scope(patch: Patch) -> Scope:
 def written_paths(patch: Patch) -> frozenset[str]:
     """The attributes and parts the patch names, as `AttributePath.text` has them (A-78)."""
     return frozenset(step.target.path.text for step in patch.steps)
+
+
+def selecting(patch: Patch) -> Iterator[AttributePath]:
+    """The attributes and parts by which a patch selects values."""
+    for step in patch.steps:
+        if step.target.selection is not None:
+            yield from paths(step.target.selection)
 
 
 def has_secrets(patch: Patch) -> bool:

@@ -123,8 +123,7 @@ class Resources:
         written: frozenset[str] = frozenset(),
     ) -> Answer:
         ids = ids_shown([record], self.resource_type, projection, written)
-        if ids:
-            (record,) = await referred(exchange.context, [record], ids)
+        (record,) = await referred(exchange.context, [record], ids)
         shown = record, self.resource_type, exchange.site, projection, written
         body = stream(projected_parts(*shown)) if is_large(record) else projected_bytes(*shown)
         return Answer(status, body, resource_headers(record, exchange.site))

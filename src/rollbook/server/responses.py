@@ -246,8 +246,10 @@ def _groups(groups: Sequence[Member], parts: frozenset[str], site: Site) -> Iter
 def _reference(member: Member, type: str | None, parts: frozenset[str], site: Site) -> JsonObject:
     """A member or group with those of the parts that are shown."""
     out: JsonObject = {"value": member.value}
+    if member.type is None:  # outside the caller's bound: nothing is told but the id that stands here (T-19)
+        return out
     if "$ref" in parts:
-        out["$ref"] = site.location(member.type or "", member.value)
+        out["$ref"] = site.location(member.type, member.value)
     if "display" in parts and member.display is not None:
         out["display"] = member.display
     if "type" in parts:

@@ -25,6 +25,7 @@ from rollbook.protocol.resource import Change, Member, Present, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.secrets import Secrets
+from rollbook.storage.sight import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,14 @@ class Rules:
     """What a tenant has been told of references between resources.
 
     `group_cycles`: resources may contain each other in a ring. `indirect_groups`: the groups of a resource are
-    also those that it is in by way of others, in records and for filters.
+    also those that it is in by way of others, in records and for filters. `sight` is what the caller sees: what is
+    referred to from now on must be there for it, as if nothing else existed; None for all.
     """
 
     references: References = References.MEMBERS
     group_cycles: bool = False
     indirect_groups: bool = False
+    sight: Sight | None = None
 
 
 USUAL = Rules()
@@ -201,8 +204,10 @@ class Store(Protocol):
             TooMany: no index serves filter or order, and the number of resources to look at is over the limit.
         """
 
-    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
-        """Those resources of the tenant that exist, by id, as references to them are shown."""
+    async def referred(
+        self, tenant: int, ids: Sequence[str], sight: Sight | None = None
+    ) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist and are seen, by id, as references to them are shown."""
 
     async def insert(
         self,

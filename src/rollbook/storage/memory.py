@@ -28,6 +28,7 @@ from rollbook.storage.documents import decode, view
 from rollbook.storage.memory_state import Holding, Kept
 from rollbook.storage.places import Place, is_descending, place_of, window
 from rollbook.storage.secrets import MemorySecrets
+from rollbook.storage.sight import Sight
 
 
 class MemoryStore:
@@ -93,9 +94,11 @@ class MemoryStore:
         ]
         return Found(total, records, before, after)
 
-    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
-        """Those resources of the tenant that exist, by id."""
-        found = self._of(tenant).resources
+    async def referred(
+        self, tenant: int, ids: Sequence[str], sight: Sight | None = None
+    ) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist and are seen, by id."""
+        found = state.seen(self._of(tenant), sight)
         return {known: state.reference(found[known]) for known in ids if known in found}
 
     async def insert(

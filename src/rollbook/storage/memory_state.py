@@ -19,6 +19,7 @@ from rollbook.storage.base import (
     Rules,
 )
 from rollbook.storage.documents import Stored, changed_attributes, decode, encode
+from rollbook.storage.sight import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,20 +149,31 @@ def _check_unique(of: Holding, kept: Kept) -> None:
             raise refusals.value_in_use(value[1], kept.resource_type)
 
 
-def _types(of: Holding, kept: Kept) -> dict[str, str]:
-    found = {other.id: other.resource_type.name for other in of.resources.values()}
+def seen(of: Holding, sight: Sight | None) -> Mapping[str, Kept]:
+    """The resources that are there for a caller, by id."""
+    if sight is None:
+        return of.resources
+    return {
+        id: one
+        for id, one in of.resources.items()
+        if sight.sees(one.resource_type.name, decode(one.stored.body, one.stored.extra))
+    }
+
+
+def _types(of: Holding, kept: Kept, rules: Rules) -> dict[str, str]:
+    found = {id: other.resource_type.name for id, other in seen(of, rules.sight).items()}
     return found | {kept.id: kept.resource_type.name}
 
 
 def check_references(of: Holding, kept: Kept, old: JsonObject, new: JsonObject, rules: Rules) -> None:
     """Refuse references that a strict tenant does not want."""
     if rules.references is References.STRICT:
-        refusals.check_references(kept.resource_type.references.added(old, new), _types(of, kept))
+        refusals.check_references(kept.resource_type.references.added(old, new), _types(of, kept, rules))
 
 
 def check_members(of: Holding, kept: Kept, members: Sequence[Member], rules: Rules) -> list[str]:
     """The ids of those that are not members yet."""
-    types = _types(of, kept)
+    types = _types(of, kept, rules)
     refusals.check_members(members, types, kept.resource_type, rules)
     members = [member for member in members if member.value in types]
     for member in () if rules.group_cycles else members:

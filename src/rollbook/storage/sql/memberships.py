@@ -11,7 +11,7 @@ from rollbook.storage.base import Rules
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.index import Layout
-from rollbook.storage.sql.reads import above, listed
+from rollbook.storage.sql.reads import above, listed, referred
 
 BY_ID = f"SELECT id, pk, type FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
 
@@ -59,6 +59,8 @@ def add(
     if not members:
         return []
     ids = sorted({member.value for member in members})
+    if rules.sight is not None:
+        ids = sorted(referred(connection, container.tenant, ids, rules.sight))
     found = {value: (pk, kind) for value, pk, kind in connection.all(BY_ID, (container.tenant, listed(ids)))}
     types = {value: kind for value, (_, kind) in found.items()}
     refusals.check_members(members, types, container.resource_type, rules)

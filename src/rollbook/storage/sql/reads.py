@@ -10,7 +10,9 @@ from rollbook.protocol.errors import ScimError
 from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
+from rollbook.storage.documents import decode
 from rollbook.storage.packed import PackedMembers
+from rollbook.storage.sight import Sight
 from rollbook.storage.sql.connection import Connection, Parameter, Parameters, Row
 from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import Layout
@@ -122,6 +124,9 @@ NAMED_MEMBERS = f"""
     AND (SELECT count(*) FROM membership m WHERE m.tenant = o.tenant AND m.container = ? AND m.member = o.pk) > 0
 """
 REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
+REFERRED_WHOLE = (
+    f"SELECT id, type, display, body, extra FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
+)
 
 
 COUNTERS = "SELECT type, resources FROM counter WHERE tenant = ? AND resources > 0"
@@ -313,9 +318,21 @@ def is_large(connection: Connection, tenant: int, id: str, most: int) -> bool:
     return any(row is not None and row[0] > most for row in counts)
 
 
-def referred(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, Member]:
-    """The resources of those ids, by id, as others refer to them."""
-    return {row[0]: Member(*row) for row in connection.all(REFERRED, (tenant, listed(ids)))}
+def referred(
+    connection: Connection, tenant: int, ids: Sequence[str], sight: Sight | None = None
+) -> dict[str, Member]:
+    """The resources of those ids, by id, as others refer to them; those that are seen, by looking at some at a time."""
+    if sight is None:
+        return {row[0]: Member(*row) for row in connection.all(REFERRED, (tenant, listed(ids)))}
+    found: dict[str, Member] = {}
+    for start in range(0, len(ids), PACKED):
+        rows = connection.all(REFERRED_WHOLE, (tenant, listed(ids[start : start + PACKED])))
+        found.update(
+            (id, Member(id, kind, display))
+            for id, kind, display, body, extra in rows
+            if sight.sees(kind, decode(body, extra))
+        )
+    return found
 
 
 def numbers(connection: Connection, tenant: int) -> dict[str, int]:

@@ -26,6 +26,7 @@ from rollbook.storage.base import (
     Updated,
 )
 from rollbook.storage.key_files import KeySource
+from rollbook.storage.sight import Sight
 from rollbook.storage.sql import acts, layout, load, quirk_uses, reads, redefine, removal, tokens, writes
 from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
@@ -249,11 +250,13 @@ class SqlStore:
             )
         return await self.database.read(lambda connection: find(connection, search, plan, near=False))
 
-    async def referred(self, tenant: int, ids: Sequence[str]) -> Mapping[str, Member]:
-        """Those resources of the tenant that exist, by id, as references to them are shown."""
+    async def referred(
+        self, tenant: int, ids: Sequence[str], sight: Sight | None = None
+    ) -> Mapping[str, Member]:
+        """Those resources of the tenant that exist and are seen, by id, as references to them are shown."""
 
         def read(connection: Connection) -> dict[str, Member]:
-            return reads.referred(connection, tenant, ids)
+            return reads.referred(connection, tenant, ids, sight)
 
         return await self.database.read_now(read) if len(ids) <= FEW else await self.database.read(read)
 

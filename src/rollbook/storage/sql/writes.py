@@ -215,7 +215,7 @@ def _check_references(
         container.resource_type.references.added(old, new) if rules.references is References.STRICT else []
     )
     if added:
-        known = referred(connection, container.tenant, sorted({wanted for _, wanted in added}))
+        known = referred(connection, container.tenant, sorted({wanted for _, wanted in added}), rules.sight)
         refusals.check_references(added, {member.value: str(member.type) for member in known.values()})
 
 
