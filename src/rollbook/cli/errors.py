@@ -22,7 +22,7 @@ def exit_code(error: Exception) -> int | None:
 
     match error:
         case ConfigError():
-            print(error.render(), file=sys.stderr)
+            print(_plain(error.render()), file=sys.stderr)
             return MISCONFIGURED
         case SettingsError():
             _say(str(error))
@@ -57,4 +57,9 @@ def _unexpected(error: Exception) -> int | None:
 
 
 def _say(text: str) -> None:
-    print(f"error: {text}", file=sys.stderr)
+    print(f"error: {_plain(text)}", file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    """The text, which may repeat what was given, without anything that a terminal would act on (T-89)."""
+    return "".join(one if one in "\n\t" or one.isprintable() else f"\\u{ord(one):04x}" for one in text)

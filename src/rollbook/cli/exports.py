@@ -4,15 +4,25 @@ import gzip
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from rollbook.cli.transfer import AsJson, Database, Format, FormatOption, format_of, kind_of, opened_store
+from rollbook.cli.transfer import (
+    FORMULA,
+    AsJson,
+    Database,
+    Format,
+    FormatOption,
+    format_of,
+    kind_of,
+    opened_store,
+)
 
 if TYPE_CHECKING:
     from rollbook.protocol.schema import ResourceType
@@ -42,12 +52,23 @@ def export(
     asked = _Wanted(file, format, types or [], filter, columns, secrets)
     counts, left_out = asyncio.run(_export(database, asked))
     if as_json:
-        typer.echo(json.dumps({"counts": counts, "withoutSecrets": left_out}), err=file == "-")
+        told = {"counts": counts, "withoutSecrets": left_out, "formulas": asked.formulas.total()}
+        typer.echo(json.dumps(told), err=file == "-")
         return
     said = ", ".join(f"{number} of type {name}" for name, number in counts.items()) or "nothing"
     typer.echo(f"exported: {said}", err=True)
     if left_out:
         typer.echo(f"left out: passwords of {left_out}; --secrets writes their hashes", err=True)
+    if asked.formulas:
+        typer.echo(
+            f"take care: {asked.formulas.total()} cells begin as formulas do ({_named(asked.formulas)}); they are written as they"
+            " are, for an import. Let no spreadsheet open the file otherwise than as text",
+            err=True,
+        )
+
+
+def _named(formulas: Counter[str]) -> str:
+    return ", ".join(f"{number} in {title}" for title, number in formulas.most_common(3))
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,8 @@ class _Wanted:
     filter: str | None
     columns: str | None
     secrets: bool
+    formulas: Counter[str] = field(default_factory=Counter)
+    """By column of a CSV file, cells that a spreadsheet may take for formulas: people choose their names (T-69)."""
 
 
 async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int], int]:
@@ -126,7 +149,14 @@ def _rows(out: IO[bytes], kinds: "list[ResourceType]", asked: _Wanted) -> Callab
 
     def write(line: bytes) -> None:
         body = json.loads(line)
-        row([column.title for column in columns] if read_head(body) else to_cells(columns, body))
+        if read_head(body):
+            row([column.title for column in columns])
+            return
+        cells = to_cells(columns, body)
+        asked.formulas.update(
+            column.title for column, cell in zip(columns, cells, strict=True) if cell.startswith(FORMULA)
+        )
+        row(cells)
 
     return write
 

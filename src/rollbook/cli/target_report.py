@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rollbook.cli.plan_text import mapped_names, printable
 from rollbook.cli.provision_output import console_of, line_on
+from rollbook.cli.transfer import FORMULA
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.differences import Difference, value_at
 from rollbook.provisioning.masking import shown
@@ -90,10 +91,7 @@ async def print_csv(
 
 def _as_text(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula: what begins like one gets an apostrophe in front."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 async def print_text(found: AsyncIterator[JsonObject], target: "model.Target", desk: "Desk") -> None:

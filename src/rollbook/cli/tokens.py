@@ -246,12 +246,18 @@ def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:
 _UNITS = {"d": 86_400_000, "h": 3_600_000}
 
 
+_MOST = 100_000
+
+
 def length(option: str, text: str) -> int:
     """Milliseconds for `7d` or `24h`."""
     from rollbook.settings import SettingsError
 
     number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit() and unit in _UNITS and int(number[:9]) < 100_000):
+    if (
+        not (number.isascii() and number.isdigit() and unit in _UNITS and int(number[:9]) < _MOST)
+        or len(number) > 9
+    ):
         raise SettingsError(f"{option} {text!r}: write 24h or 7d")
     return int(number) * _UNITS[unit]
 
@@ -262,7 +268,13 @@ def expiry(text: str, now: int) -> int:
     from rollbook.settings import SettingsError
 
     number, unit = text[:-1], text[-1:]
-    if number.isascii() and number.isdigit() and unit in _UNITS and 0 < int(number[:9]) < 100_000:
+    if (
+        number.isascii()
+        and number.isdigit()
+        and unit in _UNITS
+        and 0 < int(number[:9]) < _MOST
+        and len(number) < 10
+    ):
         return now + int(number) * _UNITS[unit]
     try:
         end = parse_date_time(text if "T" in text else f"{text}T00:00:00Z")

@@ -28,6 +28,10 @@ FormatOption = Annotated[
 ]
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How cells begin that a spreadsheet takes for formulas."""
+
+
 def format_of(path: Path, given: Format | None) -> Format:
     """The format that was asked for, or that the name of the file says."""
     if given is not None:

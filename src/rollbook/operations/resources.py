@@ -22,7 +22,7 @@ from rollbook.protocol.projection import Projection, wants
 from rollbook.protocol.resource import Change, Present, Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
-from rollbook.protocol.versions import if_match
+from rollbook.protocol.versions import if_match, if_none_match
 from rollbook.storage.base import Insert, Record, StepRefused, Updated
 
 _TRIES = 5
@@ -220,8 +220,10 @@ async def _delete(context: Context, kind: ResourceType, id: str, wanted: Precond
         access.missing(kind, id)
 
 
-def precondition(context: Context, sent: str | None) -> Precondition:
+def precondition(context: Context, sent: str | None, unless: str | None = None) -> Precondition:
     """What an If-Match header, or the `version` of a bulk operation, asks of the present version (P-3.14-06).
+
+    `unless` is an If-None-Match header: a version that it names is not to be changed (RFC 9110 §13.1.2).
 
     Raises:
         PreconditionRequired: nothing was sent, and this tenant wants it (P-3.14-10).
@@ -234,7 +236,10 @@ def precondition(context: Context, sent: str | None) -> Precondition:
             "changes need the version last read, or * for any: in the header If-Match, or as version of a bulk"
             " operation (P-3.14-10)"
         )
-    return if_match(sent)
+    wanted = if_match(sent)
+    if unless is None:
+        return wanted
+    return lambda version: (wanted is None or wanted(version)) and not if_none_match(unless, version)
 
 
 def _read_body(

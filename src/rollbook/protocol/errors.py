@@ -180,7 +180,7 @@ class Uniqueness(Conflict):
 
 
 class PreconditionFailed(RequestError):
-    """If-Match names another version than the present one."""
+    """If-Match names another version than the present one, or If-None-Match that one."""
 
     status = 412
 

@@ -35,9 +35,9 @@ def if_match(header: str | None) -> Callable[[str], bool] | None:
 
 
 def if_none_match(header: str | None, version: str) -> bool:
-    """Whether an If-None-Match header names the version, so that a GET is answered 304 (P-3.14-05).
+    """Whether an If-None-Match header names the version, so that a GET is answered 304 (P-3.14-05), a change 412.
 
-    Without header, or with a malformed one, the answer is no and the resource is sent.
+    Without header, or with a malformed one, the answer is no, and the resource is sent or changed.
     """
     if header is None:
         return False

@@ -130,7 +130,8 @@ class Resources:
 
     @staticmethod
     def _if_match(exchange: Exchange) -> resources.Precondition:
-        return resources.precondition(exchange.context, exchange.request.header(b"if-match"))
+        header = exchange.request.header
+        return resources.precondition(exchange.context, header(b"if-match"), header(b"if-none-match"))
 
 
 async def unsupported(exchange: Exchange) -> Answer:

@@ -154,14 +154,14 @@ def seen(of: Holding, sight: Sight | None) -> Mapping[str, Kept]:
     if sight is None:
         return of.resources
     return {
-        id: one
-        for id, one in of.resources.items()
+        known: one
+        for known, one in of.resources.items()
         if sight.sees(one.resource_type.name, decode(one.stored.body, one.stored.extra))
     }
 
 
 def _types(of: Holding, kept: Kept, rules: Rules) -> dict[str, str]:
-    found = {id: other.resource_type.name for id, other in seen(of, rules.sight).items()}
+    found = {known: other.resource_type.name for known, other in seen(of, rules.sight).items()}
     return found | {kept.id: kept.resource_type.name}
 
 

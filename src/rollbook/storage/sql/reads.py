@@ -328,8 +328,8 @@ def referred(
     for start in range(0, len(ids), PACKED):
         rows = connection.all(REFERRED_WHOLE, (tenant, listed(ids[start : start + PACKED])))
         found.update(
-            (id, Member(id, kind, display))
-            for id, kind, display, body, extra in rows
+            (value, Member(value, kind, display))
+            for value, kind, display, body, extra in rows
             if sight.sees(kind, decode(body, extra))
         )
     return found
