@@ -4,7 +4,9 @@ import time
 
 import pytest
 
+from rollbook.cli.errors import exit_code
 from rollbook.cli.logs import configure_logs, escaped, mask, masked
+from rollbook.settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,12 @@ from rollbook.cli.logs import configure_logs, escaped, mask, masked
 def test_t_94_secrets_and_addresses_are_masked(text: str, shown: str) -> None:
     """What has the look of a secret or a mail address goes; all else stays."""
     assert mask(text) == shown
+
+
+def test_t_89_errors_repeat_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """An argument that an error repeats does nothing to a terminal; lines and tabs of the text stay."""
+    assert exit_code(SettingsError("--by \x1b[2J\x9b:\n\tłe\u202e")) == 3
+    assert capsys.readouterr().err == "error: --by \\u001b[2J\\u009b:\n\tłe\\u202e\n"
 
 
 def test_t_94_a_long_text_is_masked_in_time() -> None:

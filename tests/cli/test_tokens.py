@@ -82,6 +82,8 @@ def test_a_certificate_stands_for_a_token(tmp_path: Path) -> None:
         (("create", "--profile", "nobody"), "choose one of"),
         (("create", "--user", "nobody"), "no user with that id"),
         (("create", "--expires", "yesterday"), "90d"),
+        (("create", "--expires", "99999999d"), "90d"),
+        (("create", "--expires", f"{'0' * 9}{'9' * 5_000}d"), "90d"),
         (("rotate", "nobody"), "rollbook token list"),
         (("rotate", "nobody", "--overlap", "soon"), "24h"),
         (("revoke", "nobody"), "rollbook token list"),

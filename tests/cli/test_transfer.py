@@ -217,6 +217,21 @@ def test_csv(url: str, tmp_path: Path) -> None:
     assert said == CSV.replace("yes", "true").replace("bob,no", "bob,false")
 
 
+def test_t_69_formulas_in_cells_are_told(tmp_path: Path) -> None:
+    """A CSV export keeps values as they are, for an import, and says which columns a spreadsheet would compute."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    people = "userName,title\n=cmd|' /C calc'!A0,@x\nann,a=b\n-bob,\n"
+    (tmp_path / "people.csv").write_text(people)
+    assert run("import", str(tmp_path / "people.csv"), "--database", url)[0] == 0
+    asked = ("export", "--format", "csv", "--columns", "userName,title", "--database", url)
+    code, said, told = run(*asked)
+    assert (code, said) == (0, people)
+    assert "3 cells begin as formulas do (2 in userName, 1 in title)" in told
+    assert json.loads(run(*asked, "--json")[2])["formulas"] == 3
+    _, _, told = run(*asked, "--filter", 'userName eq "ann"')
+    assert "formulas" not in told
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [

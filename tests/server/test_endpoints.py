@@ -283,6 +283,15 @@ async def test_preconditions(call: AsgiCaller) -> None:
     assert (await call("PUT", where, ALICE, {"if-match": version})).status == 412
     assert (await call("DELETE", where, headers={"if-match": version})).status == 412
     assert (await call("GET", where, headers={"if-none-match": version})).status == 200
+    known = (await call("GET", where)).headers["etag"]
+    for unless in ("*", known, f'"x", {known}'):  # RFC 9110 §13.1.2
+        for method, body in (("PATCH", title), ("PUT", ALICE), ("DELETE", None)):
+            assert (await call(method, where, body, {"if-none-match": unless})).status == 412, (
+                method,
+                unless,
+            )
+    assert (await call("GET", where)).headers["etag"] == known
+    assert (await call("PATCH", where, title, {"if-none-match": version, "if-match": known})).status == 200
     assert (await call("DELETE", where, headers={"if-match": "*"})).status == 204
     assert (await call("DELETE", where, headers={"if-match": "*"})).status == 404
 

@@ -7,9 +7,13 @@ import pytest
 
 from rollbook.protocol import urns
 from rollbook.protocol.errors import InvalidValue, RequestError
+from rollbook.protocol.filter_parser import parse_filter
+from rollbook.protocol.quirks import Leniency
+from rollbook.protocol.resolve import resolve
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import USUAL, Insert, Record, References, Rules, StepRefused, Store, Updated
+from rollbook.storage.sight import Sight
 from rollbook.testing.store_steps import (
     AUTHOR,
     GROUP,
@@ -65,6 +69,35 @@ class TestReferences:
         asked = ["ann", "g", "theirs", "nobody", "e-1", "ANN", "Ann A."]
         found = await store.referred(TENANT, asked)
         assert found == {"ann": Member("ann", "User", "Ann A."), "g": Member("g", "Group", "g")}
+
+    async def test_t_19_what_is_not_seen_does_not_exist(self, store: FullStore) -> None:
+        """T-19: for whoever sees some only, others are not found, not taken, and refused as what was never there."""
+        await add_user(store, "ann", displayName="in ann")
+        await add_user(store, "gus", displayName="out gus")
+        await add_group(store, "g")
+        sight = Sight({"User": resolve(parse_filter('displayName sw "in "', Leniency()), USER, Leniency())})
+        assert list(await store.referred(TENANT, ["ann", "gus", "g", "nobody"], sight)) == ["ann"]
+        rules = Rules(References.STRICT, sight=sight)
+        words = set()
+        for other in ("gus", "g", "nobody"):
+            for attempt in (
+                lambda other=other: _add(store, "new", other, rules),
+                lambda other=other: store.insert(
+                    TENANT, GROUP, "h", Change({"displayName": "h"}, (Member(other),)), AUTHOR, rules
+                ),
+                lambda other=other: store.update(
+                    TENANT, GROUP, "g", lambda _: Change(None, (Member(other),)), Scope(), LATER, rules
+                ),
+            ):
+                with pytest.raises(InvalidValue) as refused:
+                    await attempt()
+                words.add(refused.value.detail.replace(f"'{other}'", "it"))
+        assert len(words) == 2  # one of manager, one of members
+        await _add(store, "new", "ann", rules)
+        loose = Rules(References.TOLERANT, sight=sight)
+        members = (Member("ann"), Member("gus"), Member("nobody"))
+        await store.update(TENANT, GROUP, "g", lambda _: Change(None, members), Scope(), LATER, loose)
+        assert await members_of(store, "g") == ["ann"]
 
     async def test_many_are_found_at_once(self, store: FullStore) -> None:
         """More of them than one point read brings are all found."""
