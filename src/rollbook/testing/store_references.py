@@ -75,6 +75,7 @@ class TestReferences:
         await add_user(store, "ann", displayName="in ann")
         await add_user(store, "gus", displayName="out gus")
         await add_group(store, "g")
+        await add_group(store, "box")
         sight = Sight({"User": resolve(parse_filter('displayName sw "in "', Leniency()), USER, Leniency())})
         assert list(await store.referred(TENANT, ["ann", "gus", "g", "nobody"], sight)) == ["ann"]
         rules = Rules(References.STRICT, sight=sight)
@@ -86,7 +87,7 @@ class TestReferences:
                     TENANT, GROUP, "h", Change({"displayName": "h"}, (Member(other),)), AUTHOR, rules
                 ),
                 lambda other=other: store.update(
-                    TENANT, GROUP, "g", lambda _: Change(None, (Member(other),)), Scope(), LATER, rules
+                    TENANT, GROUP, "box", lambda _: Change(None, (Member(other),)), Scope(), LATER, rules
                 ),
             ):
                 with pytest.raises(InvalidValue) as refused:
@@ -96,8 +97,8 @@ class TestReferences:
         await _add(store, "new", "ann", rules)
         loose = Rules(References.TOLERANT, sight=sight)
         members = (Member("ann"), Member("gus"), Member("nobody"))
-        await store.update(TENANT, GROUP, "g", lambda _: Change(None, members), Scope(), LATER, loose)
-        assert await members_of(store, "g") == ["ann"]
+        await store.update(TENANT, GROUP, "box", lambda _: Change(None, members), Scope(), LATER, loose)
+        assert await members_of(store, "box") == ["ann"]
 
     async def test_many_are_found_at_once(self, store: FullStore) -> None:
         """More of them than one point read brings are all found."""
