@@ -34,6 +34,7 @@ from rollbook.protocol.values import JsonValue
 from rollbook.server.admin.app import Admin, Beside
 from rollbook.server.admin.desk import Desk
 from rollbook.server.admin.problems import problem_answer
+from rollbook.server.attendance import Attendance
 from rollbook.server.background import Background
 from rollbook.server.errors import ErrorBoundary
 from rollbook.server.live import Live
@@ -83,6 +84,7 @@ class Application:
     background: Background
     journal: SqlJournal
     refusals: Refusals
+    attendance: Attendance
 
 
 def now() -> int:
@@ -371,5 +373,17 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     admin = ErrorBoundary(Live(Admin(desk, doors, live.follow), live.follow), problem_answer, refusals)
     asgi = Beside(admin, ErrorBoundary(live, refusals=refusals))
     return Application(
-        asgi, services, tenant, store, live, uses, tenants, settings, verifier, background, journal, refusals
+        asgi,
+        services,
+        tenant,
+        store,
+        live,
+        uses,
+        tenants,
+        settings,
+        verifier,
+        background,
+        journal,
+        refusals,
+        doors.attendance,
     )

@@ -1,6 +1,5 @@
 """Whatever is raised becomes one SCIM Error answer."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from rollbook.protocol import errors
 from rollbook.server.errors import ErrorBoundary, error_answer
 from rollbook.server.requests import Receive, Scope, Send
 from rollbook.storage.sql.files import prepare
+from rollbook.storage.sql.readers import STOPPED, Reading
 from rollbook.storage.sql.sqlite import SqliteConnection
 from rollbook.testing.asgi import AsgiCaller
 
@@ -65,7 +65,9 @@ async def test_t_60_where_the_database_is(tmp_path: Path, capsys: pytest.Capture
     path = tmp_path / "inner-place.db"
     prepare(path)
     connection = SqliteConnection(path)
-    connection.stop_at(time.monotonic())
+    reading = Reading()
+    reading.stop()
+    connection.read_for(reading)
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         connection.all(
@@ -73,7 +75,7 @@ async def test_t_60_where_the_database_is(tmp_path: Path, capsys: pytest.Capture
         )
 
     answer = await AsgiCaller(ErrorBoundary(slow))("GET", "/scim/v2/Users")
-    connection.stop_at(None)
+    connection.read_for(None)
     connection.close()
-    assert (answer.status, answer.json["detail"]) == (503, "the read took too long and was stopped")
+    assert (answer.status, answer.json["detail"]) == (503, STOPPED)
     assert str(path) in capsys.readouterr().out

@@ -55,6 +55,8 @@ class MemoryDatabase:
         """Read."""
         return work(self.connection)
 
-    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+    async def read(
+        self, work: Callable[[Connection], T], *, tenant: int | None = None, unbounded: bool = False
+    ) -> T:
         """Read."""
         return work(self.connection)

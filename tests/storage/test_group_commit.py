@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.files import prepare
 from rollbook.storage.sql.group_commit import BATCH
+from rollbook.storage.sql.readers import Reading
 from rollbook.storage.sql.sqlite import SqliteConnection, SqliteDatabase
 
 pytestmark = pytest.mark.anyio
@@ -265,10 +265,12 @@ def test_a_read_is_stopped_in_time(tmp_path: Path) -> None:
     prepare(tmp_path / "rollbook.db")
     connection = SqliteConnection(tmp_path / "rollbook.db")
     endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-    connection.stop_at(time.monotonic())
+    reading = Reading()
+    reading.stop()
+    connection.read_for(reading)
     with pytest.raises(StoreUnavailable, match="took too long"):
         connection.all(endless)
-    connection.stop_at(None)
+    connection.read_for(None)
     assert connection.one("SELECT 1") == (1,)
     connection.close()
 

@@ -337,7 +337,7 @@ def _sqlite(store: SqlStore) -> SqliteFile:
 
 def _reading_threads(store: SqlStore) -> int:
     """How many threads for reading were needed so far."""
-    return len(_sqlite(store)._reads._threads)
+    return _sqlite(store)._reads.started
 
 
 @pytest.mark.anyio

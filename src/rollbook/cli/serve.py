@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from rollbook.settings import Settings
 
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 7.0
 """How long requests in flight may take once the server is asked to end."""
+
+REFUSING_SECONDS = 1.0
+"""How long it takes after that to tell those that only read that they are given up."""
 
 
 def serve(
@@ -441,6 +444,8 @@ async def _listen(
     server.stop()  # type: ignore[no-untyped-call]  # granian has no types for it
     # A body that trickles in must not hold up the end (FS-24); nothing of it was acknowledged.
     await asyncio.wait({serving}, timeout=GRACE_SECONDS)
+    application.attendance.end()
+    await asyncio.wait({serving}, timeout=REFUSING_SECONDS)
     stopping.cancel()
     server.close()
     if metrics is not None:

@@ -1,5 +1,6 @@
 """One endpoint as an ASGI app, and one request on its way through a handler: HTTP → handler → answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,6 +12,7 @@ from rollbook.operations.tokens import Verifier
 from rollbook.protocol.errors import MethodNotAllowed, Unauthorized
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.values import JsonValue
+from rollbook.server.attendance import Attendance, Waiting
 from rollbook.server.auth import authenticate
 from rollbook.server.limits import Limiter, Turn
 from rollbook.server.peers import peer
@@ -48,6 +50,7 @@ class Shell:
     verifier: Verifier
     sites: Sites
     limiter: Limiter = field(default_factory=Limiter)
+    attendance: Attendance = field(default_factory=Attendance)
 
     @property
     def offers_basic(self) -> bool:
@@ -74,13 +77,25 @@ class Exchange:
     site: Site
     parameters: Mapping[str, str]
     turn: Turn
+    waiting: Waiting
+
+    async def begin(self) -> None:
+        """What was sent is there: wait for the turn. What may write is not given up after that."""
+        self.waiting.begin()
+        await self.turn.take()
+        if not _only_reads(self.request.scope):
+            self.waiting.end()
 
     async def json(self, most: Most | None = None) -> JsonValue:
         """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does."""
         caller, limits = self.context.caller, self.context.limits
         body = await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
-        await self.turn.take()
+        await self.begin()
         return body
+
+
+def _only_reads(scope: Scope) -> bool:
+    return scope["method"] in {"GET", "HEAD"} or scope["path"].endswith("/.search")
 
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -131,17 +146,25 @@ class Endpoint:
         media_type = answer_type(request)
         context = Context(shell.services, caller, Leniency(caller.profile))
         site = shell.sites.site(request.scope, shell.tenant)
+        waiting = Waiting(shell.attendance, request.receive)
         try:
-            exchange = Exchange(request, context, site, parameters(request, context.limits), turn)
+            exchange = Exchange(request, context, site, parameters(request, context.limits), turn, waiting)
             if method not in _WITH_BODY:
-                await turn.take()
+                await exchange.begin()
             answer = await handler(exchange)
+            waiting.end()
             if context.leniency.used and shell.tenant.settings.explain:
                 names = ", ".join(sorted(context.leniency.used))
                 answer.headers = (*answer.headers, (b"rollbook-accepted-as", names.encode()))
             answer.headers += turn.headers
             await send_answer(send, answer, media_type, head=method == "HEAD")
+        except asyncio.CancelledError:
+            reason = waiting.reason()
+            if reason is None:
+                raise
+            raise reason from None
         finally:  # operations of a bulk request are carried out while it is answered
+            waiting.end()
             if context.leniency.used:
                 shell.services.note_quirks(caller, context.leniency.used, shell.services.now())
 

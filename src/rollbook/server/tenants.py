@@ -16,6 +16,7 @@ from rollbook.operations.tenants import tenant_of
 from rollbook.operations.tokens import Credential, Verifier, no_such_tenant
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import Forbidden, MethodNotAllowed, NotFound
+from rollbook.server.attendance import Attendance
 from rollbook.server.auth import authenticate
 from rollbook.server.exchange import SHELL, Shell
 from rollbook.server.limits import Limiter
@@ -86,6 +87,7 @@ class TenantDoors:
     told: TenantSettings = TenantSettings()
     oauth: OauthDoor | None = None
     limiter: Limiter = field(default_factory=Limiter)
+    attendance: Attendance = field(default_factory=Attendance)
     _doors: dict[str, Door | None] = field(default_factory=dict)
     _hosts: dict[str, str] = field(default_factory=dict)
     _routers: dict[tuple[int, bool, bool], tuple[Catalog, AsgiApp]] = field(default_factory=dict)
@@ -216,9 +218,8 @@ class TenantDoors:
         tenant = tenant_of(record, await self.catalog_of(record.number), self.told)
         below = record.number == DEFAULT or record.host is not None
         path = PATH if below else f"{PREFIX}{record.name}{PATH}"
-        shell = Shell(
-            self.services, tenant, self.verifier, self.address.sites(path, record.host), self.limiter
-        )
+        sites = self.address.sites(path, record.host)
+        shell = Shell(self.services, tenant, self.verifier, sites, self.limiter, self.attendance)
         return Door(self._router(tenant.catalog, tenant.settings), shell, record.state)
 
     def _router(self, catalog: Catalog, settings: TenantSettings) -> AsgiApp:

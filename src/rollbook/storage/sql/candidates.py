@@ -58,6 +58,7 @@ def _documents(
     looked_at = whole._replace(wanted=wanted)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():
+            connection.go_on()  # a large filter takes longer than the statement
             yield pk, view(record, resource_type)
 
 

@@ -40,6 +40,13 @@ class Connection(Protocol):
     def many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
 
+    def go_on(self) -> None:
+        """Between statements, for work that takes long without any.
+
+        Raises:
+            StoreUnavailable: it is a read that has to stop.
+        """
+
 
 OF_NO_TENANT = 0
 """In place of a tenant: the rows that are written belong to the service itself."""
@@ -66,10 +73,13 @@ class Database(Protocol):
         Each statement sees the newest state, unless a `snapshot` is asked for.
         """
 
-    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+    async def read(
+        self, work: Callable[[Connection], T], *, tenant: int | None = None, unbounded: bool = False
+    ) -> T:
         """Run reads that may take longer, on one snapshot, without holding up the event loop.
 
-        Within a time limit, unless they are a command's and `unbounded`.
+        Within a time limit, unless they are a command's and `unbounded`. Of those for a `tenant`, whose clients may ask
+        for any number, a few run at once. A caller that is cancelled stops its read.
         """
 
 

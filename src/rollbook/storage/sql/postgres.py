@@ -9,7 +9,6 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +27,7 @@ from rollbook.storage.sql.postgres_connection import (
     public_name,
 )
 from rollbook.storage.sql.postgres_schema import LOCKS
+from rollbook.storage.sql.readers import READ_SECONDS, Readers, Reading
 
 T = TypeVar("T")
 
@@ -40,11 +40,11 @@ WRITERS = 4
 FAR = 4
 """Threads with a connection each for long reads."""
 
+EACH = 2
+"""How many of them may work for one tenant, so that its heavy searches leave room for those of others (I-20)."""
+
 WAIT_SECONDS = 10.0
 """How long somebody waits for a connection while all are busy (FS-21)."""
-
-READ_SECONDS = 30
-"""How long a read may last: an open snapshot keeps the database from clearing away what is dead."""
 
 _BEGIN = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -133,7 +133,7 @@ class PostgresDatabase:
         self._draining: set[asyncio.Task[None]] = set()
         self._near = _Slots(NEAR, self._connect)
         self._writers = _Slots(WRITERS, self._connect)
-        self._threads = ThreadPoolExecutor(FAR, thread_name_prefix="store-read")
+        self._reads = Readers(FAR, EACH)
         self._far = threading.local()
         self._all_far: list[FarConnection] = []
 
@@ -172,7 +172,7 @@ class PostgresDatabase:
             await asyncio.wait(self._draining)
         await self._near.close()
         await self._writers.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        await self._reads.close()
         while self._all_far:
             self._all_far.pop().close()
 
@@ -286,28 +286,47 @@ class PostgresDatabase:
         async with self._near.taken(fresh=True) as connection:
             return await on_loop(chosen, connection)
 
-    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+    async def read(
+        self, work: Callable[[Connection], T], *, tenant: int | None = None, unbounded: bool = False
+    ) -> T:
         """Run longer reads on one snapshot in a thread."""
         if not self._open:
             raise self._closed()
-        result: T = await asyncio.wrap_future(self._threads.submit(self._read, work, unbounded=unbounded))
-        return result
+        seconds = 0.0 if unbounded else READ_SECONDS
+        return await self._reads.run(
+            lambda reading: self._read(work, reading, seconds), tenant, unbounded=unbounded
+        )
 
-    def _read(self, work: Callable[[Connection], T], *, unbounded: bool) -> T:
+    def _read(self, work: Callable[[Connection], T], reading: Reading, seconds: float) -> T:
         connection: FarConnection | None = getattr(self._far, "connection", None)
         if connection is not None and connection.is_sound:
             try:
-                return _read_far(connection, work, unbounded=unbounded)
+                return self._read_by(connection, work, reading, seconds)
             except StoreUnavailable:
-                if connection.is_alive:
+                if connection.is_alive or reading.is_given_up:
                     raise
         if connection is not None:
-            self._far.connection = None
-            self._all_far.remove(connection)
-            connection.close()
+            self._drop(connection)
         connection = self._far.connection = FarConnection(self._how, self._name)
         self._all_far.append(connection)
-        return _read_far(connection, work, unbounded=unbounded)
+        return self._read_by(connection, work, reading, seconds)
+
+    def _read_by(
+        self, connection: FarConnection, work: Callable[[Connection], T], reading: Reading, seconds: float
+    ) -> T:
+        try:
+            connection.reading = reading
+            with reading.interrupted_by(connection.interrupt):
+                return _read_far(connection, work, seconds)
+        finally:
+            connection.reading = None
+            if reading.is_given_up:  # what was sent to interrupt it may still be on its way
+                self._drop(connection)
+
+    def _drop(self, connection: FarConnection) -> None:
+        self._far.connection = None
+        self._all_far.remove(connection)
+        connection.close()
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self._name}: {_CLOSED}", public=_CLOSED)
@@ -433,9 +452,8 @@ def _on_snapshot(work: Callable[[Connection], T]) -> Callable[[NearConnection], 
     return run
 
 
-def _read_far(connection: FarConnection, work: Callable[[Connection], T], *, unbounded: bool) -> T:
-    seconds = 0 if unbounded else READ_SECONDS
-    connection.script(f"{_SNAPSHOT}; SET LOCAL statement_timeout = {seconds * 1000}")
+def _read_far(connection: FarConnection, work: Callable[[Connection], T], seconds: float) -> T:
+    connection.script(f"{_SNAPSHOT}; SET LOCAL statement_timeout = {seconds * 1000:.0f}")
     try:
         return work(connection)
     finally:

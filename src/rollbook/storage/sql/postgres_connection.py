@@ -10,7 +10,7 @@ import contextvars
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -24,6 +24,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.connection import Duplicate, Parameters, Row
 from rollbook.storage.sql.dialects import POSTGRES, translation
+from rollbook.storage.sql.readers import STOPPED, Reading
 
 T = TypeVar("T")
 Driver = TypeVar("Driver", "psycopg.Connection[Any]", "psycopg.AsyncConnection[Any]")
@@ -52,7 +53,7 @@ _OPTIONS = {
 }
 
 _WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (errors.QueryCanceled, "the read took too long and was stopped"),
+    (errors.QueryCanceled, STOPPED),
     (errors.LockNotAvailable, "the database is busy: other writes hold it; try again"),
     (errors.DeadlockDetected, "the database is busy: other writes hold it; try again"),
     (errors.SerializationFailure, "the database is busy: other writes hold it; try again"),
@@ -147,6 +148,7 @@ class _PostgresConnection(ABC):
     def __init__(self, driver: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]", name: str) -> None:
         self.name = name
         self._state = driver.pgconn
+        self.reading: Reading | None = None
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -164,6 +166,11 @@ class _PostgresConnection(ABC):
         """The first row of the answer, or None."""
         rows = self.all(sql, parameters)
         return rows[0] if rows else None
+
+    def go_on(self) -> None:
+        """Raise if what is read for is over."""
+        if self.reading is not None:
+            self.reading.require()
 
     @property
     def in_transaction(self) -> bool:
@@ -284,6 +291,11 @@ class FarConnection(_PostgresConnection):
         """Run several statements of constant text at once."""
         with self._in_words():
             self.driver.execute(sql.encode(), prepare=False)
+
+    def interrupt(self) -> None:
+        """Let the statement fail that runs; from another thread. It may hit the next one: not to be used again then."""
+        with suppress(psycopg.Error):
+            self.driver.cancel_safe(timeout=CONNECT_SECONDS)
 
     def close(self) -> None:
         """Let go of it; an open transaction is undone."""

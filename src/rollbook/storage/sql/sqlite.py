@@ -20,6 +20,7 @@ import apsw
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.connection import Connection, Duplicate, Parameters, Row
 from rollbook.storage.sql.group_commit import BATCH, Request
+from rollbook.storage.sql.readers import STOPPED, Readers, Reading
 
 T = TypeVar("T")
 
@@ -29,11 +30,11 @@ BUSY_MILLISECONDS = 10_000
 TURN_SECONDS = 0.005
 """How long a batch may run on the event loop before others have their turn."""
 
-READ_SECONDS = 30.0
-"""How long a read may last: an open snapshot keeps the write-ahead log from being emptied (FS-12)."""
-
 READERS = 4
 """Threads for longer reads; more would only share the same processor."""
+
+EACH = 2
+"""How many of them may work for one tenant, so that its heavy searches leave room for those of others (I-20)."""
 
 STATEMENTS = 512
 """Statements kept prepared in each connection: all of ours, and room for filters that come again."""
@@ -64,7 +65,7 @@ _WORDS: tuple[tuple[type[apsw.Error], str], ...] = (
     (apsw.NotADBError, "the file is not a SQLite database"),
     (apsw.CorruptError, "the database file is damaged; restore a backup"),
     (apsw.IOError, "the disk reports an error"),
-    (apsw.InterruptError, "the read took too long and was stopped"),
+    (apsw.InterruptError, STOPPED),
     (apsw.NoMemError, "memory is exhausted"),
     (apsw.ConnectionClosedError, "the database is closed"),
 )
@@ -90,6 +91,7 @@ class SqliteConnection:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
+        self._reading: Reading | None = None
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
             self._apsw = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
@@ -157,10 +159,15 @@ class SqliteConnection:
             self._apsw.set_busy_timeout(BUSY_MILLISECONDS)
         return True
 
-    def stop_at(self, moment: float | None) -> None:
-        """Let statements fail that still run at that moment of the monotonic clock."""
-        late = None if moment is None else (lambda: time.monotonic() > moment)
-        self._apsw.set_progress_handler(late, _STEPS)
+    def read_for(self, reading: Reading | None) -> None:
+        """Let statements fail once that is over; it is asked every few milliseconds."""
+        self._reading = reading
+        self._apsw.set_progress_handler(None if reading is None else reading.is_over, _STEPS)
+
+    def go_on(self) -> None:
+        """Raise if what is read for is over."""
+        if self._reading is not None:
+            self._reading.require()
 
     def close(self) -> None:
         """Let go of the file; an open transaction is undone."""
@@ -192,7 +199,7 @@ class SqliteDatabase:
         self._near: SqliteConnection | None = None
         self._idle: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
         self._commits = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
-        self._reads = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._reads = Readers(READERS, EACH)
 
     async def open(self) -> None:
         """Connect."""
@@ -207,9 +214,8 @@ class SqliteDatabase:
         self._open = False
         while self._draining is not None and not self._draining.done():
             await asyncio.wait([self._draining])
-        loop = asyncio.get_running_loop()
-        for threads in (self._commits, self._reads):
-            await loop.run_in_executor(None, threads.shutdown)
+        await asyncio.get_running_loop().run_in_executor(None, self._commits.shutdown)
+        await self._reads.close()
         while not self._idle.empty():
             self._idle.get().close()
         for connection in (self._near, self._writer):  # the writer last: it empties the write-ahead log
@@ -235,23 +241,28 @@ class SqliteDatabase:
             raise self._closed()
         return _on_snapshot(self._near, work) if snapshot else work(self._near)
 
-    async def read(self, work: Callable[[Connection], T], *, unbounded: bool = False) -> T:
+    async def read(
+        self, work: Callable[[Connection], T], *, tenant: int | None = None, unbounded: bool = False
+    ) -> T:
         """Run longer reads on one snapshot in a thread."""
         if not self._open:
             raise self._closed()
-        result: T = await asyncio.wrap_future(self._reads.submit(self._read, work, unbounded=unbounded))
-        return result
+        return await self._reads.run(lambda reading: self._read(work, reading), tenant, unbounded=unbounded)
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self._path}: {_CLOSED}", public=_CLOSED)
 
-    def _read(self, work: Callable[[Connection], T], *, unbounded: bool) -> T:
+    def _read(self, work: Callable[[Connection], T], reading: Reading) -> T:
         connection = self._idle.get()
+        connection.read_for(reading)
         try:
-            connection.stop_at(None if unbounded else time.monotonic() + READ_SECONDS)
             return _on_snapshot(connection, work)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, apsw.InterruptError):
+                reading.require()  # says why
+            raise
         finally:
-            connection.stop_at(None)
+            connection.read_for(None)
             self._idle.put(connection)
 
     async def _drain(self) -> None:

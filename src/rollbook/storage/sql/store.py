@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.protocol.errors import DefinitionsChanged, RequestError, StoreUnavailable
+from rollbook.protocol.errors import DefinitionsChanged, RequestError, StoreUnavailable, TooMany
 from rollbook.protocol.query import Query, Walk
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.resource import Change, Member, Scope
@@ -36,6 +36,7 @@ from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.layouts import Layouts
 from rollbook.storage.sql.load import Joined, Loaded, Mark
+from rollbook.storage.sql.readers import TooMuchWork
 from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, Wanted, Whole
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
@@ -210,7 +211,7 @@ class SqlStore:
 
         with suppress(TooLong):
             return await self.database.read_now(lambda connection: read(connection, near=True))
-        return await self.database.read(lambda connection: read(connection, near=False))
+        return await self.database.read(lambda connection: read(connection, near=False), tenant=tenant)
 
     async def get_many(
         self,
@@ -230,7 +231,7 @@ class SqlStore:
             found = whole.read(connection, BY_IDS, (tenant, reads.listed(ids)))
             return {record.id: record for record in found}
 
-        return await self.database.read(read)
+        return await self.database.read(read, tenant=tenant)
 
     async def search(
         self, tenant: int, query: Query, rules: Rules = USUAL, *, members: bool = True, groups: bool = True
@@ -248,7 +249,12 @@ class SqlStore:
             return await self.database.read_now(
                 lambda connection: find(connection, search, plan, near=True), snapshot=True
             )
-        return await self.database.read(lambda connection: find(connection, search, plan, near=False))
+        try:
+            return await self.database.read(
+                lambda connection: find(connection, search, plan, near=False), tenant=tenant
+            )
+        except TooMuchWork as error:
+            raise TooMany(error.detail) from error
 
     async def referred(
         self, tenant: int, ids: Sequence[str], sight: Sight | None = None
@@ -258,7 +264,11 @@ class SqlStore:
         def read(connection: Connection) -> dict[str, Member]:
             return reads.referred(connection, tenant, ids, sight)
 
-        return await self.database.read_now(read) if len(ids) <= FEW else await self.database.read(read)
+        return (
+            await self.database.read_now(read)
+            if len(ids) <= FEW
+            else await self.database.read(read, tenant=tenant)
+        )
 
     async def insert(
         self,
