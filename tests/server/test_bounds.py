@@ -263,6 +263,13 @@ async def test_t_19_labels_are_no_oracle(server: Application) -> None:
         removal = patch("remove", f'members[display eq "{guess}"]')
         answer = await there.bounded("PATCH", f"/Groups/{there.ids['team']}", removal)
         assert (answer.status, answer.json["scimType"]) == (400, "invalidFilter")
+    for guess in ("User", "Group"):  # gus is in the team, which shows the id; what that is of is not told
+        named = [{"value": there.ids["gus"], "type": guess}]
+        added = await there.bounded("PATCH", f"/Groups/{there.ids['team']}", patch("add", "members", named))
+        assert added.status in {200, 204}, guess
+        known = [{"value": there.ids[each]} for each in ("ann", "club")]
+        whole = {"schemas": [urns.GROUP], "displayName": "in team", "members": [*known, *named]}
+        assert (await there.bounded("PUT", f"/Groups/{there.ids['team']}", whole)).status == 200, guess
     assert len((await there.full("GET", f"/Groups/{there.ids['team']}")).json["members"]) == 3
 
 

@@ -109,9 +109,7 @@ def limited(caller: Caller, kind: ResourceType, id: str, decide: Decide) -> Deci
         _check_active(caller, id, present.document)
         if not _is_inside(caller, kind, present.document):
             missing(kind, id)
-        if (
-            caller.rights.within is not None
-        ):  # members may be outside: nothing is decided by more than their ids
+        if caller.rights.within is not None:  # members may be outside: their ids are all that counts
             present = replace(present, members={one: Member(one) for one in present.members})
         change = decide(present)
         if change.document is not None:
