@@ -34,7 +34,7 @@ def test_each_setting_says_what_it_means() -> None:
         ("off=bulk, sort", TenantSettings(off=frozenset({Feature.BULK, Feature.SORT}))),
         ("require-if-match=on", TenantSettings(require_if_match=True)),
         ("cursor-seconds=60", TenantSettings(cursor_seconds=60)),
-        (" self-service = nickName,title ", TenantSettings(self_service=frozenset({"nickName", "title"}))),
+        ("self-service=nickName, title ", TenantSettings(self_service=frozenset({"nickName", "title"}))),
     ],
 )
 def test_one_setting(text: str, expected: TenantSettings) -> None:

@@ -202,6 +202,18 @@ async def test_t_09_own_administrators_leave_limits_alone(house: House) -> None:
     assert (await own("GET", acme)).json["settings"] == {"profile": "okta"}
 
 
+@pytest.mark.parametrize("name", ["rate ", " rate", "rate\t", "rate\u00a0", "Rate", "rate=9;", "history "])
+async def test_t_09_a_setting_has_one_spelling(house: House, name: str) -> None:
+    """What an own administrator may not tell is not told under a name that is read as the same."""
+    own = await house.by("admin", "write", tenant=house.acme)
+    acme = f"{ROOT}/tenants/acme"
+    for value in ("9", None, ""):
+        assert (await own("PATCH", acme, {"settings": {name: value}})).status == 400
+    assert (await own("PATCH", acme, {"settings": {"profile": "entra\n"}})).status == 400
+    assert (await own("PATCH", acme, {"settings": {"self-service": "a" * 10_001}})).status == 400
+    assert (await own("GET", acme)).json["settings"] == {}
+
+
 async def test_t_09_admin_read_changes_nothing(house: House) -> None:
     """With admin:read everything can be looked at, and each change is refused in words that name the scope."""
     reader, boss = await house.by("admin:read", "write"), await house.by("admin")

@@ -14,7 +14,7 @@ from tests.courses import DEFINITIONS
 from rollbook.app import Application, now
 from rollbook.operations import tokens
 from rollbook.operations.tenant_care import TenantCare
-from rollbook.operations.tenants import check_name
+from rollbook.operations.tenants import assigned, check_name, settings_of
 from rollbook.protocol import urns
 from rollbook.protocol.errors import Conflict, InvalidValue, Uniqueness
 from rollbook.storage.base import Author
@@ -288,6 +288,16 @@ async def test_settings_are_a_tenants_own(application: Application) -> None:
     for wrong in ("profile=nobody", "nothing=1", "plain"):
         with pytest.raises(InvalidValue):
             await care.tell(back, [wrong], author)
+
+
+def test_settings_of_no_exact_name_are_none() -> None:
+    """Rows that an earlier version took with such names are read without them, and lose them with the next change."""
+    record = TenantRecord(2, "acme", TenantState.OPEN, 0, ("rate =100000", "rate=2"))
+    assert settings_of(record).rate == 2
+    assert assigned(record.settings, ["page=5"]) == ("page=5", "rate=2")
+    for wrong in ("rate =3", " rate=3", "rte="):
+        with pytest.raises(InvalidValue, match="did you mean rate"):
+            assigned((), [wrong])
 
 
 async def test_a_host_name_of_its_own(application: Application, call: AsgiCaller) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rollbook.operations.rights import Admin, Rights
+from rollbook.operations.tenant_settings import setting
 from rollbook.operations.tokens import Credential, no_such_tenant
 from rollbook.protocol.errors import Forbidden, InsufficientScope, NotFound
 from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
@@ -81,9 +82,10 @@ def check_settings(who: Administrator, names: Iterable[str]) -> None:
     """Whether they may tell a tenant these settings.
 
     Raises:
-        Forbidden: names those that they may not.
+        InvalidValue: there is no setting of a name. Forbidden: names those that they may not.
     """
-    beyond = sorted(LIMITS.intersection(names))
+    asked = {setting(name, name).name.replace("_", "-") for name in names}
+    beyond = sorted(LIMITS & asked)
     if beyond and not who.runs_the_server:
         raise Forbidden(f"{', '.join(beyond)}: set by whoever runs the server")
 

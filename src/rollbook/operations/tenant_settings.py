@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cached_property
@@ -293,6 +293,23 @@ SETTINGS = {each.name.replace("_", "-"): each for each in fields(TenantSettings)
 """Every setting by its name."""
 
 
+_LONGEST = 10_000
+"""Characters of a value: lists of names and networks are not longer."""
+
+
+def setting(name: str, told: str) -> Field[Any]:
+    """The setting of exactly that name: other rules go by names, so that each has one spelling.
+
+    Raises:
+        InvalidValue: there is none; `told` is how it was asked for.
+    """
+    if name not in SETTINGS:
+        close = get_close_matches(name, SETTINGS, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
+        raise InvalidValue(f"{told[:100]!r}: write NAME=VALUE with the name of a setting; {hint}")
+    return SETTINGS[name]
+
+
 def read_settings(assignments: Iterable[str]) -> TenantSettings:
     """The settings that `NAME=VALUE` texts give, later ones winning; the others have their defaults.
 
@@ -301,12 +318,10 @@ def read_settings(assignments: Iterable[str]) -> TenantSettings:
     """
     values: dict[str, Any] = {}
     for assignment in assignments:
-        name, equals, text = (part.strip() for part in assignment.partition("="))
-        known = SETTINGS.get(name)
-        if not equals or known is None:
-            close = get_close_matches(name, SETTINGS, 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
-            raise InvalidValue(f"{assignment[:100]!r}: write NAME=VALUE with the name of a setting; {hint}")
+        name, equals, text = assignment.partition("=")
+        known = setting(name if equals else "", assignment)
+        if len(text) > _LONGEST:
+            raise InvalidValue(f"{name}: a value may have at most {_LONGEST} characters")
         try:
             values[known.name] = known.metadata["read"](text)
         except InvalidValue as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from rollbook.operations.context import Tenant
-from rollbook.operations.tenant_settings import TenantSettings, read_settings
+from rollbook.operations.tenant_settings import SETTINGS, TenantSettings, read_settings, setting
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import InvalidValue
 from rollbook.storage.tenants import DEFAULT, TenantRecord
@@ -74,9 +74,10 @@ def check_host(host: str) -> str:
 
 def settings_of(record: TenantRecord, told: TenantSettings = TenantSettings()) -> TenantSettings:
     """What holds for a tenant: what its row says, and over it what the serving process was told (the default only)."""
+    kept = [each for each in record.settings if each.partition("=")[0] in SETTINGS]
     if record.number != DEFAULT:
-        return read_settings([CLOSED, *record.settings])
-    usual, said = TenantSettings(), read_settings(record.settings)
+        return read_settings([CLOSED, *kept])
+    usual, said = TenantSettings(), read_settings(kept)
     chosen = {
         each.name: getattr(told, each.name)
         for each in fields(told)
@@ -97,7 +98,9 @@ def assigned(before: Sequence[str], changes: Sequence[str]) -> tuple[str, ...]:
         InvalidValue: no such setting, or not a value of it.
     """
     read_settings([each for each in changes if not each.endswith("=")])
-    said = dict(each.split("=", 1) for each in (*before, *changes) if "=" in each)
+    for each in changes:
+        setting(each.partition("=")[0], each)
+    said = dict(each.split("=", 1) for each in (*before, *changes) if each.partition("=")[0] in SETTINGS)
     kept = tuple(f"{name}={value}" for name, value in sorted(said.items()) if value)
     read_settings(kept)
     return kept
