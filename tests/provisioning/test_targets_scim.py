@@ -14,6 +14,7 @@ from tests.provisioning.world import CATALOG, ENTERPRISE, GROUP, TENANT, USER, W
 
 from rollbook.client import ScimClient
 from rollbook.protocol import errors, urns
+from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import compare
 from rollbook.provisioning.outgoing import Withheld
@@ -23,7 +24,7 @@ from rollbook.provisioning.wanted import Kind, kinds_of
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.links import State
 from rollbook.testing.asgi_transport import AsgiTransport
-from rollbook.testing.scripted_target import Fault, Recorded, ScriptedTarget, error
+from rollbook.testing.scripted_target import Answer, Fault, Recorded, ScriptedTarget, error
 from rollbook.testing.scripted_target import Profile as Far
 
 pytestmark = pytest.mark.anyio
@@ -153,6 +154,26 @@ async def test_c_6_11_accounts_are_deleted_in_the_version_that_was_read() -> Non
     assert remote_id not in service.resources["Users"]
     await app.delete(kind(), newer)
     assert [request.headers.get("if-match") for request in service.writes] == ['W/"0"', 'W/"7"', 'W/"7"']
+
+
+@pytest.mark.parametrize(
+    ("left", "is_refused"),
+    [({}, True), ({"active": True}, True), ({"active": False}, False), (None, False)],
+    ids=["as it was", "active", "switched off", "gone"],
+)
+async def test_t_66_a_deletion_that_is_only_said(left: JsonObject | None, is_refused: bool) -> None:
+    """200 is not 204: what is there still, and can be used, was not deleted."""
+    service = ScriptedTarget(Far())
+    remote_id = service.add("Users", {"userName": "a", **(left or {})})
+    service.faults.append(Fault("DELETE", "/Users", Answer(200, {}), commits=left is None))
+    app = versioned(service)
+    present = await app.read(kind(), remote_id)
+    assert present is not None
+    if is_refused:
+        with pytest.raises(errors.RequestError, match="has the account still"):
+            await app.delete(kind(), present)
+    else:
+        await app.delete(kind(), present)
 
 
 async def test_c_6_11_versions_that_do_not_work_are_not_used_any_more() -> None:

@@ -203,9 +203,11 @@ class ScimClient:
         for at in range(0, len(add), _MEMBERS_PER_CALL):
             await self.patch(endpoint, id, member_operations(add[at : at + _MEMBERS_PER_CALL], ()))
 
-    async def delete(self, endpoint: str, id: str, *, if_match: str | None = None) -> None:
-        """Delete a resource (RFC 7644 §3.6)."""
-        check_done(await self._calls.write("DELETE", _path(endpoint, id), None, if_match))
+    async def delete(self, endpoint: str, id: str, *, if_match: str | None = None) -> int:
+        """Delete a resource (RFC 7644 §3.6); the status of the answer: 204, or another one of success that says less."""
+        answer = await self._calls.write("DELETE", _path(endpoint, id), None, if_match)
+        check_done(answer)
+        return answer.status
 
     async def bulk(
         self, operations: Iterable[BulkOperation], *, fail_on_errors: int | None = None

@@ -40,6 +40,7 @@ from rollbook.provisioning.wanted import Kind
 
 _MEMBERS_PER_PUT = 100_000
 _PAGE = 100  # accounts on a page, where nobody says how many it may have
+_ANYTHING = 200
 _NO_PATCH = (errors.MethodNotAllowed, errors.UnsupportedFeature)
 _OTHER_FORM = (errors.InvalidPath, errors.NoTarget)
 
@@ -279,14 +280,29 @@ class ScimTarget:
 
         Raises:
             PreconditionFailed: somebody else was quicker; the engine reads and compares anew.
+            RequestError: the target says that it is done, and has it still.
         """
-        endpoint = await self._endpoint(kind)
+        endpoint, status = await self._endpoint(kind), 204
 
         async def send(version: str | None) -> None:
-            await self._client.delete(endpoint, present.id, if_match=version)
+            nonlocal status
+            status = await self._client.delete(endpoint, present.id, if_match=version)
 
         with suppress(errors.NotFound):
             await self._onto(kind, present, send)
+        if status == _ANYTHING:
+            await self._check_gone(kind, present.id)
+
+    async def _check_gone(self, kind: Kind, remote_id: str) -> None:
+        """Look whether an account is gone whose DELETE was answered otherwise than RFC 7644 §3.6 has it (T-66).
+
+        Some only switch accounts off, which is as much as can be had there.
+        """
+        found = await self.read(kind, remote_id)
+        if found is not None and member(found.body, "active") is not False:
+            raise errors.RequestError(
+                "the target answered 200 to DELETE, and has the account still; delete it there"
+            )
 
     async def close(self) -> None:
         """Let go of all connections."""
