@@ -22,6 +22,7 @@ from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
 from rollbook.operations.jwt_tokens import JwtVerifier
+from rollbook.operations.password_check import PasswordCheck
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
 from rollbook.operations.tenant_care import TenantCare
@@ -349,7 +350,8 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     if metrics is not None:
         metrics.time_database(store.database)
         note = metrics.counting_quirks(note)
-    services = Services(store, store, now, new_id, PasswordHasher(), cursors, note)
+    judged = PasswordCheck(settings.password_check) if settings.password_check else None
+    services = Services(store, store, now, new_id, PasswordHasher(check=judged), cursors, note)
     key = await tokens.pepper(store)
     bootstrap = tokens.digest(key, settings.bootstrap_token) if settings.bootstrap_token else None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -2,6 +2,8 @@
 
 import ipaddress
 import os
+import shlex
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ DATABASE = "ROLLBOOK_DATABASE"
 TENANT = "ROLLBOOK_TENANT"
 DATABASE_FILE = "ROLLBOOK_DATABASE_FILE"
 
+
+PASSWORD_CHECK = "ROLLBOOK_PASSWORD_CHECK"  # noqa: S105 - the name of a variable
 
 LEASE = "ROLLBOOK_LEASE_SECONDS"
 USUAL_LEASE, LEAST_LEASE = 300.0, 5.0
@@ -46,6 +50,8 @@ class Settings:
     drain: float = 0.0
     access_log: bool = False
     metrics: str | None = None
+    password_check: tuple[str, ...] = ()
+    """A program that judges new passwords, with its arguments."""
     bootstrap_token: str | None = field(default=None, repr=False)
     home: str = field(default_factory=lambda: os.environ.get(TENANT) or DEFAULT_NAME)
     """The tenant that a command is for; a server has them all."""
@@ -91,6 +97,22 @@ def choose_lease(environment: Mapping[str, str], longest_call: float) -> float:
             f"{LEASE}={text}: a number of seconds, at least {least:g}: twice the longest timeout of a target"
         )
     return seconds
+
+
+def choose_password_check(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The program that judges new passwords, with its arguments; empty for none.
+
+    Raises:
+        SettingsError: there is no such program: passwords that nobody judges are not taken in silence.
+    """
+    try:
+        words = shlex.split(environment.get(PASSWORD_CHECK, ""))
+    except ValueError as error:
+        raise SettingsError(f"{PASSWORD_CHECK} cannot be split into words: {error}") from None
+    found = shutil.which(words[0]) if words else ""
+    if words and not found:
+        raise SettingsError(f"{PASSWORD_CHECK}: there is no program {words[0]}; write its whole path")
+    return (found, *words[1:]) if found else ()
 
 
 def choose_database(option: str | None, environment: Mapping[str, str]) -> tuple[str, str]:

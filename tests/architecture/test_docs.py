@@ -140,7 +140,12 @@ def test_no_option_is_invented() -> None:
 
 def test_every_setting_is_written_about() -> None:
     """Each field of Settings is an option or a variable of the documentation."""
-    variables = {"bootstrap_token": "ROLLBOOK_BOOTSTRAP_TOKEN", "tenant": "--set", "home": "--tenant"}
+    variables = {
+        "bootstrap_token": "ROLLBOOK_BOOTSTRAP_TOKEN",
+        "password_check": "ROLLBOOK_PASSWORD_CHECK",
+        "tenant": "--set",
+        "home": "--tenant",
+    }
     fields = [field.name for field in dataclasses.fields(Settings) if field.name != "database_origin"]
     names = [variables.get(name, f"--{name.replace('_', '-')}") for name in fields]
     assert [name for name in names if name not in text()] == []

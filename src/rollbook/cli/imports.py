@@ -1,6 +1,7 @@
 """`rollbook import`: resources from JSON lines or CSV."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,14 +184,22 @@ async def _into(store: "SqlStore", asked: _Asked, watch: _Watch) -> None:
     from rollbook.app import by
     from rollbook.operations.import_files import fingerprint
     from rollbook.operations.importing import Importer, OnConflict, Options, Progress
+    from rollbook.operations.password_check import PasswordCheck
     from rollbook.operations.passwords import PasswordHasher
-    from rollbook.settings import tenant_settings
+    from rollbook.settings import choose_password_check, tenant_settings
     from rollbook.storage.ids import new_id
     from rollbook.storage.tenants import DEFAULT
 
     settings = tenant_settings(asked.settings)
-    options = Options(by("rollbook import"), settings.rules, settings.accepted, OnConflict(asked.on_conflict))
-    passwords = PasswordHasher()
+    options = Options(
+        by("rollbook import"),
+        settings.rules,
+        settings.accepted,
+        OnConflict(asked.on_conflict),
+        settings.password_length,
+    )
+    judge = choose_password_check(os.environ)
+    passwords = PasswordHasher(check=PasswordCheck(judge) if judge else None)
     of = "" if store.home == DEFAULT else f"{store.home} "
     key = f"import {of}{fingerprint(asked.path)}"
     importer = Importer(store, store.home, options, passwords, new_id, watch, key)

@@ -126,6 +126,7 @@ def serve(
         check_exposure,
         check_public_url,
         choose_database,
+        choose_password_check,
         tenant_settings,
         tls_files,
         trusted_proxies,
@@ -148,6 +149,7 @@ def serve(
         drain=drain,
         access_log=access_log,
         metrics=metrics,
+        password_check=choose_password_check(os.environ),
         bootstrap_token=os.environ.get(BOOTSTRAP_TOKEN) or None,
     )
     check_exposure(settings)

@@ -1,7 +1,6 @@
 """ServiceProviderConfig, ResourceTypes, Schemas, and all of it as OpenAPI: what is announced is true (RFC 7644 §4, P-4-10)."""
 
 from rollbook.operations.context import Tenant
-from rollbook.operations.passwords import LEAST_CHARACTERS
 from rollbook.operations.tenant_settings import Feature, Limits, TenantSettings
 from rollbook.protocol import openapi, urns
 from rollbook.protocol.catalog import Catalog
@@ -104,6 +103,6 @@ def openapi_document(tenant: Tenant, limits: Limits, base: str) -> JsonObject:
             ),
             require_if_match=settings.require_if_match,
             open_discovery=settings.open_discovery,
-            least_secret=LEAST_CHARACTERS,
+            least_secret=settings.password_length,
         )
     )

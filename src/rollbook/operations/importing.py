@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from rollbook.operations.lines import Head, Line, read_head, read_line, read_members
-from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.passwords import LEAST_CHARACTERS, PasswordHasher
 from rollbook.protocol import validate
 from rollbook.protocol.catalog import Adjustment, build_catalog
 from rollbook.protocol.errors import InvalidValue, RequestError, Uniqueness
@@ -98,6 +98,7 @@ class Options:
     rules: Rules
     profile: Profile
     on_conflict: OnConflict = OnConflict.FAIL
+    password_length: int = LEAST_CHARACTERS
 
 
 class Watch(Protocol):
@@ -184,7 +185,7 @@ class Importer:
         if line.password is None:
             return line
         try:
-            hashes = await self.passwords.hashes([line.password])
+            hashes = await self.passwords.hashes([line.password], self.options.password_length)
         except RequestError as error:
             return error
         resource = validate.map_secrets(Resource(line.document), line.kind, hashes.__getitem__)

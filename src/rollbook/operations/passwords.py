@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from rollbook.operations.password_check import PasswordCheck
 from rollbook.protocol.errors import InvalidValue, TooManyRequests
 
 T = TypeVar("T")
@@ -20,24 +21,30 @@ MOST_WAITING = 64
 class PasswordHasher:
     """Hashes passwords a few at a time: one hash takes 64 MiB and much of a processor for a while."""
 
-    def __init__(self, threads: int = 2, most: int = MOST_WAITING) -> None:
+    def __init__(
+        self, threads: int = 2, most: int = MOST_WAITING, check: PasswordCheck | None = None
+    ) -> None:
+        self._judge = check
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._most = most
         self._waiting = 0
         self._hasher: Any = None
         self._nobody = ""
 
-    async def hashes(self, passwords: list[str]) -> dict[str, str]:
-        """Check each password against the policy and hash it.
+    async def hashes(self, passwords: list[str], least: int = LEAST_CHARACTERS) -> dict[str, str]:
+        """Check each password against the policy, and with the program that judges if there is one, and hash it.
 
         Raises:
-            InvalidValue: too short or too long (A-68); never says what was sent.
-            TooManyRequests: as many as may wait are waiting.
+            InvalidValue: too short (less than `least` characters) or too long (A-68), or refused; never says what was sent.
+            TooManyRequests: as many as may wait are waiting. StoreUnavailable: the program does not say.
         """
         prepared = {password: opaque(password) for password in passwords}
         for text in prepared.values():
-            _check_policy(text)
+            _check_policy(text, least)
         with self._turn():
+            if self._judge is not None:
+                for text in prepared.values():
+                    await self._judge.judge(text)
             return {password: await self._run(self._compute, text) for password, text in prepared.items()}
 
     async def matches(self, kept: str | None, password: str) -> bool:
@@ -108,9 +115,9 @@ def opaque(password: str) -> str:
     return unicodedata.normalize("NFC", spaced)
 
 
-def _check_policy(password: str) -> None:
-    if len(password) < LEAST_CHARACTERS:
-        raise InvalidValue(f"password: must have at least {LEAST_CHARACTERS} characters")
+def _check_policy(password: str, least: int) -> None:
+    if len(password) < least:
+        raise InvalidValue(f"password: must have at least {least} characters")
     if any(unicodedata.category(each) == "Cc" for each in password):
         raise InvalidValue("password: control characters cannot be typed again; leave them out")
     if len(password.encode()) > MOST_BYTES:

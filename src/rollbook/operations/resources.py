@@ -261,11 +261,15 @@ async def _new(context: Context, resource_type: ResourceType, body: JsonValue) -
     return await _with_hashes(context, resource, resource_type)
 
 
+async def _hashes(context: Context, secrets: list[str]) -> dict[str, str]:
+    return await context.services.passwords.hashes(secrets, context.caller.tenant.settings.password_length)
+
+
 async def _with_hashes(context: Context, resource: Resource, resource_type: ResourceType) -> Resource:
     secret = resource.document.get(resource_type.secret) if resource_type.secret else None
     if secret is None:
         return resource
-    hashes = await context.services.passwords.hashes([secret])
+    hashes = await _hashes(context, [secret])
     return validate.map_secrets(resource, resource_type, hashes.__getitem__)
 
 
@@ -279,7 +283,7 @@ async def _with_patch_hashes(context: Context, message: patching.Patch) -> patch
     patching.map_secrets(message, collect)
     if not found:
         return message
-    hashes = await context.services.passwords.hashes(found)
+    hashes = await _hashes(context, found)
     return patching.map_secrets(message, hashes.__getitem__)
 
 

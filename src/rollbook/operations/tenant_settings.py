@@ -93,13 +93,17 @@ def _most(text: str) -> int:
     return int(text)
 
 
-def _up_to(most: int) -> Callable[[str], int]:
+def _between(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
-            raise InvalidValue(f"write a whole number from 1 to {most}")
+        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+            raise InvalidValue(f"write a whole number from {least} to {most}")
         return int(text)
 
     return read
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    return _between(1, most)
 
 
 def _days(text: str) -> int | None:
@@ -201,6 +205,7 @@ class TenantSettings:
         _switch,
         "whether Basic credentials are taken, too: a client's id and secret, or a user's userName and password",
     )
+    password_length: int = _is(8, _between(8, 128), "characters that a password must have at least")
     open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
 
     allow_from: tuple[Network, ...] = _is(
