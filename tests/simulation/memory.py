@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from rollbook.storage.key_files import NOWHERE
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
@@ -15,6 +16,7 @@ class MemoryDatabase:
 
     has_one_server = True
     holds_the_loop = True
+    usual_keys = NOWHERE
 
     def __init__(self) -> None:
         self.guard: Callable[[Connection], None] | None = None
