@@ -17,33 +17,18 @@ import structlog
 
 from rollbook.keys import own_keys
 from rollbook.operations import tokens
-from rollbook.operations.basic import BasicVerifier
 from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
-from rollbook.operations.jwt_tokens import JwtVerifier
 from rollbook.operations.password_check import PasswordCheck
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
 from rollbook.operations.tenant_care import TenantCare
 from rollbook.operations.tenants import settings_of
-from rollbook.operations.token_endpoint import TokenEndpoint
 from rollbook.protocol.catalog import Catalog, build_catalog, check_definition
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.protocol.quirks import Quirk
 from rollbook.protocol.values import JsonValue
-from rollbook.server.admin.app import Admin, Beside
-from rollbook.server.admin.desk import Desk
-from rollbook.server.admin.problems import problem_answer
-from rollbook.server.attendance import Attendance
-from rollbook.server.background import Background
-from rollbook.server.errors import ErrorBoundary
-from rollbook.server.live import Live
-from rollbook.server.oauth import OauthDoor
-from rollbook.server.refusals import Refusals
-from rollbook.server.requests import AsgiApp
-from rollbook.server.sites import LOOPBACK_NAMES
-from rollbook.server.tenants import Address, TenantDoors
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
@@ -51,10 +36,7 @@ from rollbook.storage.journal import SealKeys
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
-from rollbook.storage.sql.issuers import SqlIssuers
 from rollbook.storage.sql.journal import SqlJournal
-from rollbook.storage.sql.links import SqlLinks
-from rollbook.storage.sql.oauth_clients import SqlClients
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
 from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
@@ -62,8 +44,13 @@ from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
 if TYPE_CHECKING:
     from rollbook.provisioning.messages import Hook
     from rollbook.provisioning.model import Config
+    from rollbook.server.attendance import Attendance
+    from rollbook.server.background import Background
     from rollbook.server.hooks import Hooks
+    from rollbook.server.live import Live
     from rollbook.server.metrics import Metrics
+    from rollbook.server.refusals import Refusals
+    from rollbook.server.requests import AsgiApp
 
 
 NoteQuirks = Callable[[Caller, Iterable[Quirk], int], None]
@@ -73,19 +60,19 @@ NoteQuirks = Callable[[Caller, Iterable[Quirk], int], None]
 class Application:
     """A server ready to answer: its ASGI app, its services, and its tenant as it was at the start."""
 
-    asgi: AsgiApp
+    asgi: "AsgiApp"
     services: Services
     tenant: Tenant
     store: SqlStore
-    live: Live
+    live: "Live"
     quirk_uses: QuirkUses
     tenants: SqlTenants
     settings: Settings
     verifier: tokens.Verifier
-    background: Background
+    background: "Background"
     journal: SqlJournal
-    refusals: Refusals
-    attendance: Attendance
+    refusals: "Refusals"
+    attendance: "Attendance"
 
 
 def now() -> int:
@@ -344,6 +331,24 @@ def webhooks(config: "Config") -> "Mapping[str, Hook]":
 
 async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" = None) -> Application:
     """Wire a server over an open store; it follows when the definitions there change."""
+    # Commands that only need the store load none of this: it is most of what a server is.
+    from rollbook.operations.basic import BasicVerifier
+    from rollbook.operations.jwt_tokens import JwtVerifier
+    from rollbook.operations.token_endpoint import TokenEndpoint
+    from rollbook.server.admin.app import Admin, Beside
+    from rollbook.server.admin.desk import Desk
+    from rollbook.server.admin.problems import problem_answer
+    from rollbook.server.background import Background
+    from rollbook.server.errors import ErrorBoundary
+    from rollbook.server.live import Live
+    from rollbook.server.oauth import OauthDoor
+    from rollbook.server.refusals import Refusals
+    from rollbook.server.sites import LOOPBACK_NAMES
+    from rollbook.server.tenants import Address, TenantDoors
+    from rollbook.storage.sql.issuers import SqlIssuers
+    from rollbook.storage.sql.links import SqlLinks
+    from rollbook.storage.sql.oauth_clients import SqlClients
+
     cursors = Cursors(await tokens.cursor_key(store))
     uses = QuirkUses(store)
     note: NoteQuirks = uses.note

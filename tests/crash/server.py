@@ -116,6 +116,8 @@ class Client:
             return None
         if answer[0] not in {200, 201, 204}:
             raise Lost(f"{method} {path}: {answer}")
+        if path == "/Bulk" and answer[1]["Operations"][0]["status"] == "503":
+            return None  # the request was answered before the operation failed
         life.sure, life.maybe = wanted, []
         self.acknowledged += 1
         return answer[1] or {}

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import orjson
 import structlog
-from joserfc import jwk
 
 from rollbook.operations.issuers import Issuer
 from rollbook.protocol.errors import TargetError
@@ -84,6 +83,8 @@ def _key(said: object) -> Key | None:
         return None
     if said["kty"] == "RSA" and len(str(said.get("n"))) * 6 < _LEAST_RSA_BITS:
         return None
+    from joserfc import jwk
+
     try:
         key = jwk.import_key({name: value for name, value in said.items() if name in _PARTS})
     except Exception:  # noqa: BLE001 - of a stranger's numbers the library raises many kinds; each means: no key
