@@ -16,7 +16,7 @@ import pytest
 from rollbook.demo.expected import SYSTEMS
 from rollbook.demo.scim import Service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COMMAND = [sys.executable, "-m", "rollbook", "demo"]
 ADDRESS = re.compile(r"127\.0\.0\.1:\d+/(?:scim/)?v2")
@@ -63,7 +63,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     yield Story(directory, done)
     for stop in directory.glob("*/stop"):
