@@ -296,7 +296,7 @@ def test_t_09_own_administrators_cannot_set_any_limit() -> None:
     switches = {
         each.name.replace("_", "-") for each in fields(TenantSettings) if isinstance(each.default, bool)
     }
-    assert bounds - switches <= LIMITS | {"cursor-seconds", "default-page"}
+    assert bounds - switches <= LIMITS | {"cursor-seconds", "default-page", "password-length"}
     assert set(SETTINGS) >= LIMITS
 
 
