@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from tests.postgres_server import empty
 
 from rollbook.app import Application, running
 from rollbook.operations.tenant_settings import read_settings
@@ -23,6 +24,24 @@ async def application(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Appli
     settings = Settings(database=f"sqlite:///{tmp_path / 'store.db'}", bootstrap_token=TOKEN)
     async with running(settings) as application:
         yield application
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    named: str = request.getfixturevalue("postgres_database")
+    empty(named)
+    return named
+
+
+@pytest.fixture
+async def server(url: str, anyio_backend: str) -> AsyncIterator[Application]:
+    """A server over either; the store is whole when the test is over."""
+    async with running(Settings(database=url, database_origin="test")) as application:
+        yield application
+        assert await application.store.check() == []
 
 
 Told = Callable[..., Awaitable[AsgiCaller]]

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.courses import DEFINITIONS
-from tests.postgres_server import empty
 from tests.server.conftest import TOKEN
 
 from rollbook.app import Application, by, now, running
@@ -27,16 +26,6 @@ pytestmark = pytest.mark.anyio
 
 ROOT = "/admin/v1"
 HOUR = 3_600_000
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    """A new database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    named: str = request.getfixturevalue("postgres_database")
-    empty(named)
-    return named
 
 
 @dataclass(frozen=True)

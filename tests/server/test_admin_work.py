@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tests.courses import COURSE, CREDIT, DEFINITIONS
-from tests.postgres_server import empty
 from tests.provisioning.world import World, target
 from tests.server.conftest import TOKEN
 
@@ -39,13 +38,9 @@ class Works:
         )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def works(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Works]:
+@pytest.fixture
+async def works(url: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Works]:
     """On either database: ada is at the target, grace was given up."""
-    url = f"sqlite:///{tmp_path / 'hub.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
     settings = Settings(database=url, database_origin="test", bootstrap_token=TOKEN)
     async with opened(settings) as store:
         hub, application = World(store), await build(settings, store)

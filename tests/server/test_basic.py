@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.postgres_server import empty
 from tests.server.conftest import TOKEN, Told
 
 from rollbook.app import Application, now, running
@@ -44,15 +43,9 @@ PASSWORD = "correct horse battery"
 ON = 'Basic realm="rollbook", charset="UTF-8"'
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def server(
-    request: pytest.FixtureRequest, tmp_path: Any, anyio_backend: str
-) -> AsyncIterator[Application]:
+@pytest.fixture
+async def server(url: str, anyio_backend: str) -> AsyncIterator[Application]:
     """A server on either database whose default tenant takes Basic credentials."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
     settings = Settings(
         database=url,
         database_origin="test",

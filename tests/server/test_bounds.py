@@ -2,21 +2,19 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
-from tests.postgres_server import empty
 from tests.server.test_many_tenants import traced
 
-from rollbook.app import Application, now, running
+from rollbook.app import Application, now
 from rollbook.operations import tokens
 from rollbook.operations.rights import ALL, Rights
 from rollbook.operations.tenant_care import TenantCare
 from rollbook.protocol import urns
-from rollbook.settings import Settings
 from rollbook.testing.asgi import AsgiCaller
 
 pytestmark = pytest.mark.anyio
@@ -46,20 +44,6 @@ class World:
         )
         text = re.sub(r'W/\\?"[^"]*"', "VERSION", text)
         return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]*Z", "TIME", text)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def server(
-    request: pytest.FixtureRequest, tmp_path: Any, anyio_backend: str
-) -> AsyncIterator[Application]:
-    """A server over a new database of either kind."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
-    async with running(Settings(database=url, database_origin="test")) as application:
-        yield application
-        assert await application.store.check() == []
 
 
 async def world(server: Application, *settings: str, rights: Rights = INSIDE) -> World:

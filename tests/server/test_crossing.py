@@ -1,19 +1,16 @@
 """Tenants with data of the same names, on both databases: what one does is nothing to the other (T-11, T-13, T-17, I-08)."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.clubs import DEFINITIONS
-from tests.postgres_server import empty
 
-from rollbook.app import Application, now, running
+from rollbook.app import Application, now
 from rollbook.operations import tokens
 from rollbook.operations.tenant_care import TenantCare
 from rollbook.protocol import urns
-from rollbook.settings import Settings
 from rollbook.storage.base import Author
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.databases import open_store
@@ -43,24 +40,6 @@ class Party:
         """Send a request to this tenant."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.call(method, f"/t/{self.name}/scim/v2{path}", body, named)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
-    """A new database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    named: str = request.getfixturevalue("postgres_database")
-    empty(named)
-    return named
-
-
-@pytest.fixture
-async def server(url: str, anyio_backend: str) -> AsyncIterator[Application]:
-    """A server over it."""
-    async with running(Settings(database=url, database_origin="test")) as application:
-        yield application
-        assert await application.store.check() == []
 
 
 async def party(server: Application, name: str, *settings: str, **about: Any) -> Party:

@@ -12,11 +12,10 @@ from typing import Any
 import apsw
 import pytest
 from joserfc.jwk import RSAKey
-from tests.postgres_server import empty
 from tests.server import outside_issuer as outside
 from tests.server.outside_issuer import AUDIENCE, OutsideIssuer, ec, ed, rsa
 
-from rollbook.app import Application, now, running
+from rollbook.app import Application, now
 from rollbook.operations import key_sets, tokens
 from rollbook.operations.issuers import Issuer, checked, read_words
 from rollbook.operations.key_fetching import metadata_places
@@ -26,7 +25,6 @@ from rollbook.operations.tenant_care import TenantCare
 from rollbook.protocol import urns
 from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.errors import InvalidValue, Uniqueness
-from rollbook.settings import Settings
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.issuers import OF_TENANT, OF_URL, OTHER, SqlIssuers
 from rollbook.testing.asgi import AsgiCaller, Response
@@ -42,19 +40,6 @@ def issuer() -> Iterator[OutsideIssuer]:
     """One that is served, with a key for RS256."""
     with outside.outside_issuer() as made:
         yield made
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def anywhere(
-    request: pytest.FixtureRequest, tmp_path: Any, anyio_backend: str
-) -> AsyncIterator[Application]:
-    """A server on either database."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
-    async with running(Settings(database=url, database_origin="test")) as application:
-        yield application
 
 
 class Clock:
@@ -95,14 +80,14 @@ def user(name: str, **attributes: Any) -> dict[str, Any]:
     return {"schemas": [urns.USER], "userName": name, **attributes}
 
 
-async def test_a_token_of_an_issuer_is_taken(anywhere: Application, issuer: OutsideIssuer) -> None:
+async def test_a_token_of_an_issuer_is_taken(server: Application, issuer: OutsideIssuer) -> None:
     """On both databases: found by metadata, checked by its key, and what is written has its name."""
-    await known(anywhere, issuer)
+    await known(server, issuer)
     token = issuer.token()
-    made = await asked(anywhere, token, "POST", USERS, user("ann"))
+    made = await asked(server, token, "POST", USERS, user("ann"))
     assert made.status == 201
-    assert (await asked(anywhere, token, "GET", f"{USERS}/{made.json['id']}")).status == 200
-    assert (await anywhere.store.changes(1, 0, 10))[-1].author == "idp svc"
+    assert (await asked(server, token, "GET", f"{USERS}/{made.json['id']}")).status == 200
+    assert (await server.store.changes(1, 0, 10))[-1].author == "idp svc"
     assert issuer.asked == [
         "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/keys",
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -10,10 +10,9 @@ from urllib.parse import quote_plus, urlencode
 import orjson
 import pytest
 from joserfc.jwk import Key, OctKey, RSAKey
-from tests.postgres_server import empty
 from tests.server.outside_issuer import ec, rsa, signed
 
-from rollbook.app import Application, now, running
+from rollbook.app import Application, now
 from rollbook.operations import tokens
 from rollbook.operations.oauth_clients import key_set, made, rotated
 from rollbook.operations.rights import ALL, Rights, rights_of
@@ -23,7 +22,6 @@ from rollbook.protocol import urns
 from rollbook.protocol.errors import InvalidValue
 from rollbook.server.edge import Edge
 from rollbook.server.limits import FailedLogins
-from rollbook.settings import Settings
 from rollbook.storage.oauth_clients import ClientRecord
 from rollbook.storage.sql import oauth_clients as statements
 from rollbook.storage.sql.oauth_clients import SqlClients
@@ -35,19 +33,6 @@ pytestmark = pytest.mark.anyio
 USERS = "/scim/v2/Users"
 HOST = "http://localhost:8080"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def anywhere(
-    request: pytest.FixtureRequest, tmp_path: Any, anyio_backend: str
-) -> AsyncIterator[Application]:
-    """A server on either database."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
-    async with running(Settings(database=url, database_origin="test")) as application:
-        yield application
 
 
 @dataclass(frozen=True)
@@ -108,9 +93,9 @@ def key_of(*keys: Key) -> str:
     return key_set(orjson.dumps({"keys": [key.as_dict(private=False) for key in keys]}).decode())
 
 
-async def test_a_token_by_secret(anywhere: Application) -> None:
+async def test_a_token_by_secret(server: Application) -> None:
     """By form and by header: a token of ours for an hour that writes in the client's name, until the client goes."""
-    one = await client(anywhere)
+    one = await client(server)
     given = await one.ask()
     assert given.status == 200, given.body
     assert given.headers["cache-control"] == "no-store"
@@ -119,25 +104,25 @@ async def test_a_token_by_secret(anywhere: Application) -> None:
         "expires_in": 3600,
         "scope": "write",
     }
-    call = AsgiCaller(anywhere.asgi, given.json["access_token"])
+    call = AsgiCaller(server.asgi, given.json["access_token"])
     assert tokens.token_id(given.json["access_token"]) is not None
     assert (await call("POST", USERS, {"schemas": [urns.USER], "userName": "ann"})).status == 201
-    assert (await anywhere.store.changes(1, 0, 9))[-1].author == "client loader"
+    assert (await server.store.changes(1, 0, 9))[-1].author == "client loader"
     shown = base64.b64encode(f"{quote_plus(one.record.id)}:{quote_plus(one.secret)}".encode()).decode()
     by_header = await one.ask(b"grant_type=client_credentials", headers={"authorization": f"Basic {shown}"})
     assert by_header.status == 200
-    assert list(await anywhere.store.tokens(1)) == []  # they are not for people to look after
-    assert await SqlClients(anywhere.store.database).remove(1, one.record.id)
+    assert list(await server.store.tokens(1)) == []  # they are not for people to look after
+    assert await SqlClients(server.store.database).remove(1, one.record.id)
     for each in (given, by_header):
-        gone = AsgiCaller(anywhere.asgi, each.json["access_token"])
+        gone = AsgiCaller(server.asgi, each.json["access_token"])
         assert (await gone("POST", USERS, {"schemas": [urns.USER], "userName": "bob"})).status == 401
     assert (await call("GET", USERS)).status == 401
     assert (await one.ask()).status == 401
 
 
-async def test_a_token_by_key(anywhere: Application) -> None:
+async def test_a_token_by_key(server: Application) -> None:
     """An assertion for the endpoint or the issuer, by any of the client's keys; each once, also at the same moment."""
-    one = await client(anywhere, keys=key_of(rsa("a"), ec("b")))
+    one = await client(server, keys=key_of(rsa("a"), ec("b")))
     assert (await one.ask(one.assertion(rsa("a")))).status == 200
     assert (await one.ask(one.assertion(ec("b"), {"alg": "ES256"}, jti="two", aud=[HOST]))).status == 200
     again = await one.ask(one.assertion(rsa("a")))
