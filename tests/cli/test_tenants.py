@@ -95,6 +95,21 @@ def test_tokens_are_a_tenants(folder: Path) -> None:
     assert (code, "is revoked" in said) == (0, True)
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_an_import_goes_by_what_the_tenant_was_told(folder: Path, dry: tuple[str, ...]) -> None:
+    """Its settings hold without being said again; what is said with the command comes over them."""
+    told("tenant", "create", "acme", "--set", "password-length=20")
+    short = folder / "short.jsonl"
+    short.write_text(json.dumps({**USER, "password": "only twelve."}) + "\n")
+    code, _, wrong = for_tenant("acme", "import", str(short), *dry)
+    assert (code, "at least 20 characters" in wrong) == (1, True)
+    code, _, wrong = for_tenant(
+        "acme", "import", str(short), "--set", "password-length=12", "--restart", *dry
+    )
+    assert code == 0, wrong
+    assert run("import", str(short), *dry)[0] == 0  # the default tenant was told nothing
+
+
 def test_deleting_asks(folder: Path) -> None:
     """Without the name written once more nothing is deleted."""
     told("tenant", "create", "acme")

@@ -186,11 +186,14 @@ async def _into(store: "SqlStore", asked: _Asked, watch: _Watch) -> None:
     from rollbook.operations.importing import Importer, OnConflict, Options, Progress
     from rollbook.operations.password_check import PasswordCheck
     from rollbook.operations.passwords import PasswordHasher
+    from rollbook.operations.tenants import told_before
     from rollbook.settings import choose_password_check, tenant_settings
     from rollbook.storage.ids import new_id
+    from rollbook.storage.sql.tenants import SqlTenants
     from rollbook.storage.tenants import DEFAULT
 
-    settings = tenant_settings(asked.settings)
+    record = await SqlTenants(store.database).by_number(store.home)
+    settings = tenant_settings([*(told_before(record) if record else ()), *asked.settings])
     options = Options(
         by("rollbook import"),
         settings.rules,

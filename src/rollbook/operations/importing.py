@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from rollbook.operations.lines import Head, Line, read_head, read_line, read_members
-from rollbook.operations.passwords import LEAST_CHARACTERS, PasswordHasher
+from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.tenant_settings import LEAST_CHARACTERS
 from rollbook.protocol import validate
 from rollbook.protocol.catalog import Adjustment, build_catalog
 from rollbook.protocol.errors import InvalidValue, RequestError, Uniqueness

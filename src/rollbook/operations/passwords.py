@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rollbook.operations.password_check import PasswordCheck
+from rollbook.operations.tenant_settings import LEAST_CHARACTERS
 from rollbook.protocol.errors import InvalidValue, TooManyRequests
 
 T = TypeVar("T")
 
-LEAST_CHARACTERS = 8
 MOST_BYTES = 1024
 MOST_WAITING = 64
 """How many requests may be hashing or wait for it: a few seconds of work. More are refused at once (T-33)."""

@@ -147,6 +147,9 @@ class Limits:
 
 _MOST = Limits()
 
+LEAST_CHARACTERS = 8
+"""Of a password, where nothing else is said (A-68)."""
+
 
 def _is(default: Any, read: Callable[[str], Any], meaning: str) -> Any:
     return field(default=default, metadata={"read": read, "meaning": meaning})
@@ -205,7 +208,9 @@ class TenantSettings:
         _switch,
         "whether Basic credentials are taken, too: a client's id and secret, or a user's userName and password",
     )
-    password_length: int = _is(8, _between(8, 128), "characters that a password must have at least")
+    password_length: int = _is(
+        LEAST_CHARACTERS, _between(LEAST_CHARACTERS, 128), "characters that a password must have at least"
+    )
     open_discovery: bool = _is(True, _switch, "whether the discovery endpoints need no token")
 
     allow_from: tuple[Network, ...] = _is(

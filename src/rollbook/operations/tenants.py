@@ -72,9 +72,14 @@ def check_host(host: str) -> str:
     return host
 
 
+def told_before(record: TenantRecord) -> list[str]:
+    """What a tenant's row says, without assignments of names that no setting has."""
+    return [each for each in record.settings if each.partition("=")[0] in SETTINGS]
+
+
 def settings_of(record: TenantRecord, told: TenantSettings = TenantSettings()) -> TenantSettings:
     """What holds for a tenant: what its row says, and over it what the serving process was told (the default only)."""
-    kept = [each for each in record.settings if each.partition("=")[0] in SETTINGS]
+    kept = told_before(record)
     if record.number != DEFAULT:
         return read_settings([CLOSED, *kept])
     usual, said = TenantSettings(), read_settings(kept)
