@@ -1,5 +1,6 @@
 """TLS by the real command: what is served, what is refused, and certificates that change under load."""
 
+import asyncio
 import re
 import signal
 import socket
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run
+
+from rollbook.server.listening import Pair, TlsWatch, read_pair
 
 pytestmark = pytest.mark.slow
 
@@ -220,3 +223,32 @@ def test_refused_pairs(tmp_path: Path, broken: str, fragment: str) -> None:
     assert ended.returncode != 0
     assert fragment in ended.stderr + ended.stdout
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.anyio
+async def test_a_pair_that_cannot_be_served_yet_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for a moment does not end the watch: the same files are taken when it can be done."""
+    monkeypatch.setattr("rollbook.server.listening.EVERY_SECONDS", 0.01)
+    write_pair(tmp_path, "first")
+    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    served = read_pair(cert, key, datetime.now(UTC))
+    tried: list[Pair] = []
+    done = asyncio.Event()
+
+    def renew(pair: Pair) -> None:
+        tried.append(pair)
+        if len(tried) < 3:
+            raise OSError(28, "No space left on device")
+        done.set()
+
+    watch = TlsWatch(cert, key, renew, served)
+    write_pair(tmp_path, "second")
+    running = asyncio.create_task(watch.run())
+    async with asyncio.timeout(10):
+        await done.wait()
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert len(tried) == 3
+    assert watch.served == tried[-1] != served

@@ -171,6 +171,8 @@ async def test_definitions(works: Works) -> None:
     blind = await works.by("admin")
     looked = (await blind("POST", path, {"remove": ["Course"], "dryRun": True})).json
     assert [(each["count"], each["examples"]) for each in looked["findings"]] == [(1, [])]
+    refused = await blind("POST", path, {"remove": ["Course"], "dropValues": True})
+    assert (refused.status, made.json["id"] in refused.json["detail"]) == (409, False)
     await call("DELETE", f"/scim/v2/Courses/{made.json['id']}")
     assert (await call("POST", path, {"remove": ["Course"]})).json["taken"]
     assert (await call("GET", "/scim/v2/Courses")).status == 404

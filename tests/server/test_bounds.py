@@ -296,7 +296,7 @@ async def test_t_19_of_many_members_too(server: Application) -> None:
         assert [one["display"] for one in members if len(one) > 1] == [f"in {n}" for n in range(0, 400, 2)]
 
 
-@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_t_19_one_more_look_for_a_page(server: Application) -> None:
     """A caller without a bound pays nothing; one with a bound one statement for an answer, however much that shows."""
     there = await world(server)

@@ -1,5 +1,6 @@
 """Tenants with data of the same names, on both databases: what one does is nothing to the other (T-11, T-13, T-17, I-08)."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -236,3 +237,65 @@ async def test_definitions_change_while_others_write(server: Application, url: s
         assert (await acme("POST", "/Users", again)).status == (409 if turn == 0 else 201)
         assert (await brett("POST", "/Users", again)).status == 201
     await beside.close()
+
+
+NUL = [
+    ("GET", "/Users/a%00b", None),
+    ("DELETE", "/Users/a%00b", None),
+    ("GET", "/Users?filter=id%20eq%20%22a%5Cu0000%22", None),
+    ("GET", "/Users?filter=userName%20eq%20%22a%5Cu0000%22", None),
+    ("GET", "/Groups?filter=members.value%20eq%20%22a%5Cu0000%22", None),
+    ("POST", "/Groups", {"schemas": [urns.GROUP], "displayName": "g", "members": [{"value": "a\0"}]}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), NUL)
+async def test_i_21_a_zero_character_is_no_fault_of_ours(
+    server: Application, method: str, path: str, body: Any
+) -> None:
+    """PostgreSQL takes none in texts: what names nothing is told so, with a token and without."""
+    acme = await party(server, "acme")
+    assert (await acme.call(method, f"/t/acme/scim/v2{path}", body)).status in {200, 400, 404}
+    nobody = AsgiCaller(server.asgi)
+    assert (await nobody(method, f"/t/a%00b/scim/v2{path}", body)).status == 401
+    for text in ("a\0b", "rb_live_\0"):
+        assert (await AsgiCaller(server.asgi, text)(method, f"/scim/v2{path}", body)).status == 401
+
+
+async def test_i_21_nor_in_a_bulk_operation(server: Application) -> None:
+    """It is that operation's mistake."""
+    acme = await party(server, "acme")
+    body = {"schemas": [urns.BULK_REQUEST], "Operations": [{"method": "DELETE", "path": "/Users/a\0b"}]}
+    (told,) = (await acme.call("POST", "/t/acme/scim/v2/Bulk", body)).json["Operations"]
+    assert told["status"] in {"400", "404"}
+
+
+async def test_t_14_a_body_that_takes_long(server: Application) -> None:
+    """A token that was revoked while the body was on its way writes nothing."""
+    care = await party(server, "acme")
+    record = await server.tenants.by_name("acme")
+    assert record is not None
+    text = await tokens.issue(server.store, record.number, "slow", now=now(), expires=None)
+    own = AsgiCaller(server.asgi, text)
+    came, go_on = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def slowly() -> Any:
+            came.set()
+            await go_on.wait()
+            return await receive()
+
+        await server.asgi(scope, slowly, send)
+
+    slow = AsgiCaller(app, text)
+    assert (await own("GET", "/t/acme/scim/v2/Users?count=0")).status == 200
+    asked = asyncio.create_task(
+        slow("POST", "/t/acme/scim/v2/Users", {"schemas": [urns.USER], "userName": "late"})
+    )
+    await came.wait()
+    await server.store.revoke_token(record.number, tokens.token_id(text) or "", now())
+    await server.live.follow()
+    go_on.set()
+    assert (await asked).status == 401
+    found = await care.call("GET", "/t/acme/scim/v2/Users?filter=userName%20eq%20%22late%22")
+    assert found.json["totalResults"] == 0

@@ -1,5 +1,6 @@
 """JWT access tokens of outside issuers: taken, forged, rotated, mapped (T-05, T-07, T-10; RFC 9068, RFC 8725)."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -312,6 +313,30 @@ async def test_t_07_an_unknown_key_is_asked_for_once_a_minute(
     assert (await asked(application, issuer.token())).status == 200
     assert (await asked(application, issuer.token(rsa("one")))).status == 200
     assert issuer.asked.count("/keys") == 2
+
+
+async def test_t_07_whoever_asks_meanwhile_waits(issuer: OutsideIssuer) -> None:
+    """Of many tokens at once one asks the issuer, all are taken; and if that one's client leaves, the others are, too."""
+    begun, asked = asyncio.Event(), 0
+    document = {"keys": [key.as_dict(private=False) for key in issuer.keys]}
+
+    async def slowly(_: Issuer) -> key_sets.KeySet:
+        nonlocal asked
+        asked += 1
+        begun.set()
+        await asyncio.sleep(0.05)
+        return key_sets.read_keys(document)
+
+    sets = KeySets(fetch=slowly)
+    about = Issuer(1, "login", issuer.url, AUDIENCE)
+    identifier = str(document["keys"][0]["kid"])
+    first = asyncio.create_task(sets.key(about, identifier, "RS256"))
+    await begun.wait()
+    others = [asyncio.create_task(sets.key(about, identifier, "RS256")) for _ in range(5)]
+    await asyncio.sleep(0)
+    first.cancel()
+    assert all([await each is not None for each in others])
+    assert asked == 1
 
 
 async def test_t_07_a_removed_key_stops(application: Application, issuer: OutsideIssuer) -> None:

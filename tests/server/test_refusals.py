@@ -106,6 +106,20 @@ async def test_i_29_refused_requests_are_told_merged(application: Application) -
     ]
 
 
+async def test_i_29_wrong_secrets_at_the_token_endpoint_are_told(application: Application) -> None:
+    """Whoever guesses at clients is in the log as whoever guesses at tokens, and nothing of what was sent is."""
+    form = b"grant_type=client_credentials&client_id=abc&client_secret=guessed-secret"
+    call = AsgiCaller(application.asgi)
+    for _ in range(2):
+        answer = await call(
+            "POST", "/oauth/token", form, headers={"content-type": "application/x-www-form-urlencoded"}
+        )
+        assert answer.status == 401
+    lines = await told(application)
+    assert refused(lines) == [(0, "unknown", "POST", 401, 2)]
+    assert "guessed" not in json.dumps(lines)
+
+
 async def test_i_29_a_token_that_has_ended_is_named(application: Application) -> None:
     """Its public id, if it has the form of one; nothing else of what was sent."""
     text = await tokens.issue(application.store, 1, "old", now=1, expires=2)

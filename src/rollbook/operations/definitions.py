@@ -175,8 +175,8 @@ def lines(survey: Survey) -> list[Line]:
 def text_of(line: Line) -> str:
     """What was found of one attribute, with what to do."""
     where = f"{line.resource_type} {line.where}".rstrip()
-    examples = ", ".join(line.examples)
-    return f"  {line.fault}: {where}, {line.count} of them (such as {examples})\n    = {ADVICE[line.fault]}"
+    examples = f" (such as {', '.join(line.examples)})" if line.examples else ""
+    return f"  {line.fault}: {where}, {line.count} of them{examples}\n    = {ADVICE[line.fault]}"
 
 
 def origin(kind: ResourceType) -> str:

@@ -230,7 +230,7 @@ class JwtVerifier:
 
     async def _issuer(self, claims: Mapping[str, Any]) -> Issuer | None:
         url, wanted = claims.get("iss"), audiences(claims)
-        if not isinstance(url, str) or not wanted:
+        if not isinstance(url, str) or not url.isprintable() or not wanted:
             return None
         known = self._known.get(url)
         if known is None:

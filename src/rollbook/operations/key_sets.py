@@ -107,7 +107,11 @@ class _Held:
     at: float = 0.0
     tried: float | None = None
     fault: str = ""
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fetching: asyncio.Task[None] | None = None
+
+    def has(self, identifier: str | None) -> bool:
+        """Whether a token with that key's id, None without one, may be signed by a key that is known."""
+        return any(identifier in {None, key.id} for key in self.keys or ())
 
 
 Fetch = Callable[[Issuer], Awaitable[KeySet]]
@@ -138,10 +142,12 @@ class KeySets:
         if issuer.keys is not None:
             return pick(read_keys(orjson.loads(issuer.keys)), identifier, algorithm)
         held = self._of(issuer)
-        if self._wants(held, identifier):
-            async with held.lock:  # whoever waited finds what was fetched meanwhile
-                if self._wants(held, identifier):
-                    await self._fetch(issuer, held)
+        is_first = held.fetching is None and self._wants(held, identifier)
+        if is_first:
+            held.fetching = asyncio.create_task(self._fetch(issuer, held))
+        # Whoever has no use for the keys that are known waits for what somebody else has asked for; and if that one goes, it goes on.
+        if held.fetching is not None and (is_first or not held.has(identifier)):
+            await asyncio.shield(held.fetching)
         if held.keys is None or self.clock() - held.at > LIMIT_SECONDS:
             raise KeyFault(f"the issuer's keys could not be fetched: {held.fault}")
         return pick(held.keys, identifier, algorithm)
@@ -158,7 +164,7 @@ class KeySets:
         if held.tried is not None and now - held.tried < floor:
             return False
         is_fresh = held.keys is not None and now - held.at < FRESH_SECONDS
-        return not is_fresh or not any(identifier in {None, key.id} for key in held.keys or ())
+        return not is_fresh or not held.has(identifier)
 
     async def _fetch(self, issuer: Issuer, held: _Held) -> None:
         held.tried = self.clock()
@@ -169,3 +175,5 @@ class KeySets:
         except (KeyFault, TargetError, TimeoutError) as error:
             held.fault = str(error) or f"no answer within {FETCH_SECONDS:g} s"
             log.warning("keys of an issuer could not be fetched", issuer=issuer.name, reason=held.fault)
+        finally:
+            held.fetching = None

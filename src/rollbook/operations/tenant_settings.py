@@ -81,23 +81,35 @@ def _switch(text: str) -> bool:
     return text == "on"
 
 
+def _whole(text: str, least: int, most: int) -> int | None:
+    """A whole number within bounds, None if it is none."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if is_number and least <= int(text) <= most else None
+
+
+_DIGITS = 9
+
+
 def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= 31_536_000):
+    number = _whole(text, 1, 31_536_000)
+    if number is None:
         raise InvalidValue("write a whole number of seconds, at most a year")
-    return int(text)
+    return number
 
 
 def _most(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 1_000_000):
+    number = _whole(text, 0, 1_000_000)
+    if number is None:
         raise InvalidValue("write a whole number, at most a million; 0 for no limit")
-    return int(text)
+    return number
 
 
 def _between(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+        number = _whole(text, least, most)
+        if number is None:
             raise InvalidValue(f"write a whole number from {least} to {most}")
-        return int(text)
+        return number
 
     return read
 
@@ -109,10 +121,10 @@ def _up_to(most: int) -> Callable[[str], int]:
 def _days(text: str) -> int | None:
     if text == "forever":
         return None
-    number = text.removesuffix("d")
-    if not (text.endswith("d") and number.isascii() and number.isdigit() and 0 < int(number[:9]) <= 36_500):
+    number = _whole(text[:-1], 1, 36_500) if text.endswith("d") else None
+    if number is None:
         raise InvalidValue("write a number of days such as 365d, or forever")
-    return int(number)
+    return number
 
 
 def _profile(text: str) -> str:

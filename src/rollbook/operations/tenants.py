@@ -44,13 +44,18 @@ CLOSED = "open-discovery=off"
 """What holds of a tenant with a path of its own, unless it was told otherwise (A-61)."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a tenant may be called so, or is the default one."""
+    return _NAME.match(name) is not None
+
+
 def check_name(name: str) -> str:
     """The name, if a tenant may have it: there is one spelling of each.
 
     Raises:
         InvalidValue: says what a name looks like.
     """
-    if _NAME.match(name) is None:
+    if not is_name(name):
         raise InvalidValue(
             f"{name[:80]!r} is no name for a tenant: write 1 to 63 of a-z, 0-9 and -, with no - at either end"
         )

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rollbook.operations.rights import Rights, read_rights
+from rollbook.operations.rights import Rights, bound, read_rights
 from rollbook.operations.tokens import admit, issue, token_id
 from rollbook.protocol.errors import InvalidValue, NotFound
+from rollbook.protocol.match import matches
+from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import Author, TokenRecord
+from rollbook.storage.documents import decode
 from rollbook.storage.sql.store import SqlStore
 
 LONGEST_NAME = 100
@@ -57,7 +60,7 @@ async def grant(
         if rights.admin:
             raise InvalidValue("a token that acts for a user is not for /admin/v1")
         kind = catalog.resource_type("User")
-        if not wish.user.isprintable() or kind is None or await store.get(tenant, kind, wish.user) is None:
+        if kind is None or not await _is_there(store, tenant, kind, wish.user, rights):
             raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")
     if wish.pin is not None:
         like = TokenRecord("", tenant, name, b"", author.at, wish.expires, wish.user, None, rights.text)
@@ -65,6 +68,15 @@ async def grant(
     return await issue(
         store, tenant, name, now=author.at, expires=wish.expires, user=wish.user, rights=rights, author=author
     )
+
+
+async def _is_there(store: SqlStore, tenant: int, kind: ResourceType, id: str, rights: Rights) -> bool:
+    """Whether there is a user of that id, within the bound of the token that is to act for them."""
+    found = await store.get(tenant, kind, id) if id.isprintable() else None
+    if found is None or rights.within is None:
+        return found is not None
+    condition = bound(rights, kind)
+    return condition is not None and matches(condition, decode(found.body, found.extra))
 
 
 async def token_of(store: SqlStore, tenant: int, id: str) -> TokenRecord:

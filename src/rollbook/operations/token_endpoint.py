@@ -125,7 +125,7 @@ class TokenEndpoint:
         Raises:
             OauthError: it is no client of this tenant.
         """
-        known = await self.clients.client(who.id) if len(who.id) <= 64 and who.id.isascii() else None
+        known = await self.clients.client(who.id) if len(who.id) <= 64 and who.id.isalnum() else None
         assertion = None
         if who.assertion is not None:
             assertion = _proven(known, who.assertion, places, now)

@@ -151,11 +151,15 @@ async def rotate(
     """Make a token with the name and rights of another, which goes on until then; shown once.
 
     Raises:
-        Conflict: the other has ended already, or stands for a certificate.
+        Conflict: the other has ended already, stands for a certificate, or is of a client.
     """
-    if former.origin:
+    if former.origin == CERTIFICATE:
         raise Conflict(
             f"{former.id} stands for a certificate; name another one with: rollbook token create --certificate FILE"
+        )
+    if former.origin:
+        raise Conflict(
+            f"{former.id} is of a client, which asks for the next one itself; see rollbook client rotate"
         )
     text, record = await _made(store, replace(former, created=now, expires=expires, used=None))
     act = _act(author, record, "token.rotate", former.id)
@@ -222,6 +226,8 @@ class Verifier:
     """Knows tokens of outside issuers."""
     basic: BasicChecks | None = None
     """Knows Basic credentials."""
+    generation: int = 0
+    """Counts how often everything was forgotten: what was verified before may hold no longer."""
     _known: dict[bytes, tuple[int, Credential]] = field(default_factory=dict)
     _used: dict[str, int] = field(default_factory=dict)
 
@@ -253,6 +259,7 @@ class Verifier:
 
     def forget(self) -> None:
         """Look every token and issuer up anew."""
+        self.generation += 1
         self._known.clear()
         if self.outside is not None:
             self.outside.forget()
@@ -268,7 +275,9 @@ class Verifier:
         known = self._known.get(presented)
         if known is not None and now < known[0]:
             return known[1]
-        return self._remembered(presented, await self._look_up(text, presented, now), now)
+        generation = self.generation
+        found = await self._look_up(text, presented, now)
+        return self._remembered(presented, found, now) if generation == self.generation else found
 
     def _remembered(self, presented: bytes, found: Credential, now: int) -> Credential:
         if len(self._known) >= _REMEMBERED:
@@ -297,6 +306,7 @@ class Verifier:
         """
         if not certificate.begins <= now <= certificate.ends:
             raise Unauthorized("the client's certificate is not in its time")
+        generation = self.generation
         for pin in certificate.pins:
             presented = pin_digest(self.key, pin)
             known = self._known.get(presented)
@@ -306,7 +316,8 @@ class Verifier:
             if record is None or record.origin != CERTIFICATE or state(record, now) is not TokenState.VALID:
                 continue
             if hmac.compare_digest(presented, record.digest):
-                return self._remembered(presented, _credential(record), now)
+                found = _credential(record)
+                return self._remembered(presented, found, now) if generation == self.generation else found
         raise Unauthorized("the client's certificate is not known here")
 
     async def _look_up(self, text: str, presented: bytes, now: int) -> Credential:

@@ -17,6 +17,8 @@ async def user_id(store: Store, tenant: int, kind: ResourceType, attribute: str,
     Upper and lower case may differ where the attribute ignores case, and nothing else: an issuer may have two people whose names
     are one to SCIM, such as those with letters of full width.
     """
+    if not who.isprintable():
+        return None
     if attribute == "id":
         found = await store.get(tenant, kind, who, members=False, groups=False)
         return None if found is None else found.id

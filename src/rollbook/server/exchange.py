@@ -9,7 +9,7 @@ from functools import cached_property
 from rollbook.operations import access
 from rollbook.operations.context import Caller, Context, Services, Tenant
 from rollbook.operations.tokens import Verifier
-from rollbook.protocol.errors import MethodNotAllowed, Unauthorized
+from rollbook.protocol.errors import DefinitionsChanged, MethodNotAllowed, Unauthorized
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.values import JsonValue
 from rollbook.server.attendance import Attendance, Waiting
@@ -78,12 +78,22 @@ class Exchange:
     parameters: Mapping[str, str]
     turn: Turn
     waiting: Waiting
+    is_current: Callable[[], bool]
+    """Whether no tenant and no token has changed since it was looked at who asks."""
 
     async def begin(self) -> None:
-        """What was sent is there: wait for the turn. What may write is not given up after that."""
+        """What was sent is there: wait for the turn. What may write is not given up after that.
+
+        Raises:
+            DefinitionsChanged: it was long in coming, and who asks may have lost the right meanwhile: it is asked once more (T-14).
+        """
         self.waiting.begin()
         await self.turn.take()
         if not _only_reads(self.request.scope):
+            if not self.is_current():
+                raise DefinitionsChanged(
+                    "tokens or tenants were changed just now, and nothing was done; ask again"
+                )
             self.waiting.end()
 
     async def json(self, most: Most | None = None) -> JsonValue:
@@ -123,6 +133,7 @@ class Endpoint:
         if method == "OPTIONS":
             await send_answer(send, Answer(204, headers=((b"allow", ", ".join(self.allow).encode()),)))
             return
+        generation = shell.verifier.generation
         caller = await self._caller(shell, request)
         note_token(scope, caller.token_id)
         if caller is not shell.nobody:
@@ -130,11 +141,21 @@ class Endpoint:
             asked(scope, Asker(shell.tenant.number, caller.name, caller.token_id, bound))
         turn = shell.limiter.arrive(caller, is_known=caller is not shell.nobody)
         try:
-            await self._answer(shell, request, caller, turn, send)
+            await self._answer(
+                shell, request, caller, turn, send, lambda: generation == shell.verifier.generation
+            )
         finally:
             turn.give_back()
 
-    async def _answer(self, shell: Shell, request: Request, caller: Caller, turn: Turn, send: Send) -> None:
+    async def _answer(
+        self,
+        shell: Shell,
+        request: Request,
+        caller: Caller,
+        turn: Turn,
+        send: Send,
+        is_current: Callable[[], bool],
+    ) -> None:
         method = request.scope["method"]
         if self.access is Access.OWN:
             access.check(caller, method, request.id)
@@ -148,7 +169,9 @@ class Endpoint:
         site = shell.sites.site(request.scope, shell.tenant)
         waiting = Waiting(shell.attendance, request.receive)
         try:
-            exchange = Exchange(request, context, site, parameters(request, context.limits), turn, waiting)
+            exchange = Exchange(
+                request, context, site, parameters(request, context.limits), turn, waiting, is_current
+            )
             if method not in _WITH_BODY:
                 await exchange.begin()
             answer = await handler(exchange)

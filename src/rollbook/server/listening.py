@@ -203,23 +203,28 @@ class TlsWatch:
             asked = await _set_within(self.look, EVERY_SECONDS)
             self.look.clear()
             stamp = self._stamp()
-            if asked or stamp != seen:
+            if (asked or stamp != seen) and self._renew():
                 seen = stamp
-                self._renew()
 
     def _stamp(self) -> tuple[object, ...]:
         return (_stamp_of(self.cert), _stamp_of(self.key))
 
-    def _renew(self) -> None:
+    def _renew(self) -> bool:
+        """Whether these files have been dealt with: what keeps a good pair from being served may pass, and is tried again."""
         try:
             pair = read_pair(self.cert, self.key, datetime.now(UTC))
         except TlsError as error:
             log.error("the certificate is not taken; the former one goes on", reason=str(error))  # noqa: TRY400
-            return
+            return True
         if pair != self.served:
-            self.renew(pair)
+            try:
+                self.renew(pair)
+            except Exception as error:  # noqa: BLE001 - a full disk, for example: the watch goes on
+                log.error("the certificate cannot be served yet; the former one goes on", reason=str(error))  # noqa: TRY400
+                return False
             self.served = pair
             log.info("a new certificate is served", until=pair.until.isoformat())
+        return True
 
 
 def _stamp_of(path: Path) -> object:

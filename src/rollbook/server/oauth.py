@@ -16,8 +16,9 @@ from rollbook.operations.context import Caller
 from rollbook.operations.issuers import ALGORITHMS
 from rollbook.operations.rights import GROUPS, READ, USERS, WRITE, rights_of
 from rollbook.operations.token_endpoint import GRANT, OauthError, TokenEndpoint, asked_for
-from rollbook.protocol.errors import MethodNotAllowed, NotFound
+from rollbook.protocol.errors import MethodNotAllowed, NotFound, Unauthorized
 from rollbook.server.exchange import Shell
+from rollbook.server.refusals import refused
 from rollbook.server.requests import JSON, Most, Receive, Request, Scope, Send, read_body
 from rollbook.server.responses import Answer, dump, send_answer
 from rollbook.server.watching import note, note_token
@@ -54,6 +55,8 @@ class OauthDoor:
             answer = await self._answer(Request(scope, receive, ""), shell, issuer)
         except OauthError as error:
             answer = _refusal(error)
+            if error.error == "invalid_client":
+                refused(scope, Unauthorized(error.description))
         await send_answer(send, answer)
 
     async def _answer(self, request: Request, shell: Shell | None, issuer: str) -> Answer:

@@ -105,21 +105,25 @@ class Refusals:
             kind = _Kind(0, _UNKNOWN, _claimed(scope), address, method, error.status)
         else:
             kind = _Kind(asker.tenant, asker.name, asker.token_id or None, address, method, error.status)
-        if kind not in self._counts and len(self._counts) >= MOST:
-            kind = _Kind(0, "many", None, "many addresses", "many", error.status)
-        times, _ = self._counts.get(kind, (0, 0))
-        self._counts[kind] = (times + 1, self._now())
+        self._add(kind, 1, self._now())
 
     async def flush(self) -> None:
         """Write what was noted since the last time; kept for the next if the store does not take it."""
         counts, self._counts = self._counts, {}
         try:
             await self._write([_act(kind, times, at) for kind, (times, at) in counts.items()])
-        except Exception:
+        except (
+            BaseException
+        ):  # also when the server ends meanwhile: what is told twice is better than what is not told
             for kind, (times, at) in counts.items():
-                more, later = self._counts.get(kind, (0, at))
-                self._counts[kind] = (times + more, later)
+                self._add(kind, times, at)
             raise
+
+    def _add(self, kind: "_Kind", times: int, at: int) -> None:
+        if kind not in self._counts and len(self._counts) >= MOST:
+            kind = _Kind(0, "many", None, "many addresses", "many", kind.status)
+        before, later = self._counts.get(kind, (0, at))
+        self._counts[kind] = (times + before, max(at, later))
 
     async def close(self) -> None:
         """Write what is left, if the store takes it."""

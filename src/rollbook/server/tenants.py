@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from rollbook.operations.context import Services
 from rollbook.operations.networks import within
 from rollbook.operations.tenant_settings import Feature, TenantSettings
-from rollbook.operations.tenants import tenant_of
+from rollbook.operations.tenants import is_name, tenant_of
 from rollbook.operations.tokens import Credential, Verifier, no_such_tenant
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import Forbidden, MethodNotAllowed, NotFound
@@ -208,7 +208,7 @@ class TenantDoors:
         if name in self._doors:
             return self._doors[name]
         generation = self._generation
-        record = await self.table.by_name(name) if len(name) <= 63 else None
+        record = await self.table.by_name(name) if is_name(name) else None
         is_known = record is not None and record.state is not TenantState.DELETING
         door = await self._made(record) if record and is_known else None
         _remember(self._doors, name, door, fresh=generation == self._generation)

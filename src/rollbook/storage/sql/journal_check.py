@@ -132,7 +132,7 @@ class _Walk:
             found.lines += seal.lines
             self.progress(found.lines)
         found.head = before
-        self._look_beyond(found)
+        self._look_beyond(forgotten, found)
         return found
 
     def _seals(self) -> Iterator[Seal]:
@@ -182,13 +182,15 @@ class _Walk:
         for sequence in rows:  # behind the last seal of this log, and before this one
             found.note(seal.number, seal.number, f"{INSERTED}: {_place(seal.log, sequence)}")
 
-    def _look_beyond(self, found: Verdict) -> None:
+    def _look_beyond(self, forgotten: _Forgotten, found: Verdict) -> None:
         """What no seal is over: nothing may be missing at the end, nor have a number already."""
         end = found.head.number
         first, last = self.connection.all(BEYOND, (end,))[0]
         if first is not None:
             found.note(first, last, INSERTED)
         for tenant, counted in self.connection.all(COUNTED):
+            if tenant in forgotten.tenants:
+                continue  # being deleted, or broken off in that
             if counted > 0 and self.connection.one(IS_THERE, (tenant, counted)) is None:
                 found.note(end, end, f"{NEWEST_REMOVED}: {_place(tenant, counted)}")
         if self.kept is not None and not self.is_found:

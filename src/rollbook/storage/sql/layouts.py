@@ -70,10 +70,13 @@ class Layouts:
 
     async def follow(self) -> list[int]:
         """Give up the layouts of tenants that have changed, and say which; those always at hand are loaded anew."""
-        count = await self._database.read_now(edition)
-        if count == self._seen:
+        seen = self._seen
+        # Of one moment, so that nothing falls between; and never behind the long reads of tenants.
+        count, changed = await self._database.read_now(
+            lambda connection: (edition(connection), changed_since(connection, seen)), snapshot=True
+        )
+        if count == seen:
             return []
-        changed = await self._database.read(lambda connection: changed_since(connection, self._seen))
         gone = set(changed)
         anew = {
             tenant: await layout.fit(self._database, tenant, None)
@@ -81,7 +84,7 @@ class Layouts:
         }
         self._known = {tenant: known for tenant, known in self._known.items() if tenant not in gone} | anew
         # Each change counts one: if there are fewer tenants, one has changed twice, or has no row any more.
-        told = changed if len(changed) == count - self._seen else None
+        told = changed if len(changed) == count - seen else None
         self._seen = count
         for tell in self.listeners:
             tell(told)

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.sql.connection import Duplicate, Parameters, Row
 from rollbook.storage.sql.dialects import POSTGRES, translation
 from rollbook.storage.sql.readers import STOPPED, Reading
@@ -93,6 +93,8 @@ def translated(error: psycopg.Error, name: str) -> Exception:
     """Our error for the driver's, or the driver's own if no outside reason explains it."""
     if isinstance(error, errors.UniqueViolation):
         return Duplicate(str(error))
+    if isinstance(error, errors.DataError) and "NUL" in str(error):
+        return InvalidValue("U+0000 is part of no text here; leave it out (S-20)")
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     if words is None:
         return error
@@ -266,6 +268,7 @@ class FarConnection(_PostgresConnection):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
+        self.go_on()  # the server has a limit for each statement, not for what is read by many
         with self._in_words():
             self._cursor.execute(translated_sql(sql), parameters, prepare=True)
             return self._cursor.fetchall() if self._cursor.description else []

@@ -20,7 +20,8 @@ SEALED_TOGETHER = 40
 """Seals that are made in one transaction."""
 
 HEAD = "SELECT number, lines, key, hash FROM seal ORDER BY number DESC LIMIT 1"
-PLACES = "SELECT log, max(last) FROM seal WHERE log > 0 GROUP BY log"
+PLACES = "SELECT s.tenant, (SELECT max(last) FROM seal WHERE log = s.tenant) FROM sequence s"
+"""A look-up for each tenant: seals are many, and kept for good."""
 LAST_OF = "SELECT coalesce(max(last), 0) FROM seal WHERE log = ?"
 COUNTED = "SELECT tenant, change FROM sequence"
 CHANGE_COLUMNS = "sequence, type, id, operation, version, author, at, detail, credential, origin, run"
@@ -82,7 +83,7 @@ def head(connection: Connection) -> tuple[Head, str]:
 def start(connection: Connection) -> Start:
     """Where sealing goes on."""
     last, key = head(connection)
-    return Start(last, key, dict(connection.all(PLACES)))
+    return Start(last, key, {tenant: last for tenant, last in connection.all(PLACES) if last is not None})
 
 
 def change_text(tenant: int, row: Row) -> bytes:
