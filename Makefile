@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 STAMP := $(VENV)/.synced
 
+# Each command starts twice as fast from bytecode, and the demo and the tests start hundreds: it is kept, whatever was said outside.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo test check audit sbom spec fix bench client costs scale engine prompt unchanged tenants soak crash crash-server fuzz nightly docs clean
 
 setup: $(STAMP)

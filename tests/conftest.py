@@ -1,6 +1,7 @@
 """Fixtures every test may use."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,10 @@ for part in (
     "together",
 ):
     pytest.register_assert_rewrite(f"rollbook.testing.store_{part}")
+
+# Hundreds of real commands are started: without bytecode each of them compiles all that it loads.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Timings are never asserted: a busy machine must not fail a property.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -29,7 +29,7 @@ def environment(home: Path, **changes: str) -> dict[str, str]:
         for name in ("PATH", "LANG", "SYSTEMROOT", "ROLLBOOK_KEY")
         if name in os.environ
     }
-    return kept | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"} | changes
+    return kept | {"HOME": str(home), "NO_COLOR": "1"} | changes
 
 
 def run(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:

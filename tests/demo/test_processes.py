@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rollbook.demo.processes import DemoError, Processes, free_ports
+from rollbook.demo.runner import _environment
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 PARENT = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); print(p.pid, flush=True); p.wait()"
@@ -90,3 +91,12 @@ def test_run_gives_code_and_output(tmp_path: Path) -> None:
 def test_free_ports_are_different() -> None:
     """Ports are asked for together, so that none is given twice."""
     assert len(set(free_ports(8))) == 8
+
+
+@pytest.mark.parametrize("unkept", [True, False])
+def test_programs_start_from_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unkept: bool) -> None:
+    """Where no bytecode may be written beside the sources, the demo keeps its own in its directory."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", unkept)
+    code = "import sys; print(sys.dont_write_bytecode, sys.pycache_prefix)"
+    done = Processes(tmp_path, _environment(tmp_path)).run([sys.executable, "-c", code], {}, tmp_path)
+    assert done.output.split() == ["False", str(tmp_path / "bytecode") if unkept else "None"]

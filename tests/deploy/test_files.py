@@ -36,6 +36,12 @@ def _instructions() -> list[tuple[str, str]]:
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
 
 
+def test_what_is_installed_is_compiled() -> None:
+    """A container keeps no bytecode of its own, so that all it starts from must be compiled when it is built."""
+    installing = [rest for name, rest in _instructions() if name == "RUN" and "uv sync" in rest]
+    assert [("--compile-bytecode" in rest) for rest in installing] == [True]
+
+
 def _last_stage() -> list[tuple[str, str]]:
     instructions = _instructions()
     begin = max(place for place, (name, _) in enumerate(instructions) if name == "FROM")

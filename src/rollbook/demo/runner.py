@@ -111,6 +111,9 @@ def _environment(directory: Path) -> dict[str, str]:
     """The environment of every process: nothing of the user's Rollbook, nothing written to their home."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLBOOK_")}
     home = str(directory / "home")
+    if sys.dont_write_bytecode:
+        # Dozens of programs start: what all of them load is compiled once, and kept where nobody minds.
+        inherited |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(directory / "bytecode")}
     return inherited | {
         "XDG_DATA_HOME": home,
         "XDG_CONFIG_HOME": home,
