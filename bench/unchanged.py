@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 from bench.provisioning import fill
 
-from rollbook.cli.provision_work import Desk, opened_desk
+from rollbook.cli.opened import opened_desk
+from rollbook.desk.desk import Desk
 from rollbook.provisioning import model
 from rollbook.provisioning.wanted import hub_document, kinds_of, wish_for
 from rollbook.provisioning.work import want_of

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.test_provision import PEOPLE, Office, office
 from tests.provisioning.world import TENANT, USER, path_of, target, world
 
-from rollbook.cli.plan_lines import Recorder, entry_of, moved
 from rollbook.cli.saved_plan import entries, load, save
+from rollbook.desk.plan_lines import Recorder, entry_of, moved
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.directory import pull as original
@@ -209,7 +209,7 @@ def test_i_27_a_file_replaced_during_the_check_is_not_applied(
         return report
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollbook.cli.provision_work.pull", pull)
+        patched.setattr("rollbook.desk.pulls.pull", pull)
         refused = office.run("apply", "plan.json")
     assert refused.exit_code != 0
     assert "changed since the plan was made" in refused.output + str(refused.exception)
@@ -314,7 +314,7 @@ def test_i_27_the_hub_may_not_change_while_a_plan_is_checked(
         return report
 
     with monkeypatch.context() as patched:
-        patched.setattr("rollbook.cli.provision_work.pull", pull)
+        patched.setattr("rollbook.desk.pulls.pull", pull)
         refused = office.run("apply", "plan.json")
     assert refused.exit_code != 0
     assert "hub: grace@x: update by test" in str(refused.exception)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.provisioning.people_hub import World, a_world
 
-from rollbook.cli.provision_work import Desk
+from rollbook.cli.opened import desk_of
+from rollbook.desk.pulls import Intake
 from rollbook.protocol.catalog import core_catalog
 from rollbook.provisioning import follower, model
 from rollbook.provisioning.alerts import Alert, Alerter
@@ -264,7 +265,7 @@ async def test_a_worker_applies_it_at_once(post: Post, monkeypatch: pytest.Monke
         told.append(alert)
 
     config = model.Config("", {"hr": post.source}, {})
-    desk = Desk(config, post.world.store)
+    intake = Intake(desk_of(config, post.world.store))
     moments = iter(range(1_000_000))
     waits: list[float] = []
 
@@ -272,7 +273,7 @@ async def test_a_worker_applies_it_at_once(post: Post, monkeypatch: pytest.Monke
         waits.append(seconds)
 
     loop = Follower(
-        post.source, desk, Alerter([tell], lambda: 0, lambda _a, _e: None), lambda: next(moments), wait
+        post.source, intake, Alerter([tell], lambda: 0, lambda _a, _e: None), lambda: next(moments), wait
     )
     await loop.turn()
     for key in ("a", "b"):

@@ -221,7 +221,8 @@ def _table(store: "SqlStore") -> Any:
 
 
 async def _tell(store: "SqlStore", name: str, client: "ClientRecord") -> None:
-    from rollbook.cli.acts import act, tell
+    from rollbook.cli.acts import act
+    from rollbook.desk.telling import tell
 
     await tell(
         store, act(store, "client", name, "client", client.id, called=client.name, rights=client.rights)

@@ -5,6 +5,7 @@ import secrets
 import sys
 import traceback
 
+from rollbook.desk.errors import DeskError
 from rollbook.protocol.errors import ScimError
 from rollbook.settings import SettingsError
 from rollbook.storage.keyring import KeyUnknown
@@ -24,7 +25,7 @@ def exit_code(error: Exception) -> int | None:
         case ConfigError():
             print(_plain(error.render()), file=sys.stderr)
             return MISCONFIGURED
-        case SettingsError():
+        case SettingsError() | DeskError():
             _say(str(error))
             return MISCONFIGURED
         case KeyUnknown():

@@ -114,7 +114,8 @@ async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int],
 
 async def _tell(store: "SqlStore", asked: _Wanted, names: list[str]) -> None:
     """Say in the audit log what is about to be taken out; a database that takes no writes gives it all the same."""
-    from rollbook.cli.acts import act, tell
+    from rollbook.cli.acts import act
+    from rollbook.desk.telling import tell
     from rollbook.protocol.errors import StoreUnavailable
 
     try:

@@ -172,10 +172,13 @@ async def _import(
             if watch.problems:
                 return 1
             watch.forget()
-        from rollbook.cli.acts import act, telling
+        from rollbook.app import now
+        from rollbook.cli.acts import act
+        from rollbook.desk.telling import telling
 
         conflicts = str(asked.on_conflict)
-        async with telling(store, act(store, "import", "import", file=asked.path.name, onConflict=conflicts)):
+        told = act(store, "import", "import", file=asked.path.name, onConflict=conflicts)
+        async with telling(store, told, now):
             await _into(store, asked, watch)
     return None
 

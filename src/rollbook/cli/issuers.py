@@ -189,7 +189,8 @@ def remove(name: Name, database: Database = None, as_json: AsJson = False) -> No
     """Take an issuer's tokens no more: within a second for reads, and at once for writes."""
 
     async def drop(store: "SqlStore") -> str:
-        from rollbook.cli.acts import act, tell
+        from rollbook.cli.acts import act
+        from rollbook.desk.telling import tell
         from rollbook.storage.sql.issuers import SqlIssuers
 
         found = await _one(store, name)
@@ -316,7 +317,8 @@ def _key_file(file: Path) -> str:
 
 async def _keep(store: "SqlStore", issuer: "Issuer", *, new: bool) -> None:
     from rollbook.app import now
-    from rollbook.cli.acts import act, tell
+    from rollbook.cli.acts import act
+    from rollbook.desk.telling import tell
     from rollbook.storage.sql.issuers import SqlIssuers
 
     record = issuer.record(now())

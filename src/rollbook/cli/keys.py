@@ -100,7 +100,8 @@ def rotate(database: Database = None, as_json: AsJson = False) -> None:
     """
 
     async def turn(store: "SqlStore") -> dict[str, Any]:
-        from rollbook.cli.acts import act, tell
+        from rollbook.cli.acts import act
+        from rollbook.desk.telling import tell
         from rollbook.storage.sql.rotation import rotate as seal_anew
 
         done = await seal_anew(store.database, store.secrets)
@@ -133,7 +134,8 @@ def forget(
     from rollbook.settings import SettingsError
 
     async def give_up(store: "SqlStore") -> tuple[int, int]:
-        from rollbook.cli.acts import act, tell
+        from rollbook.cli.acts import act
+        from rollbook.desk.telling import tell
         from rollbook.storage.sql.rotation import forget as lose
         from rollbook.storage.sql.secrets import by_key
 

@@ -8,8 +8,8 @@ import typer
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
 
 if TYPE_CHECKING:
-    from rollbook.cli.matches_work import Decided
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
+    from rollbook.desk.matches import Decided
 
 SourceName = Annotated[str, typer.Argument(help="The source of the record.", metavar="SOURCE")]
 Key = Annotated[str, typer.Argument(help="The record's key.", metavar="KEY")]
@@ -33,10 +33,11 @@ def matches(
     """List records that wait for somebody to decide whose they are, with the people they may be."""
     if context.invoked_subcommand is not None:
         return
-    from rollbook.cli import matches_output, matches_work
+    from rollbook.cli import matches_output
+    from rollbook.desk import matches as matching
 
     async def work(desk: "Desk") -> int:
-        found = [one async for one in matches_work.waiting(desk, source or [])]
+        found = [one async for one in matching.waiting(desk, source or [])]
         matches_output.show_waiting(found, as_json=as_json)
         return 0
 
@@ -53,12 +54,10 @@ def join(
     schemas: Schemas = None,
 ) -> None:
     """The record is about that user of the hub."""
-    from rollbook.cli import matches_work
+    from rollbook.desk import matches as matching
     from rollbook.storage.matches import Verdict
 
-    _decide(
-        lambda desk: matches_work.decide(desk, source, key, Verdict.JOIN, user), config, database, schemas
-    )
+    _decide(lambda desk: matching.decide(desk, source, key, Verdict.JOIN, user), config, database, schemas)
 
 
 @app.command()
@@ -70,10 +69,10 @@ def new(
     schemas: Schemas = None,
 ) -> None:
     """The record is about somebody whom the hub does not have."""
-    from rollbook.cli import matches_work
+    from rollbook.desk import matches as matching
     from rollbook.storage.matches import Verdict
 
-    _decide(lambda desk: matches_work.decide(desk, source, key, Verdict.NEW), config, database, schemas)
+    _decide(lambda desk: matching.decide(desk, source, key, Verdict.NEW), config, database, schemas)
 
 
 @app.command()
@@ -85,10 +84,10 @@ def ignore(
     schemas: Schemas = None,
 ) -> None:
     """The record is left out."""
-    from rollbook.cli import matches_work
+    from rollbook.desk import matches as matching
     from rollbook.storage.matches import Verdict
 
-    _decide(lambda desk: matches_work.decide(desk, source, key, Verdict.IGNORE), config, database, schemas)
+    _decide(lambda desk: matching.decide(desk, source, key, Verdict.IGNORE), config, database, schemas)
 
 
 @app.command()
@@ -100,9 +99,9 @@ def forget(
     schemas: Schemas = None,
 ) -> None:
     """Take a decision back; a record that was joined by it is taken away from its user."""
-    from rollbook.cli import matches_work
+    from rollbook.desk import matches as matching
 
-    _decide(lambda desk: matches_work.forget(desk, source, key), config, database, schemas)
+    _decide(lambda desk: matching.forget(desk, source, key), config, database, schemas)
 
 
 def _decide(
@@ -111,7 +110,8 @@ def _decide(
     from rollbook.cli import matches_output
 
     async def work(desk: "Desk") -> int:
-        from rollbook.cli.acts import act, tell
+        from rollbook.cli.acts import act
+        from rollbook.desk.telling import tell
 
         decided = await decide(desk)
         await tell(desk.store, act(desk.store, "matches", "match.decide", "record", decision=decided.told))

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rollbook.cli.matches_work import Decided, Waiting
 from rollbook.cli.plan_text import moment, printable
 from rollbook.cli.provision_output import console_of, line_on, print_json
+from rollbook.desk.matches import Decided, Waiting
 from rollbook.protocol.values import JsonValue
 
 

@@ -7,7 +7,7 @@ import typer
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
 
 Who = Annotated[
     str,
@@ -31,11 +31,12 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why somebody is at a target or not, and why every attribute there is what it is. Asks no target."""
-    from rollbook.cli import people_output, people_work
+    from rollbook.cli import people_output
+    from rollbook.desk import people
 
     async def work(desk: "Desk") -> int:
         people_output.show_explanation(
-            await people_work.explain(desk, who, target or [], type_name), as_json=as_json
+            await people.explain(desk, who, target or [], type_name), as_json=as_json
         )
         return 0
 
@@ -52,10 +53,11 @@ def try_(
     as_json: Json = False,
 ) -> None:
     """Bring one person up to date everywhere, now, and show each step: record, scope, attributes, calls, answers."""
-    from rollbook.cli import people_output, people_work
+    from rollbook.cli import people_output
+    from rollbook.desk import people
 
     async def work(desk: "Desk") -> int:
-        trial = await people_work.try_one(desk, who, target or [], type_name)
+        trial = await people.try_one(desk, who, target or [], type_name)
         people_output.show_trial(trial, as_json=as_json)
         return 1 if trial.failed else 0
 
@@ -73,10 +75,11 @@ def map_test(
     as_json: Json = False,
 ) -> None:
     """Show what every rule makes of one person: the input, each rule, the result. Sends nothing."""
-    from rollbook.cli import people_output, people_work
+    from rollbook.cli import people_output
+    from rollbook.desk import people
 
     async def work(desk: "Desk") -> int:
-        sources, targets = await people_work.rules_on(desk, who, target or [], type_name)
+        sources, targets = await people.rules_on(desk, who, target or [], type_name)
         people_output.show_rules(sources, targets, desk.config.sensitive, as_json=as_json)
         every = [*(rule for view in sources for rule in view.rules)]
         every += [rule for _, rules in targets.values() for rule in rules]

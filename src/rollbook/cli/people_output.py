@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from rollbook.cli.people_work import Explanation, SourceView, Trial
 from rollbook.cli.plan_text import SYMBOLS, difference_rows, moment, printable
 from rollbook.cli.provision_output import console_of, item_json, line_on, print_json
 from rollbook.client import Call
+from rollbook.desk.people import Explanation, SourceView, Trial
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning.explain import RuleResult, TargetView
 from rollbook.provisioning.items import Action, Item

@@ -47,11 +47,12 @@ def pull(
 ) -> None:
     """Bring the hub up to date with its sources."""
     from rollbook.cli import provision_output as output
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
+    from rollbook.desk.pulls import pull_sources
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
-        reports = await desk.pull(sources or [], whole=not only_changes)
+        reports = await pull_sources(desk, sources or [], whole=not only_changes)
         output.show_pull(reports, as_json=as_json)
         return 1 if any(report.failed for report in reports) else 0
 
@@ -85,18 +86,20 @@ def plan(
     from rollbook.cli import provision_output as output
     from rollbook.cli import saved_plan
     from rollbook.cli.errors import FAILED, PENDING
-    from rollbook.cli.plan_lines import Recorder
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk import planning
+    from rollbook.desk.agreed import departures_of
+    from rollbook.desk.desk import Desk
+    from rollbook.desk.plan_lines import Recorder
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
         printer = output.plan_printer(as_json=as_json, sensitive=desk.config.sensitive)
         with TemporaryFile("w+", encoding="utf-8") as lines:
             kept = printer if output_file is None else Recorder(desk.config.sensitive, lines, printer)
-            found = await desk.plan(targets or [], kept, read_sources=read_sources, full=full)
+            found = await planning.plan(desk, targets or [], kept, read_sources=read_sources, full=full)
             printer.end(found)
             if output_file is not None and not found.failed:
-                chosen, departures = desk.targets(targets or []), saved_plan.departures_of(found)
+                chosen, departures = desk.targets(targets or []), departures_of(found)
                 saved_plan.save(output_file, lines, chosen, departures, reads_sources=read_sources)
                 typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
         if found.failed:
@@ -137,7 +140,8 @@ def apply(
     """
     from rollbook.cli import provision_output as output
     from rollbook.cli import saved_plan
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk import applying
+    from rollbook.desk.desk import Desk
 
     async def work(desk: Desk) -> int:
         desk.accept = frozenset(accept or ())
@@ -150,7 +154,9 @@ def apply(
         detail = {"acceptDeletions": accept_deletions, "plan": plan_hash, "retry": retry, "sources": reads}
         async with desk.telling("apply", names, **detail) as told:
             with output.progress() as watch:
-                done = await desk.apply(names, watch, read_sources=reads, retry=retry, approvals=approvals)
+                done = await applying.apply(
+                    desk, names, watch, read_sources=reads, retry=retry, approvals=approvals
+                )
             told.ended(done)
         output.show_apply(done, as_json=as_json)
         return 1 if done.failed else 0
@@ -177,7 +183,7 @@ def status(
 ) -> None:
     """Show how sources and targets stand."""
     from rollbook.cli import provision_output as output
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
 
     async def work(desk: Desk) -> int:
         output.show_status(*await desk.status(targets or []), as_json=as_json)
@@ -197,7 +203,7 @@ def run_work(work: Any, config: Path, database: str | None, schemas: Path | None
     """Run work on the configuration and the open hub, and end with the exit code it gives."""
     import asyncio
 
-    from rollbook.cli.provision_work import opened_desk
+    from rollbook.cli.opened import opened_desk
     from rollbook.settings import SettingsError
 
     if not config.is_file():

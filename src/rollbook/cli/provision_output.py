@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, moment, printable
-from rollbook.cli.provision_work import Applied, Planned, SourceReport
+from rollbook.desk.reports import Applied, Planned, SourceReport
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditReport

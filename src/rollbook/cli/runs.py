@@ -8,7 +8,7 @@ import typer
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
 
 _MOST = 2**63 - 1
 """What a database takes for a number."""
@@ -58,12 +58,13 @@ def undo(
     from rollbook.cli import provision_output as output
     from rollbook.cli import runs_output
     from rollbook.cli.errors import FAILED, PENDING
-    from rollbook.cli.provision_work import Applied
+    from rollbook.desk import undoing
+    from rollbook.desk.reports import Applied
 
     async def work(desk: "Desk") -> int:
-        _, plan, done = await desk.undoing(number)
+        plan, done = await undoing.plan_undo(desk, number)
         runs_output.show_undo(plan, done)
-        planned = await desk.preview_undo(plan, output.plan_printer(as_json=False))
+        planned = await undoing.preview_undo(desk, plan, output.plan_printer(as_json=False))
         await runs_output.show_what_stays(desk, plan, done, planned)
         if planned.failed:
             return FAILED
@@ -75,7 +76,7 @@ def undo(
         names = sorted({preview.target for preview in planned.targets})
         async with desk.telling("undo", names, undoes=plan.number) as told:
             with output.progress() as watch:
-                reports = await desk.undo(plan, planned, watch)
+                reports = await undoing.undo(desk, plan, planned, watch)
             undone = Applied((), reports)
             told.ended(undone, desk.batch)
         output.show_apply(undone, as_json=False)

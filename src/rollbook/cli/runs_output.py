@@ -15,7 +15,8 @@ from rollbook.settings import SettingsError
 from rollbook.storage.links import Delivered, Run
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk, Planned
+    from rollbook.desk.desk import Desk
+    from rollbook.desk.reports import Planned
 
 _PAGE = 500
 _TOLD = 50

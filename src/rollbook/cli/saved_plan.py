@@ -9,19 +9,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from rollbook import __version__
-from rollbook.cli.plan_lines import Entry, Recorder, entry_of, moved
-from rollbook.cli.reviewed import Reviewed
+from rollbook.desk.agreed import AgreedPlan, from_lines
+from rollbook.desk.plan_lines import Entry, entry_of
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
 from rollbook.settings import SettingsError
-
-if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk, Planned
 
 FORMAT, FORMER = 2, 1
 """The form of a file now; and that of files which are one JSON document, still read."""
@@ -30,62 +26,7 @@ _NO_PLAN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionE
 """What comes of reading something else."""
 
 
-@dataclass(frozen=True)
-class SavedPlan:
-    """A file that says what is to be done, at which targets, and whose departures have to be approved for it."""
-
-    file: Path
-    targets: Sequence[str]
-    reads_sources: bool
-    departures: Mapping[str, Approval] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """The digest of each target's configuration; nothing of it in files of versions that did not say."""
-
-    async def check(self, desk: "Desk") -> None:
-        """Make the plan anew, and compare; what was read for it is all that the desk then takes of the sources.
-
-        Raises:
-            SettingsError: it would not be the same any more; says where.
-        """
-        change = await desk.store.last_change(desk.store.home)
-        with TemporaryFile("w+", encoding="utf-8") as lines:
-            again = Recorder(desk.config.sensitive, lines)
-            planned = await desk.plan(self.targets, again, read_sources=self.reads_sources)
-            lines.seek(0)
-            told, number = moved(entries(self.file), (entry_of(json.loads(line)) for line in lines))
-        if self.departures != departures_of(planned):
-            told.append("other accounts than those of the file would be taken away")
-            number += 1
-        broken = [
-            f"target {one.name}: it is configured otherwise now"
-            for one in desk.targets(self.targets)
-            if self.settings.get(one.name, one.digest) != one.digest
-        ]
-        broken += [f"source {one.source}: {one.error}" for one in planned.sources if one.error]
-        broken += [f"target {one.target}: {one.stopped}" for one in planned.targets if one.stopped]
-        told += broken
-        number += len(broken)
-        if number:
-            text = "\n".join(f"  {line}" for line in told)
-            more = f"\n  and {number - len(told)} more" if number > len(told) else ""
-            raise SettingsError(
-                f"the world has moved since the plan was made, so nothing was done:\n{text}{more}\n"
-                "look at a new one: rollbook plan -o FILE"
-            )
-        read = {one.source: one.report.content for one in planned.sources if one.report}
-        desk.reviewed = Reviewed(read, change)
-
-
-def departures_of(planned: "Planned") -> Mapping[str, Approval]:
-    """Whose departures the brake would not let happen, by target."""
-    return {
-        one.target: Approval(one.departures.number, one.departures.plan)
-        for one in planned.targets
-        if one.departures
-    }
-
-
-def named(names: Sequence[str], targets: Iterable[str]) -> SavedPlan | None:
+def named(names: Sequence[str], targets: Iterable[str]) -> AgreedPlan | None:
     """The plan in the file that is named in place of targets, None if targets are named.
 
     Raises:
@@ -96,7 +37,7 @@ def named(names: Sequence[str], targets: Iterable[str]) -> SavedPlan | None:
     return load(Path(names[0]))
 
 
-def approvals(saved: SavedPlan | None, number: int | None, plan: str | None) -> tuple[Approval, ...]:
+def approvals(saved: AgreedPlan | None, number: int | None, plan: str | None) -> tuple[Approval, ...]:
     """What somebody has agreed to.
 
     Raises:
@@ -151,7 +92,7 @@ def save(
         raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def load(file: Path) -> SavedPlan:
+def load(file: Path) -> AgreedPlan:
     """Read a plan: look at every line, and keep none.
 
     Raises:
@@ -168,7 +109,9 @@ def load(file: Path) -> SavedPlan:
             raise SettingsError(f"{file} names no target; make it anew: rollbook plan -o {file}")
         targets = [str(name) for name in head["targets"]]
         settings = {str(name): str(text) for name, text in head.get("settings", {}).items()}
-        return SavedPlan(file, targets, bool(head["readsSources"]), departures, settings)
+        return AgreedPlan(
+            targets, bool(head["readsSources"]), from_lines(lambda: entries(file)), departures, settings
+        )
     except _NO_PLAN as error:
         raise SettingsError(f"{file} is no plan of rollbook plan -o: {type(error).__name__}") from None
 

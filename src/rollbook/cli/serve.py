@@ -197,7 +197,8 @@ async def _serve(settings: "Settings", *, listens: bool = True, works: bool = Fa
 async def _tell_start(settings: "Settings", application: "Application") -> None:
     """Tell the audit log how it is served from now on."""
     from rollbook import __version__
-    from rollbook.cli.acts import act, tell
+    from rollbook.cli.acts import act
+    from rollbook.desk.telling import tell
 
     about: dict[str, Any] = {
         "version": __version__, "origin": settings.origin, "publicUrl": settings.public_url,

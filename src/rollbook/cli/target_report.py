@@ -16,7 +16,7 @@ from rollbook.provisioning.wanted import Kind, kinds_of
 from rollbook.provisioning.work import read_wish
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
     from rollbook.provisioning import model
 
 _PAGE = 500

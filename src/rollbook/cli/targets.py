@@ -10,7 +10,7 @@ from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, S
 from rollbook.settings import SettingsError
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk
+    from rollbook.desk.desk import Desk
 
 OneOrMore = Annotated[list[str], typer.Argument(help="Targets.", metavar="TARGET…")]
 OrAll = Annotated[list[str] | None, typer.Argument(help="Targets.", metavar="TARGET…")]
@@ -82,11 +82,12 @@ def retry(
 ) -> None:
     """Try again what was given up or waits, now; sources are not read."""
     from rollbook.cli import provision_output as output
+    from rollbook.desk.applying import apply
 
     async def work(desk: "Desk") -> int:
         async with desk.telling("retry", targets) as told:
             with output.progress() as watch:
-                done = await desk.apply(targets, watch, read_sources=False, retry=True)
+                done = await apply(desk, targets, watch, read_sources=False, retry=True)
             told.ended(done)
         output.show_apply(done, as_json=as_json)
         return 1 if done.failed else 0
@@ -136,12 +137,14 @@ def audit(
     """
     from rollbook.cli import provision_output as output
     from rollbook.cli.errors import FAILED, PENDING
-    from rollbook.cli.provision_work import Planned
+    from rollbook.desk import audits
+    from rollbook.desk.applying import apply
+    from rollbook.desk.reports import Planned
 
     async def work(desk: "Desk") -> int:
         printer = output.plan_printer(as_json=as_json and not fix, sensitive=desk.config.sensitive)
         async with desk.telling("audit", targets or [], fix=fix):
-            reports = await desk.audit(targets or [], printer, fix=fix)
+            reports = await audits.audit(desk, targets or [], printer, fix=fix)
         found = Planned(targets=[report.preview for report in reports])
         if as_json and not fix:
             printer.end(found)
@@ -153,7 +156,7 @@ def audit(
         ]
         if names:
             with output.progress() as watch:
-                done = await desk.apply(names, watch, read_sources=False, retry=False)
+                done = await apply(desk, names, watch, read_sources=False, retry=False)
             if fix or not as_json:
                 output.show_apply(done, as_json=as_json)
             failed |= done.failed
@@ -178,9 +181,10 @@ def drift(
     """
     from rollbook.cli import drift_output as output
     from rollbook.cli.errors import PENDING
+    from rollbook.desk import audits
 
     async def work(desk: "Desk") -> int:
-        return PENDING if await output.show(desk.drift(targets or []), as_json=as_json) else 0
+        return PENDING if await output.show(audits.drift(desk, targets or []), as_json=as_json) else 0
 
     run_work(work, config, database, schemas)
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Schemas
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import Desk
     from rollbook.cli.reload import Reload
     from rollbook.cli.traces import Traces
+    from rollbook.desk.desk import Desk
     from rollbook.provisioning.alerts import Alert, Send
     from rollbook.provisioning.keeper import Keeper
     from rollbook.provisioning.model import Alerts, Config
@@ -29,7 +29,7 @@ def work(config: ConfigFile = DEFAULT_CONFIG, database: Database = None, schemas
     a whole, and work goes on by the former one. SIGTERM and SIGINT finish what is under way.
     """
     from rollbook.cli.logs import configure_logs
-    from rollbook.cli.provision_work import opened_desk
+    from rollbook.cli.opened import opened_desk
     from rollbook.cli.reload import Reload
     from rollbook.cli.traces import traces_of
     from rollbook.settings import SettingsError
@@ -137,7 +137,8 @@ async def _until(
 
 async def _tell(desk: "Desk", config: Path, outcome: str) -> None:
     """Tell the audit log that the configuration was read again, if it can be told now."""
-    from rollbook.cli.acts import act, tell
+    from rollbook.cli.acts import act
+    from rollbook.desk.telling import tell
     from rollbook.protocol.errors import StoreUnavailable
 
     told = act(desk.store, "work", "configuration.reload", "configuration", config.name)
@@ -146,24 +147,24 @@ async def _tell(desk: "Desk", config: Path, outcome: str) -> None:
 
 
 def _desk(store: "SqlStore", config: Path) -> "Desk":
-    from rollbook.cli.provision_work import Desk
+    from rollbook.cli.opened import desk_of
     from rollbook.provisioning.config import load_config
 
-    return Desk(load_config(config, store.catalog, os.environ), store)
+    return desk_of(load_config(config, store.catalog, os.environ), store)
 
 
 def _keeper(desk: "Desk", traces: "Traces | None") -> "Keeper":
-    from rollbook.app import now
+    from rollbook.desk.pulls import Intake
     from rollbook.provisioning.alerts import Alerter
     from rollbook.provisioning.keeper import Keeper
     from rollbook.provisioning.targets.scim import connect
 
-    alerter = Alerter(_ways(desk.config.alerts), now, _logged())
+    alerter, intake = Alerter(_ways(desk.config.alerts), desk.now, _logged()), Intake(desk)
     engine, opening = desk.engine, partial(connect)
     if traces is not None:
         engine, opening = replace(engine, span=traces.span), partial(connect, wrap=traces.transport)
-    keeper = Keeper(engine, desk.config, opening, desk.pull_when_due, alerter, undecided=desk.undecided)
-    keeper.follow(desk)
+    keeper = Keeper(engine, desk.config, opening, intake.pull_when_due, alerter, undecided=desk.undecided)
+    keeper.follow(intake)
     return keeper
 
 

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rollbook.cli.provision_work import Desk, SourceReport
 from rollbook.client import Call
+from rollbook.desk.desk import Desk
+from rollbook.desk.errors import DeskError
+from rollbook.desk.pulls import pull_record
+from rollbook.desk.reports import SourceReport
 from rollbook.protocol.errors import NotFound
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
@@ -29,7 +32,6 @@ from rollbook.provisioning.targets.scim import connect
 from rollbook.provisioning.wanted import hub_document, kinds_of, label_of
 from rollbook.provisioning.work import document_of
 from rollbook.provisioning.worker import Worker
-from rollbook.settings import SettingsError
 from rollbook.storage.sql.source_records import SqlSourceRecords
 
 
@@ -84,17 +86,17 @@ async def subject(desk: Desk, who: str, type_name: str = "User") -> tuple[Resour
     """The resource that is meant.
 
     Raises:
-        SettingsError: there is no such type, or several are called so. NotFound: nobody is.
+        DeskError: there is no such type, or several are called so. NotFound: nobody is.
     """
     kind = desk.store.catalog.resource_type(type_name)
     if kind is None:
         known = ", ".join(kind.name for kind in desk.store.catalog.resource_types)
-        raise SettingsError(f"--type {type_name}: there are {known}")
+        raise DeskError(f"--type {type_name}: there are {known}")
     records = SqlSourceRecords(desk.store.database)
     try:
         return kind, await find_resource(desk.engine, kind, who, records, list(desk.config.sources))
     except Ambiguous as error:
-        raise SettingsError(str(error)) from None
+        raise DeskError(str(error)) from None
 
 
 async def explain(desk: Desk, who: str, targets: Iterable[str], type_name: str = "User") -> Explanation:
@@ -152,7 +154,7 @@ async def try_one(desk: Desk, who: str, targets: Sequence[str], type_name: str =
         kind, own = await subject(desk, who, type_name)
     else:
         for view in await _sources(desk, own):
-            source = await desk.pull_one(desk.config.sources[view.source], view.key)
+            source = await pull_record(desk, desk.config.sources[view.source], view.key)
     trial = Trial(source, await explain(desk, own, targets, kind.name))
     for target in desk.targets(targets):
         if kind.name in kinds_of(target, desk.engine.catalog):
@@ -173,7 +175,7 @@ async def _deliver(desk: Desk, target: model.Target, id: str, trial: Trial) -> N
 async def _pull_key(desk: Desk, key: str) -> SourceReport | None:
     """Take over the record of that key, from the first source that has one."""
     for source in desk.sources():
-        report = await desk.pull_one(source, key)
+        report = await pull_record(desk, source, key)
         if report.report is not None and report.report.rows:
             return report
     return None

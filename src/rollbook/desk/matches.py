@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from rollbook.app import now
-from rollbook.cli.people_work import subject
-from rollbook.cli.provision_work import Desk, SourceReport
+from rollbook.desk.desk import Desk
+from rollbook.desk.errors import DeskError
+from rollbook.desk.people import subject
+from rollbook.desk.pulls import pull_record
+from rollbook.desk.reports import SourceReport
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import compare, value_at
@@ -14,7 +16,6 @@ from rollbook.provisioning.joining import DECISION
 from rollbook.provisioning.masking import shown
 from rollbook.provisioning.people import UserRules
 from rollbook.provisioning.wanted import label_of
-from rollbook.settings import SettingsError
 from rollbook.storage.documents import decode
 from rollbook.storage.matches import Case, Decision, Verdict
 from rollbook.storage.sql.source_records import SqlSourceRecords
@@ -98,26 +99,24 @@ async def decide(desk: Desk, name: str, key: str, verdict: Verdict, who: str | N
     """Decide whose record it is, and do it at once if the source can be read.
 
     Raises:
-        SettingsError: there is no such source or case. NotFound: there is no such user.
+        DeskError: there is no such source or case. NotFound: there is no such user.
     """
     (source,) = desk.sources([name])
     case = (await desk.matches.cases(desk.store.home, name, [key])).get(key)
     if case is None:
-        raise SettingsError(
-            f"record {key} of {name} waits for no decision; rollbook matches lists those that do"
-        )
+        raise DeskError(f"record {key} of {name} waits for no decision; rollbook matches lists those that do")
     await _refuse_applied(desk, name, key)
     user = None if who is None else (await subject(desk, who))[1]
-    decision = Decision(verdict, f"{AUTHOR} {verdict.value}", now(), user)
+    decision = Decision(verdict, f"{AUTHOR} {verdict.value}", desk.now(), user)
     await desk.matches.decide(desk.store.home, name, key, decision)
     words = {Verdict.JOIN: f"is {who}", Verdict.NEW: "is somebody new", Verdict.IGNORE: "is left out"}
-    return Decided(f"record {key} of {name} {words[verdict]}", await desk.pull_one(source, key))
+    return Decided(f"record {key} of {name} {words[verdict]}", await pull_record(desk, source, key))
 
 
 async def _refuse_applied(desk: Desk, name: str, key: str) -> None:
     records = SqlSourceRecords(desk.store.database)
     if key in await records.find(desk.store.home, name, [key]):
-        raise SettingsError(
+        raise DeskError(
             f"record {key} of {name} feeds somebody already; rollbook matches forget {name} {key} comes first"
         )
 
@@ -126,16 +125,16 @@ async def forget(desk: Desk, name: str, key: str) -> Decided:
     """Take a decision back: a record that was joined by it is taken away from its user, and asked about again.
 
     Raises:
-        SettingsError: nobody has decided about it, or it has made a user. RequestError: the user needs the record.
+        DeskError: nobody has decided about it, or it has made a user. RequestError: the user needs the record.
     """
     (source,) = desk.sources([name])
     case = (await desk.matches.cases(desk.store.home, name, [key])).get(key)
     if case is None or case.decision is None:
-        raise SettingsError(f"nobody has decided about record {key} of {name}")
+        raise DeskError(f"nobody has decided about record {key} of {name}")
     records = SqlSourceRecords(desk.store.database)
     record = (await records.find(desk.store.home, name, [key])).get(key)
     if record is not None and case.decision.verdict is Verdict.NEW:
-        raise SettingsError(
+        raise DeskError(
             f"record {key} of {name} has made the user {record.id}; rollbook runs shows the run, rollbook undo takes"
             " it back"
         )
@@ -143,5 +142,5 @@ async def forget(desk: Desk, name: str, key: str) -> Decided:
         await release(source, desk.hub, record)
     await desk.matches.decide(desk.store.home, name, key, None)
     return Decided(
-        f"the decision about record {key} of {name} is taken back", await desk.pull_one(source, key)
+        f"the decision about record {key} of {name} is taken back", await pull_record(desk, source, key)
     )

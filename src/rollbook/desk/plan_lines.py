@@ -10,7 +10,7 @@ from rollbook.provisioning.entries import changes_of
 from rollbook.provisioning.masking import shown
 
 if TYPE_CHECKING:
-    from rollbook.cli.provision_work import PlanWatch, SourceReport
+    from rollbook.desk.reports import PlanWatch, SourceReport
     from rollbook.provisioning import model
     from rollbook.provisioning.items import Item
     from rollbook.provisioning.report import PersonChange

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from rollbook.cli.plan_lines import TOLD
+from rollbook.desk.errors import DeskError
+from rollbook.desk.plan_lines import TOLD
 from rollbook.provisioning import model
 from rollbook.provisioning.wanted import kinds_of, record_label
-from rollbook.settings import SettingsError
 from rollbook.storage.base import LogEntry
 from rollbook.storage.sql.store import SqlStore
 
@@ -26,7 +26,7 @@ class Reviewed:
         """See that nobody but the sources in `pulled` has changed anything since that would go to these targets.
 
         Raises:
-            SettingsError: somebody has; says whom, and with `done` what has not happened.
+            DeskError: somebody has; says whom, and with `done` what has not happened.
         """
         types = {name for target in targets for name in kinds_of(target, store.catalog)}
         ours = {f"source {name}" for name in pulled}
@@ -40,7 +40,7 @@ class Reviewed:
         if number:
             named = [f"  hub: {await _label(store, *whose)}: {what}" for whose, what in found.items()]
             text = "\n".join(named)
-            raise SettingsError(
+            raise DeskError(
                 f"the world has moved since the plan was made anew ({number} changes of the hub), so {done}:\n{text}\n"
                 "look at a new one: rollbook plan -o FILE"
             )
