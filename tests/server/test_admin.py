@@ -75,6 +75,10 @@ BODIES: dict[str, Any] = {
     "rotateToken": {},
     "changeDefinitions": {"remove": []},
     "pauseTarget": {},
+    "createIssuer": {"name": "x", "url": "https://x.example", "audience": "x", "scopes": ["read"]},
+    "changeIssuer": {"scopes": ["read"]},
+    "createClient": {"name": "x", "scopes": ["read"]},
+    "rotateClient": {},
 }
 
 

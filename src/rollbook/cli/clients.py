@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from rollbook.storage.sql.store import SqlStore
 
 T = TypeVar("T")
+
+_AUTHOR = "rollbook client"
 
 app = typer.Typer(
     help="Programs that fetch short-lived tokens by OAuth 2 client credentials.", no_args_is_help=True
@@ -66,26 +67,22 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Make a client; its secret is shown once."""
-    from rollbook.app import now
+    from rollbook.app import by
     from rollbook.cli.tokens import expiry
-    from rollbook.operations.oauth_clients import made
-    from rollbook.operations.rights import read_rights
-    from rollbook.operations.tokens import pepper
+    from rollbook.operations import client_care as care
+    from rollbook.protocol.errors import InvalidValue
     from rollbook.settings import SettingsError
 
-    if not name.isprintable() or not 0 < len(name) <= 100:
-        raise SettingsError("NAME: write 1 to 100 printable characters")
-    at, keys = now(), _keys(key)
-    end = expiry(expires, at)
+    try:
+        care.check_client_name(name)
+    except InvalidValue as error:
+        raise SettingsError(f"NAME: {error.detail}") from None
+    author, keys = by(_AUTHOR), _keys(key)
+    end = expiry(expires, author.at)
+    wish = care.ClientWish(name, end, scope or (), within, profile, seconds, keys)
 
     async def make(store: "SqlStore") -> "tuple[ClientRecord, str | None]":
-        rights = read_rights(scope or (), within, profile, store.catalog)
-        client, secret = made(
-            await pepper(store), store.home, name, rights, now=at, expires=end, seconds=seconds, keys=keys
-        )
-        await _table(store).add(client)
-        await _tell(store, "client.add", client)
-        return client, secret
+        return await care.add(store, store.home, wish, author)
 
     client, secret = _run(database, make, makes=True)
     _say(client, secret, as_json=as_json)
@@ -98,7 +95,9 @@ def list_clients(database: Database = None, as_json: AsJson = False) -> None:
     from rich.table import Table
 
     async def read(store: "SqlStore") -> list[dict[str, Any]]:
-        return [_shown(client) for client in await _table(store).of_tenant(store.home)]
+        from rollbook.operations.client_care import clients_of
+
+        return [_shown(client) for client in await clients_of(store, store.home)]
 
     rows = _run(database, read)
     if as_json:
@@ -127,26 +126,20 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a client a new secret, shown once; or with --key, other keys, at once. Tokens it has go on."""
-    from rollbook.app import now
+    from rollbook.app import by
     from rollbook.cli.tokens import expiry, length
-    from rollbook.operations.oauth_clients import rotated
-    from rollbook.operations.tokens import pepper
+    from rollbook.operations.client_care import client_of, needs_keys
+    from rollbook.operations.client_care import rotate as give_another
     from rollbook.settings import SettingsError
 
-    at, keys = now(), _keys(key)
-    until, end = at + length("--overlap", overlap), expiry(expires, at)
+    author, keys = by(_AUTHOR), _keys(key)
+    until, end = author.at + length("--overlap", overlap), expiry(expires, author.at)
 
     async def change(store: "SqlStore") -> "tuple[ClientRecord, str | None]":
-        client, secret = await _one(store, id), None
-        if client.keys is not None and keys is None:
+        client = await client_of(store, store.home, id)
+        if needs_keys(client, keys):
             raise SettingsError(f"client {client.id} has keys and no secret; name the new ones with --key")
-        if keys is not None:
-            client = replace(client, keys=keys, digest=None, expires=None, former=None, former_until=None)
-        else:
-            client, secret = rotated(await pepper(store), client, expires=end, until=until)
-        await _table(store).change(client)
-        await _tell(store, "client.rotate", client)
-        return client, secret
+        return await give_another(store, client, author, expires=end, until=until, keys=keys)
 
     client, secret = _run(database, change)
     _say(client, secret, as_json=as_json)
@@ -157,9 +150,11 @@ def remove(id: Client, database: Database = None, as_json: AsJson = False) -> No
     """End a client and all tokens it has: no write with them happens any more, and within a second no read."""
 
     async def drop(store: "SqlStore") -> str:
-        found = await _one(store, id)
-        await _table(store).remove(found.tenant, found.id)
-        await _tell(store, "client.remove", found)
+        from rollbook.app import by
+        from rollbook.operations import client_care
+
+        found = await client_care.client_of(store, store.home, id)
+        await client_care.remove(store, found, by(_AUTHOR))
         return found.id
 
     gone = _run(database, drop)
@@ -212,30 +207,6 @@ def _shown(client: "ClientRecord") -> dict[str, Any]:
         "created": render_date_time(client.created),
         "until": render_date_time(client.expires) if client.expires else None,
     }
-
-
-def _table(store: "SqlStore") -> Any:
-    from rollbook.storage.sql.oauth_clients import SqlClients
-
-    return SqlClients(store.database)
-
-
-async def _tell(store: "SqlStore", name: str, client: "ClientRecord") -> None:
-    from rollbook.cli.acts import act
-    from rollbook.desk.telling import tell
-
-    await tell(
-        store, act(store, "client", name, "client", client.id, called=client.name, rights=client.rights)
-    )
-
-
-async def _one(store: "SqlStore", id: str) -> "ClientRecord":
-    from rollbook.protocol.errors import NotFound
-
-    found: ClientRecord | None = await _table(store).client(id)
-    if found is None or found.tenant != store.home:
-        raise NotFound("there is no such client here; rollbook client list shows their ids")
-    return found
 
 
 def _run(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *, makes: bool = False) -> T:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -12,11 +11,13 @@ import typer
 from rollbook.cli.transfer import AsJson, Database, opened_store
 
 if TYPE_CHECKING:
+    from rollbook.operations.issuer_care import IssuerWish
     from rollbook.operations.issuers import Issuer
-    from rollbook.protocol.catalog import Catalog
     from rollbook.storage.sql.store import SqlStore
 
 T = TypeVar("T")
+
+_AUTHOR = "rollbook issuer"
 
 app = typer.Typer(
     help="Outside issuers of access tokens (JWT): whose tokens are taken, and what these may do.",
@@ -113,11 +114,10 @@ def add(
     said = locals()
 
     async def make(store: "SqlStore") -> "Issuer":
-        from rollbook.operations.issuers import Issuer
+        from rollbook.app import by
+        from rollbook.operations.issuer_care import add
 
-        made = _changed(Issuer(store.home, name, url, audience), said, store.catalog)
-        await _keep(store, made, new=True)
-        return made
+        return await add(store, store.home, name, _wish(said), by(_AUTHOR))
 
     _say(_run(database, make, makes=True), as_json=as_json)
 
@@ -150,9 +150,10 @@ def set_(
     said = locals()
 
     async def change(store: "SqlStore") -> "Issuer":
-        changed = _changed(await _one(store, name), said, store.catalog)
-        await _keep(store, changed, new=False)
-        return changed
+        from rollbook.app import by
+        from rollbook.operations.issuer_care import tell
+
+        return await tell(store, await _one(store, name), _wish(said), by(_AUTHOR))
 
     _say(_run(database, change), as_json=as_json)
 
@@ -189,13 +190,11 @@ def remove(name: Name, database: Database = None, as_json: AsJson = False) -> No
     """Take an issuer's tokens no more: within a second for reads, and at once for writes."""
 
     async def drop(store: "SqlStore") -> str:
-        from rollbook.cli.acts import act
-        from rollbook.desk.telling import tell
-        from rollbook.storage.sql.issuers import SqlIssuers
+        from rollbook.app import by
+        from rollbook.operations import issuer_care
 
         found = await _one(store, name)
-        await SqlIssuers(store.database).remove(found.tenant, found.name)
-        await tell(store, act(store, "issuer", "issuer.remove", "issuer", found.name))
+        await issuer_care.remove(store, found, by(_AUTHOR))
         return found.name
 
     gone = _run(database, drop)
@@ -265,84 +264,50 @@ def _say(issuer: "Issuer", *, as_json: bool) -> None:
     print(f"tokens of {issuer.url} for {issuer.audience} are taken; the most they may do: {may}")
 
 
-def _changed(issuer: "Issuer", said: dict[str, Any], catalog: "Catalog") -> "Issuer":
-    """The issuer with everything that was said; None stands for what was not."""
-    from rollbook.operations.issuers import checked, read_words, with_rights
+def _wish(said: dict[str, Any]) -> "IssuerWish":
+    """What the options say; None stands for what they do not."""
+    from rollbook.operations.issuer_care import IssuerWish
 
-    if (said["scope"], said["within"], said["profile"]) != (None, None, None):
-        now = issuer.rights
-        scopes = now.scopes if said["scope"] is None else said["scope"]
-        within = now.within if said["within"] is None else said["within"] or None
-        profile = now.profile if said["profile"] is None else said["profile"] or None
-        issuer = with_rights(issuer, scopes, within, profile, catalog)
-    if said["words"] is not None:
-        issuer = replace(issuer, words=read_words(said["words"]))
-    if said["jwks_file"] is not None:
-        issuer = replace(issuer, keys=_key_file(said["jwks_file"]), jwks=None)
-    if said["jwks_url"] is not None:
-        issuer = replace(issuer, jwks=said["jwks_url"] or None, keys=None)
-    plain = {name: said[option] for option, name in _PLAIN.items() if said[option] is not None}
-    lists: dict[str, Any] = {
-        name: tuple(said[option]) for option, name in _LISTS.items() if said[option] is not None
-    }
-    changed = replace(issuer, **plain, **lists)
-    return checked(replace(changed, user_claim=changed.user_claim or None), catalog)
+    file = said["jwks_file"]
+    return IssuerWish(
+        keys=None if file is None else _key_file(file),
+        **{name: said[option] for option, name in _OPTIONS.items()},
+    )
 
 
-_PLAIN = {
-    "url": "url",
-    "audience": "audience",
-    "user_claim": "user_claim",
-    "user_attribute": "user_attribute",
-    "private": "private",
-}
-_LISTS = {"algorithm": "algorithms", "typ": "types", "scope_claim": "claims"}
+_OPTIONS = {
+    "url": "url", "audience": "audience", "jwks_url": "jwks", "algorithm": "algorithms", "typ": "types",
+    "scope": "scopes", "within": "within", "profile": "profile", "scope_claim": "claims", "words": "words",
+    "user_claim": "user_claim", "user_attribute": "user_attribute", "private": "private",
+}  # fmt: skip
 """By option, what it says of an issuer."""
 
 
 def _key_file(file: Path) -> str:
-    from rollbook.operations.key_sets import KeyFault, read_keys
+    from rollbook.operations.issuer_care import check_keys
+    from rollbook.protocol.errors import InvalidValue
     from rollbook.settings import SettingsError
 
     try:
-        text = file.read_text("utf-8")
-        if read_keys(json.loads(text)):
-            return text
+        return check_keys(file.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"--jwks-file {file}: {error.strerror}") from None
-    except (ValueError, KeyFault) as error:
+    except UnicodeDecodeError as error:
         raise SettingsError(f"--jwks-file {file}: {error}") from None
-    raise SettingsError(f"--jwks-file {file}: there is no public key in it that signatures are checked with")
-
-
-async def _keep(store: "SqlStore", issuer: "Issuer", *, new: bool) -> None:
-    from rollbook.app import now
-    from rollbook.cli.acts import act
-    from rollbook.desk.telling import tell
-    from rollbook.storage.sql.issuers import SqlIssuers
-
-    record = issuer.record(now())
-    await SqlIssuers(store.database).put(record, new=new)
-    done = "issuer.add" if new else "issuer.set"
-    await tell(
-        store, act(store, "issuer", done, "issuer", record.name, url=record.url, audience=record.audience)
-    )
+    except InvalidValue as error:
+        raise SettingsError(f"--jwks-file {file}: {error.detail}") from None
 
 
 async def _all(store: "SqlStore") -> "list[Issuer]":
-    from rollbook.operations.issuers import issuer_of
-    from rollbook.storage.sql.issuers import SqlIssuers
+    from rollbook.operations.issuer_care import issuers_of
 
-    return [issuer_of(record) for record in await SqlIssuers(store.database).of_tenant(store.home)]
+    return await issuers_of(store, store.home)
 
 
 async def _one(store: "SqlStore", name: str) -> "Issuer":
-    from rollbook.protocol.errors import NotFound
+    from rollbook.operations.issuer_care import issuer_called
 
-    found = next((issuer for issuer in await _all(store) if issuer.name == name), None)
-    if found is None:
-        raise NotFound(f"there is no issuer {name[:80]!r} here; rollbook issuer list shows them")
-    return found
+    return await issuer_called(store, store.home, name)
 
 
 def _run(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *, makes: bool = False) -> T:

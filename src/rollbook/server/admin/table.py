@@ -8,7 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from rollbook import __version__
 from rollbook.protocol.values import JsonObject
-from rollbook.server.admin import definitions, runs, targets, tenants, tokens
+from rollbook.server.admin import clients, definitions, issuers, keys, runs, targets, tenants, tokens
 from rollbook.server.admin.problems import PROBLEM
 from rollbook.server.admin.rows import MOST, PAGE, Row
 from rollbook.server.admin.shapes import Problem, Shape
@@ -17,6 +17,9 @@ from rollbook.server.requests import JSON
 ROWS: tuple[Row, ...] = (
     *tenants.ROWS,
     *tokens.ROWS,
+    *issuers.ROWS,
+    *clients.ROWS,
+    *keys.ROWS,
     *definitions.ROWS,
     *targets.ROWS,
     *runs.ROWS,
@@ -24,7 +27,7 @@ ROWS: tuple[Row, ...] = (
 """Every operation; what is not here is not served."""
 
 _ABOUT = (
-    "What the commands of Rollbook do for tenants, tokens, schemas, targets and runs, for programs. It takes tokens with the scope admin:read or admin:"
+    "What the commands of Rollbook do for tenants, tokens, issuers, clients, schemas, targets and runs, for programs. It takes tokens with the scope admin:read or admin:"
     " those of the default tenant for all tenants, those of another for that one. Whoever has another token finds nothing here."
     " Errors are problem details (RFC 9457). Every GET is answered to HEAD, too."
 )
@@ -41,14 +44,14 @@ _PARAMETERS: JsonObject = {
         "name": "id",
         "in": "path",
         "required": True,
-        "description": "The public id of a token",
+        "description": "The public id of a token or client",
         "schema": {"type": "string"},
     },
     "name": {
         "name": "name",
         "in": "path",
         "required": True,
-        "description": "The name of a target or resource type, or the URN of a schema",
+        "description": "The name of a target, issuer or resource type, or the URN of a schema",
         "schema": {"type": "string"},
     },
     "number": {

@@ -35,7 +35,7 @@ async def create(visit: Visit) -> Made:
     author = visit.author()
     at = author.at
     wish = Wish(
-        asked.name, _end(asked.expires, at), tuple(asked.scopes), asked.within, asked.profile, asked.user
+        asked.name, end_of(asked.expires, at), tuple(asked.scopes), asked.within, asked.profile, asked.user
     )
     text = await grant(
         visit.desk.store, visit.tenant.number, wish, author, lambda rights: check_grant(visit.who, rights)
@@ -57,7 +57,7 @@ async def renew(visit: Visit) -> Made:
     former = await token_of(store, visit.tenant.number, visit.path["id"])
     check_grant(visit.who, rights_of(former.rights))
     until = at + asked.overlap_seconds * 1000
-    text = await rotate(store, former, now=at, expires=_end(asked.expires, at), until=until, author=author)
+    text = await rotate(store, former, now=at, expires=end_of(asked.expires, at), until=until, author=author)
     return await _issued(visit, text, at)
 
 
@@ -76,7 +76,12 @@ async def _issued(visit: Visit, text: str, at: int) -> Made:
     return Made(IssuedToken(**_values(made, at), token=text), ((b"location", where.encode()),))
 
 
-def _end(text: str | None, now: int) -> int:
+def end_of(text: str | None, now: int) -> int:
+    """When what is made now ends: as is said, or in a year.
+
+    Raises:
+        InvalidValue: that is no time to come.
+    """
     if text is None:
         return now + YEAR
     try:
