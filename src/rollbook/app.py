@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from rollbook.keys import own_keys
 from rollbook.operations import tokens
 from rollbook.operations.context import Caller, Services, Tenant
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.definitions import lines, text_of
+from rollbook.operations.logs import Log
 from rollbook.operations.password_check import PasswordCheck
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.quirk_uses import QuirkUses
@@ -230,7 +229,7 @@ TELLING_SECONDS = 3600.0
 
 async def keep_sealing(journal: SqlJournal) -> None:
     """Seal the audit log for as long as this runs; while the store cannot, later."""
-    log = structlog.get_logger("rollbook.audit")
+    log = Log("rollbook.audit")
     told_at, has_key = 0.0, True
     while True:
         await asyncio.sleep(SEALING_SECONDS)

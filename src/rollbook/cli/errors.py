@@ -18,13 +18,7 @@ MISCONFIGURED = 3
 
 def exit_code(error: Exception) -> int | None:
     """Say what went wrong and return the exit code; None for what must be seen by a developer."""
-    # Imported only now that something is wrong: the YAML and schema libraries would slow every start.
-    from rollbook.provisioning.config import ConfigError
-
     match error:
-        case ConfigError():
-            print(_plain(error.render()), file=sys.stderr)
-            return MISCONFIGURED
         case SettingsError() | DeskError():
             _say(str(error))
             return MISCONFIGURED
@@ -42,7 +36,18 @@ def exit_code(error: Exception) -> int | None:
             _say(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
             return FAILED
         case _:
-            return _unexpected(error)
+            return _mistakes(error) or _unexpected(error)
+
+
+def _mistakes(error: Exception) -> int | None:
+    """Say what is wrong in the configuration, if that is it."""
+    # Imported last: all that reads configurations comes with it, and what is wrong is mostly something else.
+    from rollbook.provisioning.config import ConfigError
+
+    if not isinstance(error, ConfigError):
+        return None
+    print(_plain(error.render()), file=sys.stderr)
+    return MISCONFIGURED
 
 
 def _unexpected(error: Exception) -> int | None:

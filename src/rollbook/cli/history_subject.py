@@ -1,6 +1,5 @@
 """Who is meant by `rollbook history`, `restore` and `erase`: found by id or by name, of one type, in an open store."""
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,6 +35,7 @@ def on_subject(who: str, database: str | None, type_name: str, by: str | None, w
         SettingsError: there is no such database or type, or more than one resource is called so.
         NotFound: none is.
     """
+    import asyncio
 
     async def go() -> None:
         async with _opened(database, type_name) as (store, found):
@@ -46,6 +46,7 @@ def on_subject(who: str, database: str | None, type_name: str, by: str | None, w
 
 def on_type(database: str | None, type_name: str, work: Work) -> None:
     """Run work on a whole type."""
+    import asyncio
 
     async def go() -> None:
         async with _opened(database, type_name) as (_, found):

@@ -1,41 +1,94 @@
-"""The command tree. Commands import what they need when they run, so that `--help` is quick."""
+"""The command tree. Only the command that is called is loaded, and imports what it needs when it runs: starts are quick."""
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rollbook import __version__
-from rollbook.cli import (
-    clients,
-    config,
-    database,
-    demo,
-    doctor,
-    exports,
-    history,
-    imports,
-    issuers,
-    journal,
-    keys,
-    matches,
-    people,
-    profiles,
-    provision,
-    quirks,
-    runs,
-    schema,
-    serve,
-    targets,
-    tenants,
-    tokens,
-    work,
-)
 
 TENANT = "ROLLBOOK_TENANT"
 
+COMMANDS = {
+    "serve": "serve:serve",
+    "doctor": "doctor:doctor",
+    "import": "imports:import_",
+    "export": "exports:export",
+    "history": "history:history",
+    "restore": "history:restore",
+    "erase": "history:erase",
+    "quirks": "quirks:quirks",
+    "pull": "provision:pull",
+    "plan": "provision:plan",
+    "apply": "provision:apply",
+    "run": "provision:run",
+    "work": "work:work",
+    "status": "provision:status",
+    "explain": "people:explain",
+    "try": "people:try_",
+    "runs": "runs:runs",
+    "undo": "runs:undo",
+    "profiles": "profiles:profiles",
+    "report": "targets:report",
+    "drift": "targets:drift",
+    "pause": "targets:pause",
+    "resume": "targets:resume",
+    "retry": "targets:retry",
+    "reset": "targets:reset",
+    "demo": "demo:demo",
+    "tenant": "tenants:app",
+    "token": "tokens:app",
+    "issuer": "issuers:app",
+    "client": "clients:app",
+    "schema": "schema:app",
+    "database": "database:app",
+    "key": "keys:app",
+    "config": "config:app",
+    "map": "people:map_app",
+    "matches": "matches:app",
+    "audit": "journal:app",
+}
+"""Each command or family of commands, in the order of `--help`: the module of `rollbook.cli`, and its name there."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name; one is loaded when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(f"rollbook.cli.{module}"), attribute)
+        around = typer.Typer()
+        if isinstance(found, typer.Typer):
+            around.add_typer(found, name=name)
+        else:
+            around.command(name)(found)
+        return typer.main.get_group(around).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Tree(TyperGroup):
+    """Knows its commands by name before any is loaded."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """The names, in order."""
+        return list(self.commands)
+
+
 app = typer.Typer(
+    cls=_Tree,
     name="rollbook",
     help="SCIM 2.0 server, client and provisioning engine.",
     no_args_is_help=True,
@@ -72,52 +125,13 @@ def root(
     """Rollbook."""
 
 
-app.command()(serve.serve)
-app.add_typer(tenants.app, name="tenant")
-app.add_typer(tokens.app, name="token")
-app.add_typer(issuers.app, name="issuer")
-app.add_typer(clients.app, name="client")
-app.add_typer(schema.app, name="schema")
-app.add_typer(database.app, name="database")
-app.add_typer(keys.app, name="key")
-app.command()(doctor.doctor)
-app.command("import")(imports.import_)
-app.command()(exports.export)
-app.command()(history.history)
-app.command()(history.restore)
-app.command()(history.erase)
-app.command()(quirks.quirks)
-app.add_typer(config.app, name="config")
-app.command()(provision.pull)
-app.command()(provision.plan)
-app.command()(provision.apply)
-app.command()(provision.run)
-app.command()(work.work)
-app.command()(provision.status)
-app.command()(people.explain)
-app.command("try")(people.try_)
-app.add_typer(people.map_app, name="map")
-app.add_typer(matches.app, name="matches")
-app.command()(runs.runs)
-app.command()(runs.undo)
-app.command()(profiles.profiles)
-app.command()(targets.report)
-app.add_typer(journal.app, name="audit")
-app.command()(targets.drift)
-app.command()(targets.pause)
-app.command()(targets.resume)
-app.command()(targets.retry)
-app.command()(targets.reset)
-app.command()(demo.demo)
-
-
 def run() -> None:
     """Run the command; what it cannot do becomes one clear message and an exit code, never a traceback."""
-    from rollbook.cli.errors import exit_code
-
     try:
         app()
     except Exception as error:
+        from rollbook.cli.errors import exit_code
+
         code = exit_code(error)
         if code is None:
             raise

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Json, Schemas, run_work
-from rollbook.settings import SettingsError
 
 if TYPE_CHECKING:
     from rollbook.desk.desk import Desk
@@ -69,6 +68,8 @@ def _named(desk: "Desk", targets: list[str] | None, *, everything: bool) -> list
         SettingsError: neither was said, or both, or a name is not known.
     """
     if everything == bool(targets):
+        from rollbook.settings import SettingsError
+
         raise SettingsError("name the targets, or say --all")
     return [target.name for target in desk.targets(targets or [])]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-import structlog
 
 from rollbook.operations.issuers import Issuer, issuer_of
 from rollbook.operations.key_sets import Key, KeyFault, KeySets
+from rollbook.operations.logs import Log
 from rollbook.operations.rights import Rights
 from rollbook.operations.users import user_id
 from rollbook.protocol.catalog import Catalog
@@ -23,7 +23,7 @@ from rollbook.protocol.errors import InsufficientScope, InvalidValue, Unauthoriz
 from rollbook.storage.base import Store
 from rollbook.storage.issuers import Issuers
 
-log = structlog.get_logger("rollbook.issuers")
+log = Log("rollbook.issuers")
 
 LEEWAY_SECONDS = 60
 """By so much the clocks of an issuer and ours may differ."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-import structlog
 
 from rollbook.operations.issuers import Issuer
+from rollbook.operations.logs import Log
 from rollbook.protocol.errors import TargetError
 
-log = structlog.get_logger("rollbook.issuers")
+log = Log("rollbook.issuers")
 
 FRESH_SECONDS = 600.0
 FLOOR_SECONDS = 60.0

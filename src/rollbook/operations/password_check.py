@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePath
 
-import structlog
-
+from rollbook.operations.logs import Log
 from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 
-log = structlog.get_logger("rollbook.passwords")
+log = Log("rollbook.passwords")
 
 SECONDS = 5.0
 """How long it may take for one password."""

@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-import structlog
-
 from rollbook.operations.context import Caller
+from rollbook.operations.logs import Log
 from rollbook.protocol.quirks import CLIENTS, PROFILES, TABLE, Quirk
 from rollbook.storage.base import QuirkStore, QuirkUse
 
-log = structlog.get_logger("rollbook.quirks")
+log = Log("rollbook.quirks")
 
 EVERY_SECONDS = 5.0
 """How often counts are written."""

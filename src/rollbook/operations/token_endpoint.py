@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-import structlog
 
 from rollbook.operations.context import Tenant
 from rollbook.operations.issuers import ALGORITHMS
@@ -25,6 +24,7 @@ from rollbook.operations.jwt_tokens import (
     shown,
 )
 from rollbook.operations.key_sets import pick, read_keys
+from rollbook.operations.logs import Log
 from rollbook.operations.rights import READ, WRITE, Rights, read_rights, rights_of
 from rollbook.operations.tokens import digest, new_token
 from rollbook.protocol.errors import InvalidValue
@@ -57,7 +57,7 @@ class OauthError(Exception):
 _NOT_KNOWN = "the client is not known here, or what it shows is not right"
 
 
-log = structlog.get_logger("rollbook.clients")
+log = Log("rollbook.clients")
 
 
 @dataclass(frozen=True, slots=True)
