@@ -24,7 +24,7 @@ from rollbook.operations.tenant_settings import SETTINGS, Limits
 from rollbook.protocol import errors
 from rollbook.protocol.quirks import CLIENTS, PROFILES, TABLE
 from rollbook.provisioning import profile
-from rollbook.provisioning.config import shape
+from rollbook.provisioning.config import rule_shapes, shape, source_shapes, target_shapes
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
 
@@ -179,7 +179,7 @@ def functions() -> str:
     return table(("function", "what it gives"), ((f"`{name}`", text) for name, text in DESCRIPTIONS.items()))
 
 
-_UNTOLD = (None, (), {}, shape.BrakeShape(), shape.AlertsShape())
+_UNTOLD = (None, (), {}, target_shapes.BrakeShape(), target_shapes.ArrivalsShape(), shape.AlertsShape())
 """Defaults that say nothing in a table."""
 
 
@@ -277,21 +277,22 @@ myst_substitutions = {
     "tenant_settings": tenant_settings(),
     "functions": functions(),
     "config_keys": keys(shape.ConfigShape),
-    "source_keys": keys(shape.SourceShape),
-    "source_group_keys": keys(shape.SourceGroupShape),
-    "target_keys": keys(shape.TargetShape),
-    "changes_keys": keys(shape.SqlChangesShape),
-    "schedule_keys": keys(shape.ScheduleShape),
-    "quiet_keys": keys(shape.QuietShape),
+    "source_keys": keys(source_shapes.SourceShape),
+    "source_group_keys": keys(source_shapes.SourceGroupShape),
+    "target_keys": keys(target_shapes.TargetShape),
+    "changes_keys": keys(source_shapes.SqlChangesShape),
+    "schedule_keys": keys(rule_shapes.ScheduleShape),
+    "quiet_keys": keys(target_shapes.QuietShape),
     "alert_keys": keys(shape.AlertsShape),
     "mail_keys": keys(shape.MailShape),
-    "rate_keys": keys(shape.RateShape),
+    "rate_keys": keys(target_shapes.RateShape),
     "profile_count": str(len(profile.names())),
-    "oauth_keys": keys(shape.OAuthShape),
-    "leave_keys": keys(shape.LeaveShape),
-    "brake_keys": keys(shape.BrakeShape),
-    "target_group_keys": keys(shape.TargetGroupsShape),
-    "rule_keys": keys(shape.RuleShape),
+    "oauth_keys": keys(target_shapes.OAuthShape),
+    "leave_keys": keys(target_shapes.LeaveShape),
+    "arrival_keys": keys(target_shapes.ArrivalsShape),
+    "brake_keys": keys(target_shapes.BrakeShape),
+    "target_group_keys": keys(target_shapes.TargetGroupsShape),
+    "rule_keys": keys(rule_shapes.RuleShape),
     "table_keys": keys(shape.TableFileShape),
     "error_classes": error_classes(),
     "codes": codes(),

@@ -251,6 +251,32 @@ def test_a_saved_plan_with_departures_needs_a_word(office: Office) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_t_70_many_new_people_are_stopped_and_approved(office: Office) -> None:
+    """By the command that is told, together with departures; or by a plan that was looked at."""
+    file = office.directory / "rollbook.yaml"
+    limit = "    brake: {days: 0, arrivals: {share: 0.4, least: 3}}\n    leave: disable\n"
+    file.write_text(file.read_text("utf-8").replace("    leave: disable\n", limit), "utf-8")
+    office.run("apply")
+    new = [f"{at},n{at}@x,Name,Title,math,,MARKER" for at in range(4, 10)]
+    office.people(*PEOPLE, *new[:3])
+    assert "makes or takes over 3 accounts" not in office.run("plan", "-o", "new.json").stdout
+    wrong = office.run("apply", "new.json", "--accept-deletions", "3")
+    assert "makes or takes over 3 accounts" in str(wrong.exception)
+    assert "say so: --accept-arrivals 3" in str(wrong.exception)
+    done = office.run("apply", "new.json", "--accept-arrivals", "3")
+    assert done.exit_code == 0, done.output
+    office.people(PEOPLE[0], *(line.replace(",,", ",2026-01-01,") for line in PEOPLE[1:]), *new)
+    assert office.json("plan")["targets"][0]["arrivalsBrake"]["arrivals"] == 3
+    stopped = office.run("apply")
+    assert "3 User accounts beside 6" in stopped.stdout
+    command = stopped.stdout.partition("if it is right: rollbook ")[2].splitlines()[0].split()
+    assert {"--accept-deletions", "--accept-arrivals"} <= set(command)
+    assert len(office.target.resources["Users"]) == 6
+    done = office.run(*command)
+    assert done.exit_code == 0, done.output
+    assert len(office.target.resources["Users"]) == 9
+
+
 def test_undo_takes_a_run_back(office: Office) -> None:
     """Who was changed, disabled and hired by one apply is as before, in the hub and at the target; the next apply keeps it so."""
     office.run("apply")

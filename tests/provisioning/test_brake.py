@@ -1,15 +1,17 @@
 """The safety brake (I-13, FE-11): when a run stops and asks, what approves of it, and what it never lets pass."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.provisioning.world import World, target, world
+from tests.provisioning.world import USERS, World, target, world
 
-from rollbook.provisioning.brake import DAY, Approval
+from rollbook.protocol.values import JsonValue
+from rollbook.provisioning.brake import DAY, Approval, Way
 from rollbook.provisioning.items import Action
-from rollbook.provisioning.model import BrakeLimit, Leave
+from rollbook.provisioning.model import ArrivalLimit, BrakeLimit, Leave, MappingError
 from rollbook.testing.scripted_target import Fault, ScriptedTarget, error
 
 pytestmark = pytest.mark.anyio
@@ -73,13 +75,13 @@ async def test_i_13_too_many_at_once(hub: World, held: int, leaving: int, stops:
         await hub.change(own, active=False)
     calls = len(hub.service().requests)
     (report,) = await hub.apply(target(brake=LIMIT))
-    assert (report.departures is not None) is stops
+    assert bool(report.braked) is stops
     if stops:
         assert len(hub.service().requests) == calls
-        assert report.departures is not None
-        assert report.departures.number == leaving
+        assert report.braked
+        assert report.braked[0].number == leaving
         assert report.hint is not None
-        assert f"--accept-deletions {leaving} --plan {report.departures.plan}" in report.hint
+        assert f"--accept-deletions {leaving} --plan {report.braked[0].plan}" in report.hint
     else:
         assert report.counts[Action.DISABLE] == leaving
 
@@ -100,7 +102,7 @@ async def test_every_way_to_leave_counts(hub: World, leave: Leave, how: str) -> 
             case _:
                 await hub.change(own, title="out")
     (report,) = await hub.apply(app)
-    assert (report.departures is not None) is (leave is not Leave.KEEP)
+    assert bool(report.braked) is (leave is not Leave.KEEP)
 
 
 async def test_approval_is_of_exactly_that_plan(hub: World) -> None:
@@ -110,20 +112,19 @@ async def test_approval_is_of_exactly_that_plan(hub: World) -> None:
         await hub.change(own, active=False)
     items, preview = await hub.preview(target(brake=LIMIT))
     assert [item.action for item in items] == [Action.DISABLE] * 4
-    planned = preview.departures
-    assert planned is not None
+    (planned,) = preview.braked
     agreed = Approval(planned.number, planned.plan)
     for wrong in (Approval(4, "000000000000"), Approval(5, planned.plan)):
         (report,) = await hub.apply(target(brake=LIMIT), approvals=[wrong])
-        assert report.departures is not None
+        assert report.braked
     await hub.change(people[4], active=False)
     (report,) = await hub.apply(target(brake=LIMIT), approvals=[agreed])
-    assert report.departures is not None
-    assert report.departures.number == 5
-    assert report.departures.plan != planned.plan
+    assert report.braked
+    assert report.braked[0].number == 5
+    assert report.braked[0].plan != planned.plan
     await hub.change(people[4], active=True)
     (report,) = await hub.apply(target(brake=LIMIT), approvals=[agreed])
-    assert report.departures is None
+    assert not report.braked
     assert report.counts[Action.DISABLE] == 4
     hub.clock.milliseconds += 1000
     await hub.change(people[5], active=False)
@@ -142,7 +143,7 @@ async def test_a_window_of_seven_days(hub: World) -> None:
     hub.clock.milliseconds += DAY
     await hub.change(people[2], active=False)
     (report,) = await hub.apply(target(brake=LIMIT))
-    assert report.departures is not None
+    assert report.braked
     assert "after 2 in the last 7 days" in str(report.stopped)
     hub.clock.milliseconds += 7 * DAY
     (report,) = await hub.apply(target(brake=LIMIT))
@@ -163,7 +164,7 @@ async def test_who_leaves_while_a_run_lasts_is_seen(hub: World) -> None:
     service.interrupt("PATCH", 1, everybody_leaves)
     (report,) = await hub.apply(target(brake=LIMIT, concurrency=1))
     assert [request for request in service.writes if b"false" in request.raw] == []
-    assert report.departures is not None
+    assert report.braked
 
 
 async def test_off_is_off(hub: World) -> None:
@@ -184,7 +185,7 @@ async def test_those_who_were_off_before_count_no_more(hub: World) -> None:
     for own in people[:2]:
         await hub.change(own, title="gone")
     (report,) = await hub.apply(target(brake=LIMIT))
-    assert report.departures is None
+    assert not report.braked
 
 
 async def test_a_first_run_tries_five(hub: World) -> None:
@@ -223,3 +224,148 @@ async def test_a_pause_is_noticed_by_a_run(hub: World) -> None:
     await hub.links.stop(1, number, None)
     await hub.apply(target())
     assert len(service.resources["Users"]) == 11
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A rule that copes with everybody but one."""
+
+    name: str
+
+    def evaluate(self, inputs: Mapping[str, JsonValue]) -> JsonValue:
+        """The title."""
+        user = inputs["user"]
+        if isinstance(user, dict) and user["userName"] == self.name:
+            raise MappingError("title", "it does not go")
+        return None
+
+
+NEW = BrakeLimit(arrivals=ArrivalLimit(0.5, 4))
+
+
+async def settled(hub: World, number: int) -> None:
+    """So many people at a target whose first days are over."""
+    for at in range(number):
+        await hub.hire(f"p{at:03}")
+    (report,) = await hub.apply(target(brake=NEW))
+    assert report.counts[Action.CREATE] == number  # a first load is free
+    hub.clock.milliseconds += 8 * DAY
+    await hub.apply(target(brake=NEW))
+
+
+@pytest.mark.parametrize(
+    ("held", "new", "stops"),
+    [
+        (10, 5, False),  # not more than half
+        (10, 6, True),
+        (4, 3, False),  # more than half, but fewer than four
+        (4, 4, True),
+    ],
+)
+async def test_t_70_too_many_new_ones_stop_the_run(hub: World, held: int, new: int, stops: bool) -> None:
+    """Before its first call, and a plan says the same."""
+    await settled(hub, held)
+    calls = len(hub.service().requests)
+    for at in range(new):
+        await hub.hire(f"new{at}")
+    _, preview = await hub.preview(target(brake=NEW))
+    looked = len(hub.service().requests)
+    (report,) = await hub.apply(target(brake=NEW))
+    assert bool(report.braked) is stops
+    assert [wave.approval for wave in preview.braked] == [wave.approval for wave in report.braked]
+    if stops:
+        assert len(hub.service().requests) == looked >= calls
+        assert f"{new} User accounts beside {held}" in str(report.stopped)
+        assert f"--accept-arrivals {new} --plan {report.braked[0].plan}" in str(report.hint)
+    else:
+        assert report.counts[Action.CREATE] == new
+
+
+async def test_t_70_one_after_the_other_adds_up(hub: World) -> None:
+    """Over seven days; whoever is taken over counts too; after a week they are forgotten."""
+    await settled(hub, 8)
+    for at in range(4):
+        hub.clock.milliseconds += DAY
+        await hub.hire(f"new{at}")
+        (report,) = await hub.apply(target(brake=NEW))
+        assert report.counts[Action.CREATE] == 1
+    hub.service().add("Users", {"userName": "new5", "externalId": "e-new5", "active": True})
+    await hub.hire("new5")
+    (report,) = await hub.apply(target(brake=NEW))
+    assert "1 User accounts beside 12, after 4 in the last 7 days" in str(report.stopped)
+    hub.clock.milliseconds += 7 * DAY
+    (report,) = await hub.apply(target(brake=NEW))
+    assert report.stopped is None
+    assert len(hub.service().resources["Users"]) == 13
+
+
+async def test_t_70_an_approval_is_of_exactly_those(hub: World) -> None:
+    """One more, and it is asked again, with departures in the same breath; then all goes, and counts no more."""
+    await settled(hub, 10)
+    people = [await hub.hire(f"new{at}") for at in range(7)]
+    for at in range(1, 5):
+        await hub.change(f"hub-{at}", active=False)
+    broken = target(brake=NEW, users={**USERS, "title": Failing("new3")})
+    _, preview = await hub.preview(broken)  # whose rule fails counts all the same
+    gone, new = preview.braked
+    assert (gone.number, new.number) == (4, 7)
+    await hub.hire("one more")
+    (report,) = await hub.apply(target(brake=NEW), approvals=[gone.approval, new.approval])
+    assert [wave.number for wave in report.braked] == [8]
+    await hub.remove("hub-18")
+    (report,) = await hub.apply(target(brake=NEW), approvals=[new.approval])
+    assert [wave.number for wave in report.braked] == [4]
+    (report,) = await hub.apply(target(brake=NEW), approvals=[gone.approval, new.approval])
+    assert (report.counts[Action.CREATE], report.counts[Action.DISABLE]) == (len(people), 4)
+    hub.clock.milliseconds += 1000
+    await hub.hire("later")
+    (report,) = await hub.apply(target(brake=NEW))
+    assert report.counts[Action.CREATE] == 1
+
+
+async def test_t_70_who_comes_while_a_run_lasts_is_seen(hub: World) -> None:
+    """Also when it was approved of others: these are finished, and the new ones are asked about."""
+    service = hub.far["app"] = Interrupted()
+    await settled(hub, 10)
+    for at in range(8):
+        await hub.hire(f"new{at}")
+    (report,) = await hub.apply(target(brake=NEW))
+    (planned,) = report.braked
+
+    async def many_more() -> None:
+        hub.clock.milliseconds += 60_000  # so that the brake looks again in the middle
+        for at in range(20):
+            await hub.hire(f"flood{at}")
+
+    service.interrupt("POST", 2, many_more)
+    (report,) = await hub.apply(target(brake=NEW, concurrency=1), approvals=[planned.approval])
+    names = {str(user["userName"]) for user in service.resources["Users"].values()}
+    assert not any(name.startswith("flood") for name in names)
+    assert [wave.way for wave in report.braked] == [Way.ARRIVALS]
+
+
+async def test_t_70_the_first_days_are_free(hub: World) -> None:
+    """People may come one by one at first, or a few to try it with; a target without anybody has not begun."""
+    await hub.apply(target(brake=NEW))
+    hub.clock.milliseconds += 30 * DAY
+    await hub.hire("first")
+    (report,) = await hub.apply(target(brake=NEW))
+    hub.clock.milliseconds += 6 * DAY
+    for at in range(30):
+        await hub.hire(f"p{at}")
+    (report,) = await hub.apply(target(brake=NEW))
+    assert report.counts[Action.CREATE] == 30
+    hub.clock.milliseconds += 2 * DAY
+    for at in range(30):
+        await hub.hire(f"q{at}")
+    (report,) = await hub.apply(target(brake=BrakeLimit(arrivals=None)))
+    assert report.counts[Action.CREATE] == 30  # off is off
+    await hub.links.reset(1, (await hub.progress()).number, accounts=True)
+    (report,) = await hub.apply(target(brake=NEW))
+    assert not report.braked  # all are looked for anew, as at first
+
+
+async def test_t_70_by_default_growth_is_free(hub: World) -> None:
+    """Unless a thousand come, and more than were there."""
+    limit = BrakeLimit().arrivals
+    assert limit == ArrivalLimit(1.0, 1000)

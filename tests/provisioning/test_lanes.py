@@ -79,8 +79,8 @@ async def test_the_brake_sees_who_leaves_meanwhile(hub: World) -> None:
 
     far(hub).interrupt("POST", 50, leave)
     (report,) = await hub.apply(target(brake=LIMIT, groups=None))
-    assert report.departures is not None
-    assert report.departures.number == 20
+    assert report.braked
+    assert report.braked[0].number == 20
     assert not any("False" in str(request.body) for request in hub.service().requests)
 
 

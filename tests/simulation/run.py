@@ -25,7 +25,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.line import Report
-from rollbook.provisioning.model import BrakeLimit, Leave, LeavePolicy
+from rollbook.provisioning.model import ArrivalLimit, BrakeLimit, Leave, LeavePolicy
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.scripted_target import Answer, Fault, Profile, Recorded, ScriptedTarget, error, html
@@ -35,6 +35,9 @@ MARKER = b"MARKER"
 
 FOREIGNERS = 3
 """Accounts at each target that are nobody's we know."""
+
+WITH_ARRIVALS = 3000
+"""From this seed on every other life has a brake for arrivals."""
 
 _LEASE_AND_MORE = 6 * 60_000
 
@@ -102,6 +105,8 @@ class Life:
         chosen = self.random.choice
         grace = chosen([0, 0, 3 * DAY])
         self.leave = chosen(list(Leave))
+        few = seed >= WITH_ARRIVALS and seed % 2  # so that seeds which found something stay what they were
+        arrivals = ArrivalLimit(0.5, 3) if few else None
         policy = LeavePolicy(self.leave, self.leave, self.leave, grace)
         self.targets = [
             replace(
@@ -110,7 +115,7 @@ class Life:
                     scope='title ne "out"',
                     leave=policy if name == "app" else Leave.DISABLE,
                     concurrency=chosen([1, 4]),
-                    brake=BrakeLimit(0.2, 3, 7),
+                    brake=BrakeLimit(0.2, 3, 7, arrivals),
                 ),
                 sensitive=frozenset({"title"}),
             )
@@ -234,7 +239,7 @@ class Life:
         planned, preview = await self.world.preview(one)
         if len(far.writes) != before:
             raise Broken("I-27: a plan has written")
-        if preview.stopped or preview.departures:
+        if preview.stopped or preview.braked:
             return
         (report,) = await self.run(only=one)
         done = [item for item in self.world.items if item.changes]
@@ -258,8 +263,8 @@ class Life:
         reports = await self.survived(worker, targets)
         for one, report in zip(targets, reports, strict=True):
             self.check_brake(one, *before[one.name])
-            if report is not None and report.departures is not None and self.random.random() < 0.5:
-                await self.survived(worker, [one], Approval(report.departures.number, report.departures.plan))
+            if report is not None and report.braked and self.random.random() < 0.5:
+                await self.survived(worker, [one], *(wave.approval for wave in report.braked))
         return reports
 
     async def survived(

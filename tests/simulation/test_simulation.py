@@ -1,7 +1,7 @@
 """Fifty lives of the engine, and those that once went wrong (`make nightly` plays ten thousand)."""
 
 import pytest
-from tests.simulation.run import play
+from tests.simulation.run import WITH_ARRIVALS, play
 
 FOUND = {
     6: "a process that dies in the run that an approval was for",
@@ -16,7 +16,7 @@ FOUND = {
 """Seed → what it found."""
 
 
-@pytest.mark.parametrize("seed", sorted({*range(50), *FOUND}))
+@pytest.mark.parametrize("seed", sorted({*range(50), *range(WITH_ARRIVALS, WITH_ARRIVALS + 20), *FOUND}))
 def test_life(seed: int) -> None:
     """I-11, I-12, I-14 to I-16, I-18, I-20, I-27; again: python -m tests.simulation.run --seed N."""
     play(seed)

@@ -21,6 +21,7 @@ from rollbook.storage.sql.links import (
     CLAIM_ONE,
     DEPENDENTS,
     FLAT_DEPENDENTS,
+    TO_DO,
     UNMARKED,
     SqlLinks,
 )
@@ -493,6 +494,7 @@ STATEMENTS = {
     "unmarked": (UNMARKED, (1, 1, 1)),
     "lane": (link_marks.IN_LANE, (1, 1, 0, 1, 10)),
     "put-ahead": (link_marks.PUT_AHEAD, (1, 1, 1, "a", 1, 1)),
+    "to-do": (TO_DO.format(account="NULL"), (1, 1, 0, 0, 0, 10)),
     "put-first": (link_marks.PUT_FIRST, (1, 1, 1, 1, 1, 1)),
     "claim-one": (CLAIM_ONE, (1, 1, 1, "a", 1)),
     "dependents": (DEPENDENTS, (1, 1, 1, 1, "a", 1, 1, "a")),

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from rollbook.cli.plan_text import moment, printable
-from rollbook.cli.provision_output import console_of, line_on, print_json
+from rollbook.cli.provision_json import print_json
+from rollbook.cli.provision_output import console_of, line_on
 from rollbook.desk.matches import Decided, Waiting
 from rollbook.protocol.values import JsonValue
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from rollbook.cli.plan_text import SYMBOLS, difference_rows, moment, printable
-from rollbook.cli.provision_output import console_of, item_json, line_on, print_json
+from rollbook.cli.provision_json import item_json, print_json
+from rollbook.cli.provision_output import console_of, line_on
 from rollbook.client import Call
 from rollbook.desk.people import Explanation, SourceView, Trial
 from rollbook.protocol.values import JsonObject, JsonValue

@@ -87,7 +87,7 @@ def plan(
     from rollbook.cli import saved_plan
     from rollbook.cli.errors import FAILED, PENDING
     from rollbook.desk import planning
-    from rollbook.desk.agreed import departures_of
+    from rollbook.desk.agreed import waves_of
     from rollbook.desk.desk import Desk
     from rollbook.desk.plan_lines import Recorder
 
@@ -99,8 +99,8 @@ def plan(
             found = await planning.plan(desk, targets or [], kept, read_sources=read_sources, full=full)
             printer.end(found)
             if output_file is not None and not found.failed:
-                chosen, departures = desk.targets(targets or []), departures_of(found)
-                saved_plan.save(output_file, lines, chosen, departures, reads_sources=read_sources)
+                chosen, waves = desk.targets(targets or []), waves_of(found)
+                saved_plan.save(output_file, lines, chosen, waves, reads_sources=read_sources)
                 typer.echo(f"to do exactly this: rollbook apply {output_file}", err=True)
         if found.failed:
             return FAILED
@@ -128,8 +128,16 @@ def apply(
             min=1,
         ),
     ] = None,
+    accept_arrivals: Annotated[
+        int | None,
+        typer.Option(
+            "--accept-arrivals",
+            help="How many accounts may be made or taken over although the brake says no.",
+            min=1,
+        ),
+    ] = None,
     plan_hash: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--plan", help="Exactly which ones: the name that plan gave them.", metavar="HASH"),
     ] = None,
     as_json: Json = False,
@@ -147,11 +155,12 @@ def apply(
         desk.accept = frozenset(accept or ())
         names, reads = targets or [], read_sources
         saved = saved_plan.named(names, desk.config.targets)
-        approvals = saved_plan.approvals(saved, accept_deletions, plan_hash)
+        word = saved_plan.Word(accept_deletions, accept_arrivals, tuple(plan_hash or ()))
+        approvals = saved_plan.approvals(saved, word)
         if saved is not None:
             names, reads = list(saved.targets), saved.reads_sources
             await saved.check(desk)
-        detail = {"acceptDeletions": accept_deletions, "plan": plan_hash, "retry": retry, "sources": reads}
+        detail = {**word.told, "retry": retry, "sources": reads}
         async with desk.telling("apply", names, **detail) as told:
             with output.progress() as watch:
                 done = await applying.apply(

@@ -1,8 +1,6 @@
 """What the provisioning commands print: for people with Rich, for scripts as JSON with `--json`."""
 
-import json
-import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -13,15 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from rollbook.cli.plan_text import SYMBOLS, difference_rows, mapped_names, moment, printable
+from rollbook.cli.provision_json import JsonPlan, print_json, report_json, source_json
 from rollbook.desk.reports import Applied, Planned, SourceReport
-from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditReport
-from rollbook.provisioning.brake import Departures
-from rollbook.provisioning.differences import Difference
+from rollbook.provisioning.brake import how_to_approve
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.line import Report, Watch
-from rollbook.provisioning.masking import shown
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.report import PersonChange
 from rollbook.provisioning.status import SourceStatus, TargetStatus
@@ -103,10 +99,10 @@ class TextPlan:
                 line_on(self._console, f"{preview.target}: a run would stop: {preview.vanished}", "bold red")
                 text = f"  if they are to be made anew: rollbook reset {preview.target} --accounts; else put the target right"
                 line_on(self._console, text)
-            if preview.departures:
-                refused = preview.departures
+            for refused in preview.braked:
                 line_on(self._console, f"{preview.target}: the brake: {refused.refusal}", "bold red")
-                line_on(self._console, f"  if it is right: {refused.how_to_approve}")
+            if preview.braked:
+                line_on(self._console, f"  if it is right: {how_to_approve(preview.braked)}")
             if preview.seconds is not None and preview.seconds >= _WORTH_TELLING:
                 text = f"{preview.target}: about {in_words(preview.seconds)} by its rate limit"
                 line_on(self._console, text)
@@ -118,65 +114,6 @@ class TextPlan:
         line_on(self._console, f"  {symbol} {printable(label):<24} {first}", _STYLES[symbol])
         for row in others:
             line_on(self._console, f"    {'':<24} {row}")
-
-
-class JsonPlan:
-    """Gathers a plan and prints it as one JSON object."""
-
-    def __init__(self, sensitive: frozenset[str] = frozenset()) -> None:
-        self._sensitive = sensitive
-        self._people: list[JsonObject] = []
-        self._items: list[JsonObject] = []
-        self._sources: dict[str, list[JsonObject]] = {}
-        self._targets: dict[str, list[JsonObject]] = {}
-
-    def source(self, source: model.Source) -> None:
-        """Begin a source."""
-        self._people = self._sources[source.name] = []
-
-    def person(self, change: PersonChange) -> None:
-        """One person of a source."""
-        self._people.append(
-            {
-                "key": change.key,
-                "name": change.name,
-                "action": change.action.value,
-                "differences": _differences(change.differences, self._sensitive),
-                "joins": list(change.joins),
-                "leaves": list(change.leaves),
-            }
-        )
-
-    def source_end(self, report: SourceReport) -> None:
-        """The figures are printed with all others."""
-
-    def target(self, target: model.Target) -> None:
-        """Begin a target."""
-        self._items = self._targets[target.name] = []
-
-    def item(self, item: Item) -> None:
-        """One person or group of a target."""
-        self._items.append(item_json(item))
-
-    def end(self, planned: Planned) -> None:
-        """Print."""
-        sources = [
-            {**_source(report), "changes": self._sources.get(report.source, [])} for report in planned.sources
-        ]
-        targets = [
-            {
-                "target": preview.target,
-                "stopped": preview.stopped,
-                "hint": preview.hint,
-                "brake": brake_json(preview.departures),
-                "vanished": preview.vanished,
-                "seconds": preview.seconds,
-                "counts": dict(preview.counts),
-                "items": self._targets.get(preview.target, []),
-            }
-            for preview in planned.targets
-        ]
-        print_json({"pending": planned.pending, "sources": sources, "targets": targets})
 
 
 _WORTH_TELLING = 10.0
@@ -195,13 +132,6 @@ def in_words(seconds: float) -> str:
 def plan_printer(*, as_json: bool, sensitive: frozenset[str] = frozenset()) -> "TextPlan | JsonPlan":
     """Who prints a plan."""
     return JsonPlan(sensitive) if as_json else TextPlan(sensitive)
-
-
-def brake_json(refused: Departures | None) -> JsonObject | None:
-    """What the brake has against a run."""
-    if refused is None:
-        return None
-    return {"departures": refused.number, "plan": refused.plan, "reason": refused.refusal}
 
 
 def plan_line(previews: Sequence[Preview]) -> str:
@@ -242,7 +172,7 @@ _BECOMES = {
 def show_pull(reports: Sequence[SourceReport], *, as_json: bool) -> None:
     """What pulls did."""
     if as_json:
-        print_json({"sources": [_source(report) for report in reports]})
+        print_json({"sources": [source_json(report) for report in reports]})
         return
     console = console_of()
     for report in reports:
@@ -254,8 +184,8 @@ def show_apply(done: Applied, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "sources": [_source(report) for report in done.sources],
-                "targets": [_report(report) for report in done.targets],
+                "sources": [source_json(report) for report in done.sources],
+                "targets": [report_json(report) for report in done.targets],
                 "writes": sum(report.writes for report in done.targets),
                 "run": done.run,
             }
@@ -398,55 +328,3 @@ def _failures(console: Console, report: Report) -> None:
         line_on(console, f"! {report.target}  {item.resource_type} {printable(item.label)}{again}", "red")
         line_on(console, f"  {printable(item.failure or '')}")
         line_on(console, f"  try: {item.hint}" if item.hint else "")
-
-
-def _differences(differences: Sequence[Difference], sensitive: Collection[str] = ()) -> list[JsonObject]:
-    return [
-        {
-            "attribute": item.attribute,
-            "old": shown(item, item.old, sensitive),
-            "new": shown(item, item.new, sensitive),
-        }
-        for item in differences
-    ]
-
-
-def item_json(item: Item) -> JsonObject:
-    """An item for scripts."""
-    kept = {name: value for name, value in asdict(item).items() if name != "sensitive"}
-    differences = _differences(item.differences, item.sensitive)
-    return {**kept, "action": item.action.value, "differences": differences}
-
-
-def _source(source: SourceReport) -> JsonObject:
-    found: JsonObject = {"source": source.source, "error": source.error, "seconds": source.seconds}
-    if source.report is not None:
-        report = source.report
-        names = (
-            "rows", "created", "changed", "unchanged", "disabled", "deleted", "kept", "held", "unlisted", "partial"
-        )  # fmt: skip
-        found |= {name: getattr(report, name) for name in names}
-        found |= {name: getattr(report, name) for name in ("unmatched", "uncertain", "ignored")}
-        found["problems"] = [asdict(problem) for problem in report.problems]
-    return found
-
-
-def _report(report: Report) -> JsonObject:
-    return {
-        "target": report.target,
-        "counts": {str(name): count for name, count in report.counts.items()},
-        "writes": report.writes,
-        "seconds": report.seconds,
-        "held": report.held,
-        "stopped": report.stopped,
-        "hint": report.hint,
-        "brake": brake_json(report.departures),
-        "run": report.run,
-        "failures": [item_json(item) for item in report.failures],
-    }
-
-
-def print_json(value: JsonObject) -> None:
-    """Print an object for scripts."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")

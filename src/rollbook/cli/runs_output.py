@@ -9,7 +9,8 @@ from rich.table import Table
 
 from rollbook.cli.people_output import delivered_json
 from rollbook.cli.plan_text import moment, printable
-from rollbook.cli.provision_output import console_of, line_on, print_json
+from rollbook.cli.provision_json import print_json
+from rollbook.cli.provision_output import console_of, line_on
 from rollbook.provisioning.undo import Back, UndoPlan
 from rollbook.settings import SettingsError
 from rollbook.storage.links import Delivered, Run

@@ -6,18 +6,20 @@ line by line: a plan may be about everybody.
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from rollbook import __version__
-from rollbook.desk.agreed import AgreedPlan, from_lines
+from rollbook.desk.agreed import AgreedPlan, Waves, from_lines
 from rollbook.desk.plan_lines import Entry, entry_of
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
-from rollbook.provisioning.brake import Approval
+from rollbook.provisioning.brake import OPTIONS, Approval, Way
 from rollbook.settings import SettingsError
+
+_DOES = {Way.DEPARTURES: "takes away", Way.ARRIVALS: "makes or takes over"}
 
 FORMAT, FORMER = 2, 1
 """The form of a file now; and that of files which are one JSON document, still read."""
@@ -37,30 +39,50 @@ def named(names: Sequence[str], targets: Iterable[str]) -> AgreedPlan | None:
     return load(Path(names[0]))
 
 
-def approvals(saved: AgreedPlan | None, number: int | None, plan: str | None) -> tuple[Approval, ...]:
+@dataclass(frozen=True)
+class Word:
+    """What somebody says to the brake: how many may go, how many may come, and the names of the plans that say which."""
+
+    deletions: int | None = None
+    arrivals: int | None = None
+    plans: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> JsonObject:
+        """It as the audit log has it."""
+        plan = " ".join(self.plans) or None
+        return {"acceptDeletions": self.deletions, "acceptArrivals": self.arrivals, "plan": plan}
+
+
+def approvals(saved: AgreedPlan | None, word: Word) -> tuple[Approval, ...]:
     """What somebody has agreed to.
 
     Raises:
         SettingsError: a number without a plan, or the other way round, or not that of the file.
     """
-    if saved is not None and saved.departures:
-        due = sum(one.number for one in saved.departures.values())
-        if number != due:
+    said = {Way.DEPARTURES: word.deletions, Way.ARRIVALS: word.arrivals}
+    if saved is not None and saved.waves:
+        due = {way: sum(one.number for one in waves.values()) for way, waves in saved.waves.items()}
+        if any(said[way] != number for way, number in due.items()):
+            told = " and ".join(f"{_DOES[way]} {number} accounts" for way, number in due.items())
+            options = " ".join(f"{OPTIONS[way]} {number}" for way, number in due.items())
             raise SettingsError(
-                f"this plan takes away {due} accounts, which the brake would not let happen;"
-                f" if it is right, say so: --accept-deletions {due}"
+                f"this plan {told}, which the brake would not let happen; if it is right, say so: {options}"
             )
-        return tuple(saved.departures.values())
-    if (number is None) != (plan is None):
-        raise SettingsError("--accept-deletions and --plan go together; rollbook plan prints both")
-    return () if number is None or plan is None else (Approval(number, plan),)
+        return tuple(one for waves in saved.waves.values() for one in waves.values())
+    numbers = [number for number in said.values() if number is not None]
+    if len(numbers) != len(word.plans):
+        option = OPTIONS[Way.ARRIVALS if word.arrivals is not None else Way.DEPARTURES]
+        raise SettingsError(f"{option} and --plan go together; rollbook plan prints both")
+    # Each number with each name: a name is of one plan, and of one way only.
+    return tuple(Approval(number, plan) for number in numbers for plan in word.plans)
 
 
 def save(
     file: Path,
     lines: IO[str],
     targets: Sequence[model.Target],
-    departures: Mapping[str, Approval],
+    waves: Waves,
     *,
     reads_sources: bool,
 ) -> None:
@@ -76,7 +98,9 @@ def save(
         "targets": [one.name for one in targets],
         "settings": {one.name: one.digest for one in targets},
     }
-    end = {"departures": {name: [one.number, one.plan] for name, one in departures.items()}}
+    end = {
+        way.value: {name: [one.number, one.plan] for name, one in waves.get(way, {}).items()} for way in Way
+    }
     lines.seek(0)
     try:
         if file.is_symlink() and (file.is_file() or not file.exists()):
@@ -104,13 +128,18 @@ def load(file: Path) -> AgreedPlan:
             raise SettingsError(f"{file} is a plan of another Rollbook ({head['rollbook']}); make it anew")
         for _ in entries(file, end):
             pass
-        departures = {name: Approval(int(number), plan) for name, (number, plan) in end.departures.items()}
+        waves = {
+            way: {name: Approval(int(number), plan) for name, (number, plan) in end.waves[way].items()}
+            for way in Way
+            if way in end.waves
+        }
+        waves = {way: due for way, due in waves.items() if due}
         if not head["targets"]:  # to the engine no name at all means every target
             raise SettingsError(f"{file} names no target; make it anew: rollbook plan -o {file}")
         targets = [str(name) for name in head["targets"]]
         settings = {str(name): str(text) for name, text in head.get("settings", {}).items()}
         return AgreedPlan(
-            targets, bool(head["readsSources"]), from_lines(lambda: entries(file)), departures, settings
+            targets, bool(head["readsSources"]), from_lines(lambda: entries(file)), waves, settings
         )
     except _NO_PLAN as error:
         raise SettingsError(f"{file} is no plan of rollbook plan -o: {type(error).__name__}") from None
@@ -120,7 +149,8 @@ def load(file: Path) -> AgreedPlan:
 class _End:
     """What the last line of a plan says."""
 
-    departures: JsonObject = field(default_factory=dict)
+    waves: JsonObject = field(default_factory=dict)
+    """Departures, and arrivals unless the version that wrote it knew of none: by target."""
 
 
 def _head(file: Path) -> JsonObject:
@@ -147,8 +177,8 @@ def entries(file: Path, end: _End | None = None) -> Iterator[Entry]:
         next(lines)
         for text in lines:
             line = json.loads(text)
-            if "departures" in line:
-                end.departures = line["departures"]
+            if Way.DEPARTURES in line:
+                end.waves = line
                 return
             yield entry_of(line)
     raise ValueError("its end is missing")
@@ -156,7 +186,7 @@ def entries(file: Path, end: _End | None = None) -> Iterator[Entry]:
 
 def _former(file: Path, end: _End) -> Iterator[Entry]:
     found = json.loads(file.read_text("utf-8"))
-    end.departures = found["departures"]
+    end.waves = {Way.DEPARTURES: found["departures"]}
     for kind in ("source", "target"):
         for name, lines in found[f"{kind}s"].items():
             for line in lines:

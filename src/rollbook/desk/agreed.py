@@ -11,18 +11,26 @@ from rollbook.desk.plan_lines import Entry, Recorder, entry_of, moved
 from rollbook.desk.planning import plan
 from rollbook.desk.reports import Planned
 from rollbook.desk.reviewed import Reviewed
-from rollbook.provisioning.brake import Approval
+from rollbook.provisioning.brake import Approval, Way
+
+Waves = Mapping[Way, Mapping[str, Approval]]
+"""What the brake would not let happen, by target."""
+
+_OTHERS = {
+    Way.DEPARTURES: "other accounts than those of the plan would be taken away",
+    Way.ARRIVALS: "other accounts than those of the plan would be made or taken over",
+}
 
 
 @dataclass(frozen=True)
 class AgreedPlan:
-    """What is to be done, at which targets, and whose departures have to be approved for it."""
+    """What is to be done, at which targets, and which departures and arrivals have to be approved for it."""
 
     targets: Sequence[str]
     reads_sources: bool
     differences: Callable[[Iterator[Entry]], tuple[Iterable[str], int]]
     """Where the plan differs from other lines: the first differences in words, and how many there are."""
-    departures: Mapping[str, Approval] = field(default_factory=dict)
+    waves: Waves = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     """The digest of each target's configuration; nothing of it in plans of versions that did not say."""
 
@@ -39,10 +47,9 @@ class AgreedPlan:
             lines.seek(0)
             found, number = self.differences(entry_of(json.loads(line)) for line in lines)
         told = list(found)
-        if self.departures != departures_of(planned):
-            told.append("other accounts than those of the plan would be taken away")
-            number += 1
-        broken = self._broken(desk, planned)
+        waves = waves_of(planned)
+        broken = [text for way, text in _OTHERS.items() if self.waves.get(way, {}) != waves.get(way, {})]
+        broken += self._broken(desk, planned)
         told += broken
         number += len(broken)
         if number:
@@ -67,13 +74,13 @@ class AgreedPlan:
         ]
 
 
-def departures_of(planned: Planned) -> Mapping[str, Approval]:
-    """Whose departures the brake would not let happen, by target."""
-    return {
-        one.target: Approval(one.departures.number, one.departures.plan)
-        for one in planned.targets
-        if one.departures
-    }
+def waves_of(planned: Planned) -> Waves:
+    """What the brake would not let happen."""
+    found: dict[Way, dict[str, Approval]] = {}
+    for one in planned.targets:
+        for wave in one.braked:
+            found.setdefault(wave.way, {})[one.target] = wave.approval
+    return found
 
 
 def from_lines(before: Callable[[], Iterable[Entry]]) -> Callable[[Iterator[Entry]], tuple[list[str], int]]:

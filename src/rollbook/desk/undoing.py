@@ -5,7 +5,6 @@ from rollbook.desk.desk import Desk
 from rollbook.desk.errors import DeskError
 from rollbook.desk.planning import preview
 from rollbook.desk.reports import Planned, PlanWatch
-from rollbook.provisioning.brake import Approval
 from rollbook.provisioning.line import Report, Watch
 from rollbook.provisioning.undo import Undo, UndoPlan
 from rollbook.storage.links import Run
@@ -48,9 +47,7 @@ async def undo(desk: Desk, plan: UndoPlan, planned: Planned, watch: Watch) -> li
     await _undo(desk.store).carry_out(plan, desk.now(), run=run.number, origin=desk.origin)
     await links.end_run(home, run, desk.now(), {"resources": len(plan.steps)}, None)
     due = {preview.target for preview in planned.targets if preview.pending}
-    approvals = [
-        Approval(one.departures.number, one.departures.plan) for one in planned.targets if one.departures
-    ]
+    approvals = [wave.approval for one in planned.targets for wave in one.braked]
     targets = [target for target in desk.targets() if target.name in due]
     return await deliver(desk, targets, watch, approvals=approvals, removes=plan.made)
 

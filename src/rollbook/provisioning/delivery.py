@@ -95,13 +95,15 @@ class Delivery:
         Raises:
             ScimError, MappingError, NeedsPerson: it could not be done; nothing but a remote id is recorded.
             Overtaken: another worker has the link now.
-            Later: the account is being worked on for somebody else, or would go without the brake having seen it.
+            Later: the account is being worked on for somebody else, or would go, or be made, without the brake having seen it.
         """
         lease.hold(self._lease(link.due))
         self._spared.discard(link.id)
         self._freed_before[link.id] = self._freed[link.resource_type]
         kind = self._kinds[link.resource_type]
         wish = await read_wish(self._engine, kind, link.id)
+        if wish.left is None and not self._guard.may_arrive(link):
+            raise Unseen
         leave = self._leave(link, kind, wish.left)
         want = want_of(kind, wish, await self._accounts(link, wish), leave)
         work = Work(link, kind, want)

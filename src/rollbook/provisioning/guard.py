@@ -1,10 +1,10 @@
 """What may end a run at a target before its calls do: a pause, the brake, a first run that goes wrong."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollbook.provisioning import model
-from rollbook.provisioning.brake import Approval, Brake, Departures
+from rollbook.provisioning.brake import DAY, Approval, Brake, Wave, Waves, Way
 from rollbook.provisioning.wanted import Kind
 from rollbook.provisioning.work import Engine
 from rollbook.storage.links import Link, Progress, State
@@ -71,26 +71,36 @@ class Guard:
         self._progress = progress
         self._approvals = tuple(approvals)
         self._brake = Brake(engine, target, kinds, removes)
-        self._leaving = Departures(target.name)
-        self._approved = False
+        self._names = tuple(kinds)
+        self._waves = Waves.none(target.name)
+        self._looks_at_all = True
+        self._agreed: dict[Way, dict[str, str]] = {}
         self._looked = engine.now()
 
-    async def brake(self, only: str | None = None) -> Departures | None:
-        """Look at who would go now, or at one; the departures that are too many, None if the run may go on."""
-        self._leaving = await self._brake.look(self._progress, only)
-        refused = await self._brake.judge(self._progress, self._leaving, self._approvals)
-        self._approved |= Approval(self._leaving.number, self._leaving.plan) in self._approvals
-        return refused
+    async def brake(self, only: str | None = None) -> Sequence[Wave]:
+        """Look at who would go and come now, or at one; those that are too many, nothing if the run may go on."""
+        self._looks_at_all = only is None
+        self._waves = await self._brake.look(self._progress, only)
+        for wave in (self._waves.departures, self._waves.arrivals):
+            if wave.approval in self._approvals:
+                self._agreed.setdefault(wave.way, {}).update(wave.ids)
+        return await self._brake.judge(self._progress, self._waves, self._approvals, self._agreed)
 
     @property
     def leaving(self) -> Collection[int]:
         """The keys of those who go."""
-        return self._leaving.keys
+        return self._waves.departures.keys
 
     def may_leave(self, link: Link) -> bool:
         """Whether the brake has seen that this account goes."""
         was_counted = link.disabled and link.left_at is not None
-        return self._target.brake is None or was_counted or link.key in self._leaving.keys
+        return self._target.brake is None or was_counted or link.id in self._waves.departures.ids
+
+    def may_arrive(self, link: Link) -> bool:
+        """Whether the brake has seen that this one gets an account; who is brought along with a single one may."""
+        if not self._looks_at_all or not self._brake.counts_arrivals(self._progress):
+            return True
+        return link.remote_id is not None or link.id in self._waves.arrivals.ids
 
     async def saw(self, *, there: bool) -> bool:
         """Note whether an account that the target was known to hold is there; False if too many are not.
@@ -122,7 +132,22 @@ class Guard:
         )
         return 0 if figures.states.get(State.DONE) or figures.states.get(State.LEFT) else CANARY
 
-    async def end(self) -> None:
-        """What was approved of counts no more from now on."""
-        if self._approved:
-            await self._engine.links.approve(self._engine.tenant, self._progress.number, self._engine.now())
+    async def end(self, *, through: bool) -> None:
+        """What was approved of counts no more from now on; a first load that has come `through` is over."""
+        links, now = self._engine.links, self._engine.now()
+        tenant, number = self._engine.tenant, self._progress.number
+        if Way.DEPARTURES in self._agreed:
+            await links.approve(tenant, number, now)
+        if Way.ARRIVALS in self._agreed:
+            await links.count_arrivals(tenant, number, now)
+        if through and self._progress.arrivals_from is None:
+            await self._end_first_load(now)
+
+    async def _end_first_load(self, now: int) -> None:
+        """New accounts count from some days on: people may come one by one at first, or a few to try it with."""
+        links, tenant, number = self._engine.links, self._engine.tenant, self._progress.number
+        days = (self._target.brake or model.BrakeLimit()).days
+        for name in self._names:
+            if await links.held(tenant, number, name, 1):
+                await links.count_arrivals(tenant, number, now + days * DAY)
+                return

@@ -85,7 +85,7 @@ class Later(Exception):
 
 
 class Unseen(Later):
-    """An account would go, and the brake has not looked at it yet."""
+    """An account would go or be made, and the brake has not looked at it yet."""
 
 
 class Overtaken(Exception):

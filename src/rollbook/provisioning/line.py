@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from rollbook.protocol.errors import Forbidden, StoreUnavailable
 from rollbook.provisioning import lease, model
-from rollbook.provisioning.brake import Approval, Departures
+from rollbook.provisioning.brake import Approval, Wave, how_to_approve
 from rollbook.provisioning.delivery import Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard, Presence
@@ -89,8 +89,8 @@ class Report:
     """Calls that could change something."""
     held: int = 0
     """Resources that another run had in its hands at the end."""
-    departures: Departures | None = None
-    """Whose accounts would have gone, if the brake has stopped the run."""
+    braked: Sequence[Wave] = ()
+    """Whose accounts would have gone, or been made, if the brake has stopped the run."""
     run: int = 0
     """The number of the run."""
 
@@ -189,16 +189,17 @@ class Line:
         refused = await self._guard.brake(only)
         ended = self._engine.now()
         self._next_look = ended + max(LATER_MILLISECONDS, LOOK_SHARE * (ended - begun))
-        if refused is None and self._guard.leaving:
+        if not refused and self._guard.leaving:
             keys = sorted(self._guard.leaving)
             await self._engine.links.put_first(self._engine.tenant, self._number, keys, ended)
-        if refused is not None:
-            self._report.stopped, self._report.stop = f"the brake: {refused.refusal}", Stop.BRAKE
-            self._report.departures = refused
+        if refused:
+            reasons = "; ".join(str(wave.refusal) for wave in refused)
+            self._report.stopped, self._report.stop = f"the brake: {reasons}", Stop.BRAKE
+            self._report.braked = refused
             self._report.hint = (
-                f"look at them: rollbook plan {self._target.name}; if it is right: {refused.how_to_approve}"
+                f"look at them: rollbook plan {self._target.name}; if it is right: {how_to_approve(refused)}"
             )
-        return refused is not None
+        return bool(refused)
 
     async def _try_first(self) -> bool:
         """On a first run, try a few; whether there was anything. If nobody of them went through, nobody else is tried."""
@@ -214,7 +215,7 @@ class Line:
 
     async def sum_up(self) -> None:
         """Count what is left, and name it: also what an earlier run had to give up."""
-        await self._guard.end()
+        await self._guard.end(through=self._report.stopped is None)
         links, tenant = self._engine.links, self._engine.tenant
         self._report.writes = self._far.writes
         figures = await links.figures(tenant, self._number, self._engine.now())

@@ -253,6 +253,17 @@ MEMBERS = "members"
 
 
 @dataclass(frozen=True)
+class ArrivalLimit:
+    """How many accounts may be made or taken over within the brake's days before somebody is asked, once the first load is over.
+
+    That is more than this share of those that were there before, and at least that many.
+    """
+
+    share: float = 1.0
+    least: int = 1000
+
+
+@dataclass(frozen=True)
 class BrakeLimit:
     """How many accounts may be disabled or deleted within so many days before somebody is asked.
 
@@ -262,6 +273,8 @@ class BrakeLimit:
     share: float = 0.05
     least: int = 3
     days: int = 7
+    arrivals: ArrivalLimit | None = ArrivalLimit()
+    """None for none."""
 
 
 @dataclass(frozen=True)

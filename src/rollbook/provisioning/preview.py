@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rollbook.client import ScimResource
 from rollbook.protocol.errors import StoreUnavailable, TargetError, Unauthorized
 from rollbook.provisioning import model
-from rollbook.provisioning.brake import Brake, Departures, departs
+from rollbook.provisioning.brake import GET, Brake, Wave, Waves, arrives, departs, person_of
 from rollbook.provisioning.confirmed import Confirmed, Page
 from rollbook.provisioning.drift import without_reported
 from rollbook.provisioning.guard import Presence
@@ -25,6 +25,7 @@ from rollbook.provisioning.work import (
     Work,
     any_freed,
     describe,
+    document_of,
     find_account,
     is_off,
     leave_of,
@@ -53,8 +54,8 @@ class Preview:
     """How many resources of each type were looked at."""
     seconds: float | None = None
     """About how long it will take by the target's rate limits, None if it has none."""
-    departures: Departures | None = None
-    """Those that the brake would not let go, with the reason."""
+    braked: Sequence[Wave] = ()
+    """Those that the brake would not let go, or come, with the reason."""
     vanished: str | None = None
     """Why a run would stop rather than make anew whoever is gone at the target (FE-26), None if it would not."""
     held: str | None = None
@@ -95,7 +96,7 @@ class Previewer:
         self._kinds = kinds_of(target, engine.catalog)
         self._progress: Progress | None = None
         self._brake = Brake(engine, target, self._kinds, removes)
-        self._leaving = Departures(target.name)
+        self._waves = Waves.none(target.name)
         self._parallel = asyncio.Semaphore(target.concurrency)
         self._confirmed: dict[int, Confirmed] = {}
         self._presence = Presence()
@@ -139,7 +140,7 @@ class Previewer:
         self.preview.seconds = seconds_for(
             self._target.rate, sum(self.preview.counts[one] for one in _WRITES)
         )
-        self.preview.departures = await self._brake.judge(self._progress, self._leaving)
+        self.preview.braked = await self._brake.judge(self._progress, self._waves)
 
     async def _looks_at_everything(self) -> bool:
         progress, engine = self._progress, self._engine
@@ -242,11 +243,11 @@ class Previewer:
         )
 
     async def _decide(self, kind: Kind, link: Link) -> Item:
-        wish = await read_wish(self._engine, kind, link.id)
+        wish = await self._wish(kind, link)
         leave = leave_of(link, wish.left, self._target, kind, self._engine.now())
         leave = Leave.DELETE if link.id in self._removes else leave
         if departs(link, wish.left, leave, kind):
-            self._leaving.add(link, leave)
+            self._waves.departures.add(link, leave.value)
         want = want_of(kind, wish, await self._accounts(kind, wish), leave)
         work = Work(link, kind, want)
         step: Step = NoChange()
@@ -263,6 +264,18 @@ class Previewer:
         if isinstance(step, Delete) and work.link.remote_id is not None:
             self._deleted.add(work.link.remote_id)
         return describe(self._target, work, step, await self._moved(work, step))
+
+    async def _wish(self, kind: Kind, link: Link) -> Wish:
+        """What should be there; who would get an account is counted, whether or not the rules can say which."""
+        left: str | None = None
+        try:
+            wish = await read_wish(self._engine, kind, link.id)
+            left = wish.left
+        finally:
+            if arrives(link, left) and self._brake.counts_arrivals(self._progress):
+                person = person_of(await document_of(self._engine, kind, link.id))
+                self._waves.arrivals.add(link, GET, person)
+        return wish
 
     async def _accounts(self, kind: Kind, wish: Wish) -> Mapping[str, str]:
         """Accounts of those referred to as they will be: with stand-ins for new ones, without deleted ones."""

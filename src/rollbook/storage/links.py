@@ -135,6 +135,8 @@ class Progress:
     """Until when somebody is at it."""
     flat: bool = False
     """Whether its groups have people only: those in groups of groups are members themselves."""
+    arrivals_from: int | None = None
+    """From when on new accounts count: some days after its first load, or since somebody approved of some; None before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,16 +402,22 @@ class LinkStore(Protocol):
     async def waiting(self, tenant: int, target: int, limit: int) -> Sequence[Link]:
         """Links that failed and are tried again, and why they failed."""
 
-    async def with_accounts(
-        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int
+    async def to_do(
+        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int, *, accounts: bool
     ) -> Sequence[tuple[tuple[int, int], Link]]:
-        """Links to be worked on that have an account, each with where it stands, from beyond a place on."""
+        """Links to be worked on that have an account, or have none, each with where it stands, from beyond a place on."""
 
     async def held(self, tenant: int, target: int, resource_type: str, most: int) -> int:
         """How many accounts of that type are ours and not switched off; counted up to so many."""
 
     async def departed(self, tenant: int, target: int, resource_type: str, since: int) -> int:
         """How many accounts of that type were disabled or deleted since then."""
+
+    async def arrived(self, tenant: int, target: int, resource_type: str, since: int) -> int:
+        """How many accounts of that type were made since then."""
+
+    async def count_arrivals(self, tenant: int, target: int, since: int) -> None:
+        """New accounts count from then on only."""
 
     async def approve(self, tenant: int, target: int, now: int) -> None:
         """Departures up to now count no more."""

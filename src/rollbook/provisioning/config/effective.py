@@ -14,8 +14,8 @@ from rollbook.protocol.values import JsonValue
 from rollbook.provisioning.config.command import command_name
 from rollbook.provisioning.config.document import SECRET_REFERENCE, Document, Place
 from rollbook.provisioning.config.load import Loaded
+from rollbook.provisioning.config.rule_shapes import RuleShape
 from rollbook.provisioning.config.sections import TargetRules
-from rollbook.provisioning.config.shape import RuleShape
 from rollbook.provisioning.masking import MASK
 from rollbook.provisioning.profile import Rate
 

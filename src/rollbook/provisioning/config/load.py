@@ -12,8 +12,10 @@ from rollbook.provisioning import model
 from rollbook.provisioning.config.document import Document, read_document
 from rollbook.provisioning.config.problems import ConfigError, Mark
 from rollbook.provisioning.config.sections import SectionReader, SourceRules, TargetRules
-from rollbook.provisioning.config.shape import ConfigShape, SourceShape, TargetShape
+from rollbook.provisioning.config.shape import ConfigShape
+from rollbook.provisioning.config.source_shapes import SourceShape
 from rollbook.provisioning.config.structure import check_structure
+from rollbook.provisioning.config.target_shapes import TargetShape
 from rollbook.provisioning.credentials import earliest, end_of_token
 from rollbook.provisioning.mapping import describe
 from rollbook.provisioning.profile import Profile
@@ -121,7 +123,6 @@ def _target(
     sensitive: frozenset[str],
     drift: model.DriftPolicy | None,
 ) -> model.Target:
-    brake = shape.brake
     return model.Target(
         name=name,
         url=shape.url.rstrip("/"),
@@ -134,7 +135,7 @@ def _target(
         concurrency=min(shape.concurrency, rules.profile.concurrency or shape.concurrency),
         timeout=shape.timeout,
         settle=int(1000 * (rules.profile.settle if shape.settle is None else shape.settle)),
-        brake=None if brake == "off" else model.BrakeLimit(brake.share, brake.least, brake.days),
+        brake=_brake(shape),
         sensitive=sensitive,
         scope_text=shape.scope,
         protect=rules.protect,
@@ -147,6 +148,14 @@ def _target(
         rate=rules.rate,
         access=rules.access,
     )
+
+
+def _brake(shape: TargetShape) -> model.BrakeLimit | None:
+    if shape.brake == "off":
+        return None
+    brake, arrivals = shape.brake, shape.brake.arrivals
+    new = None if arrivals == "off" else model.ArrivalLimit(arrivals.share, arrivals.least)
+    return model.BrakeLimit(brake.share, brake.least, brake.days, new)
 
 
 def _source_digest(shape: SourceShape, rules: SourceRules) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rollbook.provisioning.config.document import Document, Place
-from rollbook.provisioning.config.shape import SOURCES, UNION_TAGS, ConfigShape, allowed_keys
+from rollbook.provisioning.config.rule_shapes import UNION_TAGS
+from rollbook.provisioning.config.shape import ConfigShape, allowed_keys
+from rollbook.provisioning.config.source_shapes import SOURCES
 from rollbook.provisioning.names import suggest
 
 

@@ -18,10 +18,9 @@ OF_RUN = f"""
     ORDER BY target, at, pk, fence LIMIT ?
 """
 OF_RESOURCE = f"SELECT {_COLUMNS} FROM delivery WHERE tenant = ? AND id = ? ORDER BY at DESC LIMIT ?"
-DEPARTED = """
-    SELECT count(*) FROM delivery
-    WHERE tenant = ? AND target = ? AND type = ? AND at > ? AND action IN ('disable', 'delete')
-"""
+_COUNT = "SELECT count(*) FROM delivery WHERE tenant = ? AND target = ? AND type = ? AND at > ?"
+DEPARTED = f"{_COUNT} AND action IN ('disable', 'delete')"
+ARRIVED = f"{_COUNT} AND action = 'create'"
 # No more is counted than the question needs: whether so many leave too few behind.
 HELD = """
     SELECT count(*) FROM (

@@ -62,7 +62,7 @@ RANGE_END = f"""
 
 _PROGRESS = (
     "SELECT number, name, digest, position, walked, paused_until, error, approved, stopped,"
-    " audited, audit_after, audit_until, flat FROM target WHERE tenant = ?"
+    " audited, audit_after, audit_until, flat, arrivals_from FROM target WHERE tenant = ?"
 )
 
 
@@ -78,7 +78,7 @@ def every_progress(conn: Connection, tenant: int) -> list[Progress]:
 
 
 def _progress(row: Row) -> Progress:
-    return replace(Progress(*row[:12]), flat=bool(row[12]))
+    return replace(Progress(*row[:12]), flat=bool(row[12]), arrivals_from=row[13])
 
 
 def open_target(conn: Connection, tenant: int, name: str, digest: str, *, flat: bool) -> Progress:
@@ -243,8 +243,9 @@ def reset(conn: Connection, tenant: int, target: int, *, accounts: bool) -> None
         f"UPDATE link SET confirmed = NULL, members_read = 0{forget} WHERE tenant = ? AND target = ?",
         (tenant, target),
     )
+    anew = ", arrivals_from = NULL" if accounts else ""  # all of them are found or made again: a first load
     conn.run(
-        "UPDATE target SET walked = 0, paused_until = 0, error = NULL WHERE tenant = ? AND number = ?",
+        f"UPDATE target SET walked = 0, paused_until = 0, error = NULL{anew} WHERE tenant = ? AND number = ?",
         (tenant, target),
     )
 

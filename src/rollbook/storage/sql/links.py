@@ -59,10 +59,10 @@ CLAIM_ONE = f"""
     WHERE tenant = ? AND target = ? AND id = ? AND state IN ('ready', 'claimed') AND due <= ? AND {_STAYS}
     RETURNING {_COLUMNS}
 """
-WITH_ACCOUNTS = f"""
+TO_DO = f"""
     SELECT {_COLUMNS} FROM link
     WHERE tenant = ? AND target = ? AND rank = ? AND state IN ('ready', 'claimed') AND (due, pk) > (?, ?)
-    AND remote_id IS NOT NULL
+    AND remote_id IS {{account}}
     ORDER BY due, pk LIMIT ?
 """
 TAKE_TURNS = """
@@ -471,13 +471,12 @@ class SqlLinks:
         rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, limit)))
         return [_link(row) for row in rows]
 
-    async def with_accounts(
-        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int
+    async def to_do(
+        self, tenant: int, target: int, rank: int, after: tuple[int, int], limit: int, *, accounts: bool
     ) -> Sequence[tuple[tuple[int, int], Link]]:
-        """Links to be worked on that have an account, each with where it stands, from beyond a place on."""
-        rows = await self._database.read(
-            lambda conn: conn.all(WITH_ACCOUNTS, (tenant, target, rank, *after, limit))
-        )
+        """Links to be worked on that have an account, or have none, each with where it stands, from beyond a place on."""
+        sql = TO_DO.format(account="NOT NULL" if accounts else "NULL")
+        rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, rank, *after, limit)))
         return [((link.due, link.key), link) for link in map(_link, rows)]
 
     async def held(self, tenant: int, target: int, resource_type: str, most: int) -> int:
@@ -491,6 +490,17 @@ class SqlLinks:
         parameters = (tenant, target, resource_type, since)
         ((number,),) = await self._database.read(lambda conn: conn.all(deliveries.DEPARTED, parameters))
         return int(number)
+
+    async def arrived(self, tenant: int, target: int, resource_type: str, since: int) -> int:
+        """How many accounts of that type were made since then."""
+        parameters = (tenant, target, resource_type, since)
+        ((number,),) = await self._database.read(lambda conn: conn.all(deliveries.ARRIVED, parameters))
+        return int(number)
+
+    async def count_arrivals(self, tenant: int, target: int, since: int) -> None:
+        """New accounts count from then on only."""
+        sql = "UPDATE target SET arrivals_from = ? WHERE tenant = ? AND number = ?"
+        await self._database.write(tenant, lambda conn: conn.run(sql, (since, tenant, target)))
 
     async def approve(self, tenant: int, target: int, now: int) -> None:
         """Departures up to now count no more."""

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0028
+-- Revision: 0031
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -111,7 +111,7 @@ CREATE TABLE target (
         position INTEGER NOT NULL,
         walked INTEGER,
         paused_until INTEGER NOT NULL,
-        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT, flat INTEGER NOT NULL DEFAULT 0, audited INTEGER, audit_after INTEGER, audit_until INTEGER NOT NULL DEFAULT 0, warned TEXT,
+        error TEXT, approved INTEGER NOT NULL DEFAULT 0, stopped TEXT, flat INTEGER NOT NULL DEFAULT 0, audited INTEGER, audit_after INTEGER, audit_until INTEGER NOT NULL DEFAULT 0, warned TEXT, arrivals_from INTEGER,
         PRIMARY KEY (tenant, number),
         UNIQUE (tenant, name)
     ) STRICT, WITHOUT ROWID;
@@ -449,4 +449,4 @@ CREATE INDEX seal_by_log ON seal (log, last);
 
 CREATE INDEX seal_by_time ON seal (at);
 
-INSERT INTO alembic_version (version_num) VALUES ('0028');
+INSERT INTO alembic_version (version_num) VALUES ('0031');
