@@ -29,16 +29,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--at-once", type=int, default=32)
+    parser.add_argument("--page", type=int, default=100, help="users in a page of a list")
     if sys.argv[1:2] == ["--flood"]:
-        base, authorization, kind, seconds, at_once = sys.argv[2:]
-        asyncio.run(_flood(base, authorization, kind, float(seconds), int(at_once)))
+        base, authorization, kind, seconds, at_once, page = sys.argv[2:]
+        asyncio.run(_flood(Asked(base, authorization, int(page)), kind, float(seconds), int(at_once)))
         return 0
     options = parser.parse_args()
-    asyncio.run(_measure(options.rounds, options.seconds, options.at_once))
+    asyncio.run(_measure(options.rounds, options.seconds, options.at_once, options.page))
     return 0
 
 
-async def _measure(rounds: int, seconds: float, at_once: int) -> None:
+async def _measure(rounds: int, seconds: float, at_once: int, page: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         database = f"sqlite:///{home}/bench.db"
         other = _tenant(database, home)
@@ -50,10 +51,10 @@ async def _measure(rounds: int, seconds: float, at_once: int) -> None:
         )
         try:
             base = f"http://127.0.0.1:{port}"
-            one = Asked(f"{base}/scim/v2", TOKEN)
-            flood = Asked(f"{base}/t/acme/scim/v2", other)
+            one = Asked(f"{base}/scim/v2", f"Bearer {TOKEN}", page)
+            flood = Asked(f"{base}/t/acme/scim/v2", f"Bearer {other}", page)
             await one.ready()
-            await flood.ready()
+            await flood.ready(page)
             for kind in FLOODS:
                 await _compare(one, flood, kind, rounds, seconds, at_once)
         finally:
@@ -92,9 +93,9 @@ def _tenant(database: str, home: str) -> str:
 class Asked:
     """One tenant of the server."""
 
-    def __init__(self, base: str, token: str) -> None:
-        self.base = base
-        self.headers = {"authorization": f"Bearer {token}", "content-type": "application/scim+json"}
+    def __init__(self, base: str, authorization: str, page: int) -> None:
+        self.base, self.page = base, page
+        self.headers = {"authorization": authorization, "content-type": "application/scim+json"}
         self.client = pyqwest.Client()
         self.id = ""
         self.made = 0
@@ -103,7 +104,7 @@ class Asked:
         """One request of a kind."""
         method, path, body = "GET", f"/Users/{self.id}", None
         if kind == "list":
-            path = "/Users?count=100"
+            path = f"/Users?count={self.page}"
         elif kind == "write":
             self.made += 1
             method, path = "POST", "/Users"
@@ -143,6 +144,7 @@ async def _compare(one: Asked, flood: Asked, kind: str, rounds: int, seconds: fl
             kind,
             str(seconds + 1.5),
             str(at_once),
+            str(flood.page),
         ]
         flooding = subprocess.Popen(
             ["nice", "-n", "15", sys.executable, "-m", "bench.flood", *words],
@@ -161,10 +163,8 @@ async def _compare(one: Asked, flood: Asked, kind: str, rounds: int, seconds: fl
     )
 
 
-async def _flood(base: str, authorization: str, kind: str, seconds: float, at_once: int) -> None:
+async def _flood(asked: Asked, kind: str, seconds: float, at_once: int) -> None:
     """Ask as fast as it goes, in a process of its own: the client that measures must not be the one that is busy."""
-    asked = Asked(base, "")
-    asked.headers["authorization"] = authorization
     await asked.ready(1)
     print("begun", flush=True)
     until = perf_counter() + seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.server.conftest import Told
 
-from rollbook.server.limits import SHARE, Bucket, Buckets, FailedLogins, FairGate, drawn
+from rollbook.server.limits import Bucket, Buckets, FailedLogins, drawn
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.testing.asgi import AsgiCaller
 
@@ -127,55 +127,6 @@ def _slow(call: AsgiCaller, waiting: asyncio.Event, answer: asyncio.Event) -> As
         await call.app(scope, later, send)
 
     return app
-
-
-async def enter(gate: FairGate, tenant: int) -> None:
-    """Go in, or wait for it."""
-    if not gate.is_free(tenant):
-        await gate.wait(tenant)
-
-
-async def test_alone_nobody_waits() -> None:
-    """A tenant that is the only one to ask is never held back."""
-    clock = Clock()
-    gate = FairGate(clock=clock)
-    gate.is_free(7)
-    clock.at += 60
-    assert all(gate.is_free(7) for _ in range(1_000))
-
-
-async def test_a_flood_waits_in_its_own_queue() -> None:
-    """With two tenants, the one that asks a thousand things has `SHARE` under way, and the other goes in at once."""
-    gate = FairGate(clock=Clock())
-    gate.is_free(2)
-    gate.leave(2)
-    flood = [asyncio.create_task(enter(gate, 1)) for _ in range(1_000)]
-    await asyncio.sleep(0)
-    assert sum(task.done() for task in flood) == SHARE
-    assert gate.is_free(2)
-    for _ in range(1_000):
-        gate.leave(1)
-        await asyncio.sleep(0)
-    assert all(task.done() for task in flood)
-    gate.leave(2)
-    assert gate.inside == {}
-    assert gate.queues == {}
-
-
-async def test_whoever_goes_away_while_waiting_leaves_no_place_taken() -> None:
-    """A request that is given up, before its turn or in the moment of it, holds nobody up."""
-    gate = FairGate(share=1, clock=Clock())
-    await enter(gate, 1)
-    first, second, third = (asyncio.create_task(enter(gate, 1)) for _ in range(3))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.sleep(0)
-    gate.leave(1)
-    second.cancel()
-    await asyncio.sleep(0)
-    await asyncio.wait_for(third, 1)
-    gate.leave(1)
-    assert gate.inside == {}
 
 
 def test_t_08_wrong_credentials_are_answered_later_and_later() -> None:

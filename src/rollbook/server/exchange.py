@@ -88,7 +88,7 @@ class Exchange:
             DefinitionsChanged: it was long in coming, and who asks may have lost the right meanwhile: it is asked once more (T-14).
         """
         self.waiting.begin()
-        await self.turn.take()
+        await self.turn.take(searches=_searches(self.request))
         if not _only_reads(self.request.scope):
             if not self.is_current():
                 raise DefinitionsChanged(
@@ -102,6 +102,10 @@ class Exchange:
         body = await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
         await self.begin()
         return body
+
+
+def _searches(request: Request) -> bool:
+    return not request.id and _only_reads(request.scope)
 
 
 def _only_reads(scope: Scope) -> bool:

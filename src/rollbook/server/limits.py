@@ -1,11 +1,9 @@
-"""How much a token and a tenant may ask, and whose turn it is when several tenants ask at once.
+"""How much a token and a tenant may ask.
 
 All of it is in memory: each serving process counts what reaches it, so that N processes let up to N times as much through.
 """
 
-import asyncio
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_network
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from rollbook.operations.context import Caller
 from rollbook.operations.networks import read_address
 from rollbook.protocol.errors import TooManyRequests
+from rollbook.server.fairness import FairGate, Lane
 from rollbook.server.requests import Scope
 
 MOST_BUCKETS = 20_000
@@ -53,68 +52,6 @@ class Buckets:
             if len(self.found) >= MOST_BUCKETS:  # so many at once: whoever is first forgotten starts anew
                 del self.found[next(iter(self.found))]
         self.found[key] = bucket
-
-
-SHARE = 4
-"""How many requests of one tenant are worked on at once while others ask, too. Few: a request of another waits behind them."""
-
-CROWDED_SECONDS = 1.0
-"""For how long after two tenants have asked in turn they share."""
-
-
-@dataclass
-class FairGate:
-    """Lets requests in: of a tenant that is alone all, at once; of several that ask in turn `SHARE` each, in order.
-
-    One tenant's thousand requests then stand in its own queue, not in front of another's one.
-    """
-
-    share: int = SHARE
-    clock: Callable[[], float] = monotonic
-    inside: dict[int, int] = field(default_factory=dict)
-    queues: dict[int, deque[asyncio.Future[None]]] = field(default_factory=dict)
-    _last: int = 0
-    _crowded_until: float = -math.inf
-
-    def is_free(self, tenant: int) -> bool:
-        """Whether a request may go on at once; then it is inside, and has to `leave`."""
-        if tenant != self._last:
-            self._last = tenant
-            self._crowded_until = self.clock() + CROWDED_SECONDS
-        number = self.inside.get(tenant, 0)
-        if number >= self.share and (tenant in self.queues or self.clock() < self._crowded_until):
-            return False
-        self.inside[tenant] = number + 1
-        return True
-
-    async def wait(self, tenant: int) -> None:
-        """Wait for a place inside."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.queues.setdefault(tenant, deque()).append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(tenant)
-            raise
-
-    def leave(self, tenant: int) -> None:
-        """Give the place to the next of the same tenant; to all of them once nobody else asks."""
-        number = self.inside[tenant] - 1
-        queue = self.queues.get(tenant)
-        if queue is not None:
-            alone = self.clock() >= self._crowded_until
-            while queue and (number < self.share or alone):
-                turn = queue.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    number += 1
-            if not queue:
-                del self.queues[tenant]
-        if number:
-            self.inside[tenant] = number
-        else:
-            del self.inside[tenant]
 
 
 @dataclass
@@ -188,21 +125,21 @@ class Turn:
     limiter: Limiter
     tenant: int
     headers: Headers
-    _is_inside: bool = False
+    _lane: Lane | None = None
 
-    async def take(self) -> None:
+    async def take(self, *, searches: bool) -> None:
         """Wait until it is this request's turn."""
-        gate = self.limiter.gate
-        if self._is_inside:
+        if self._lane is not None:
             return
-        if not gate.is_free(self.tenant):
-            await gate.wait(self.tenant)
-        self._is_inside = True
+        gate, lane = self.limiter.gate, (self.tenant, searches)
+        if not gate.is_free(lane):
+            await gate.wait(lane)
+        self._lane = lane
 
     def give_back(self) -> None:
         """The request is answered."""
-        if self._is_inside:
-            self.limiter.gate.leave(self.tenant)
+        if self._lane is not None:
+            self.limiter.gate.leave(self._lane)
         self.limiter.gone(self.tenant)
 
 
