@@ -14,7 +14,7 @@ from tests.provisioning.test_keeper import kept, until
 from tests.provisioning.world import World, target, world
 
 from rollbook.provisioning import keeper
-from rollbook.provisioning.alerts import Kind
+from rollbook.provisioning.alerts import Alert, Kind
 from rollbook.provisioning.credentials import DAY, days_told, end_of_token, warning_of, warnings_of
 
 MARCH = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp() * 1000)
@@ -143,3 +143,36 @@ async def test_people_are_told_once_each(hub: World) -> None:
     async with kept(hub, fresh) as later:
         await until(lambda: bool(later))
     assert [alert.text.rpartition(", ")[2] for alert in later] == ["in 3 days"]
+
+
+@pytest.mark.anyio
+async def test_a_warning_that_could_not_be_sent_is_sent_later(hub: World) -> None:
+    """By whichever worker comes first then; once it was sent it never is again, and one way of several is enough."""
+    is_down, tried, told = True, 0, list[Alert]()
+
+    async def fails_while_down(_: Alert) -> None:
+        nonlocal tried
+        tried += 1
+        if is_down:
+            raise OSError("nobody listens")
+
+    async def works(alert: Alert) -> None:
+        told.append(alert)
+
+    app = replace(target(), ends=hub.clock.now() + 3 * DAY)
+    async with kept(hub, app, ways=[fails_while_down]), kept(hub, app, ways=[fails_while_down]):
+        await until(lambda: tried > 0)
+        await asyncio.sleep(0.1)
+        assert tried == 1
+        is_down = False
+        hub.clock.milliseconds += keeper.WARN_AGAIN
+        await until(lambda: tried > 1)
+        hub.clock.milliseconds += keeper.WARN_AGAIN
+        await asyncio.sleep(0.1)
+        assert tried == 2
+    is_down, fresh = True, replace(app, ends=hub.clock.now() + 2 * DAY)
+    async with kept(hub, fresh, ways=[fails_while_down, works]):
+        await until(lambda: bool(told))
+        hub.clock.milliseconds += keeper.WARN_AGAIN
+        await asyncio.sleep(0.1)
+    assert (tried, len(told)) == (3, 1)

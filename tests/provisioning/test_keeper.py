@@ -1,7 +1,7 @@
 """The loops that keep targets in step: at once, each by itself, and telling people what needs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import time
@@ -11,7 +11,7 @@ import pytest
 from tests.provisioning.world import World, target, world
 
 from rollbook.provisioning import keeper, model
-from rollbook.provisioning.alerts import Alert, Alerter, Kind
+from rollbook.provisioning.alerts import Alert, Alerter, Kind, Send
 from rollbook.provisioning.keeper import Keeper
 from rollbook.provisioning.model import BrakeLimit
 from rollbook.provisioning.schedule import Quiet, Schedule
@@ -36,8 +36,9 @@ async def kept(
     sources: tuple[model.Source, ...] = (),
     pull: object = None,
     undecided: Callable[[str], Awaitable[int]] | None = None,
+    ways: Sequence[Send] = (),
 ) -> AsyncIterator[list[Alert]]:
-    """A keeper at work; what it told people."""
+    """A keeper at work; what it told people, unless there are other ways to tell them."""
     told: list[Alert] = []
 
     async def tell(alert: Alert) -> None:
@@ -47,7 +48,7 @@ async def kept(
         return None
 
     config = model.Config("", {one.name: one for one in sources}, {one.name: one for one in targets})
-    alerter = Alerter([tell], hub.clock.now, lambda _alert, _error: None)
+    alerter = Alerter(ways or [tell], hub.clock.now, lambda _alert, _error: None)
     made = Keeper(hub.engine, config, hub.connect, pull or nothing, alerter, undecided=undecided)  # type: ignore[arg-type]
     task = asyncio.create_task(made.run())
     try:

@@ -426,15 +426,17 @@ async def test_t_07_a_name_of_an_inner_network(application: Application, issuer:
 
 
 async def test_a_file_of_keys(application: Application, issuer: OutsideIssuer) -> None:
-    """With keys of a file the issuer is never asked."""
+    """With keys of a file the issuer is never asked, and nobody's token makes work of reading them."""
     keys = json.dumps({"keys": [rsa("one").as_dict(private=False), {"kty": "oct", "k": "AAAA"}]})
     await known(application, issuer, keys=keys)
+    before = key_sets.keys_of.cache_info().misses
     assert (await asked(application, issuer.token())).status == 200
     assert (
         await asked(application, issuer.token(header={"kid": None}))
     ).status == 200  # there is one key only
     assert (await asked(application, issuer.token(rsa("evil")))).status == 401
     assert issuer.asked == []
+    assert key_sets.keys_of.cache_info().misses <= before + 1  # they are read once, whoever asks
 
 
 UNUSABLE: Sequence[tuple[str, dict[str, Any]]] = (

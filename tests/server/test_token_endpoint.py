@@ -14,6 +14,7 @@ from tests.server.outside_issuer import ec, rsa, signed
 
 from rollbook.app import Application, now
 from rollbook.operations import tokens
+from rollbook.operations.key_sets import keys_of
 from rollbook.operations.oauth_clients import key_set, made, rotated
 from rollbook.operations.rights import ALL, Rights, rights_of
 from rollbook.operations.tenant_care import TenantCare
@@ -118,6 +119,15 @@ async def test_a_token_by_secret(server: Application) -> None:
         assert (await gone("POST", USERS, {"schemas": [urns.USER], "userName": "bob"})).status == 401
     assert (await call("GET", USERS)).status == 401
     assert (await one.ask()).status == 401
+
+
+async def test_t_21_keys_are_read_once(application: Application) -> None:
+    """However many assertions come that prove nothing: parsing keys is not a stranger's to ask for."""
+    one = await client(application, keys=key_of(RSAKey.generate_key(2048, {"kid": "a"})))
+    before = keys_of.cache_info().misses
+    for _ in range(5):
+        assert (await one.ask(one.assertion(rsa("a")))).status == 401
+    assert keys_of.cache_info().misses == before + 1
 
 
 async def test_a_token_by_key(server: Application) -> None:

@@ -195,10 +195,27 @@ async def test_turns_are_given_once(hub: Hub) -> None:
 async def test_a_warning_is_given_once(hub: Hub) -> None:
     """By whoever comes first; another one is another matter, and so is another target."""
     other = (await hub.links.open_target(TENANT, "other", "1")).number
-    given = [await hub.links.warn_once(TENANT, hub.target, text) for text in ("30", "30", "7", "7", "0")]
-    assert given == [True, False, True, False, True]
-    assert await hub.links.warn_once(TENANT, other, "0")
-    assert not await hub.links.warn_once(OTHER_TENANT, hub.target, "30")
+
+    async def given(text: str, target: int = hub.target, tenant: int = TENANT, now: int = 100) -> bool:
+        is_taken = await hub.links.take_warning(tenant, target, text, now, now + 50)
+        if is_taken:
+            await hub.links.note_warning(tenant, target, text)
+        return is_taken
+
+    assert [await given(text) for text in ("30", "30", "7", "7", "0")] == [True, False, True, False, True]
+    assert await given("0", other)
+    assert not await given("30", tenant=OTHER_TENANT)
+
+
+async def test_a_warning_that_was_not_given_is_given_later(hub: Hub) -> None:
+    """Nobody else has it until whoever took it had time enough; then whoever comes first."""
+
+    async def taken(now: int) -> bool:
+        return await hub.links.take_warning(TENANT, hub.target, "7", now, now + 50)
+
+    assert [await taken(now) for now in (100, 149, 150, 151)] == [True, False, True, False]
+    await hub.links.note_warning(TENANT, hub.target, "7")
+    assert not await taken(1_000)
 
 
 async def test_a_lease_is_given_once(hub: Hub) -> None:

@@ -1,9 +1,11 @@
 """Secrets at rest: the same in every store, sealed in those that last, each at its place (I-32)."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.postgres_server import KEY, empty, tools_first
@@ -16,8 +18,8 @@ from rollbook.storage.key_files import KeySource, add_key, make_file
 from rollbook.storage.keyring import Keyring, KeyUnknown, derive, key_id, new_key, read_keys
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
-from rollbook.storage.sql.rotation import rotate
-from rollbook.storage.sql.secrets import SqlSecrets
+from rollbook.storage.sql.rotation import Rotated, rotate
+from rollbook.storage.sql.secrets import SqlSecrets, by_key
 from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
 
@@ -232,6 +234,59 @@ async def test_i_32_rotation_beside_a_server(
         again = await rotate(command.database, command.secrets)
         assert (again.is_new, again.secrets) == (True, 252)
         assert len(read_keys(file.read_text(), "keys")) == 3
+
+
+@pytest.mark.parametrize("pause", ["before it seals", "between its pages"])
+async def test_i_32_rotations_beside_each_other(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: str
+) -> None:
+    """Rotations in the middle of another: all come to their end, everything is sealed by the last key, nothing is lost."""
+    file = tmp_path / "keys"
+    make_file(file, new_key())
+    monkeypatch.delenv("ROLLBOOK_KEY", raising=False)
+    monkeypatch.setenv("ROLLBOOK_KEY_FILE", str(file))
+    async with _opened(url) as one, _opened(url) as two:
+        for number in range(250):
+            await one.secrets.put("client", str(number).encode(), number + 1)
+        loop, wiping, others = asyncio.get_running_loop(), one.database.wiping, list[Rotated]()
+
+        def meanwhile(work: Callable[[Connection], int]) -> int:
+            done = wiping(work) if pause == "between its pages" else None
+            for _ in range(0 if others else 2):  # the first ends what is begun, the second adds a key
+                other = asyncio.run_coroutine_threadsafe(rotate(two.database, two.secrets), loop)
+                others.append(other.result(60))
+            return wiping(work) if done is None else done
+
+        one.database.wiping = meanwhile  # type: ignore[method-assign,assignment]  # somebody else's moment
+        first = await rotate(one.database, one.secrets)
+        last = read_keys(file.read_text(), "keys")[-1].id
+        assert (first.key, others[1].key, others[1].is_new) == (last, last, True)
+        assert await one.database.read(by_key) == {last: 250}
+        assert await two.secrets.get("client", 250) == b"249"
+
+
+async def test_i_32_a_key_is_added_while_others_are_looked_for(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks for the keys while somebody rotates has them all: nobody is told that one is missing."""
+    file = tmp_path / "keys"
+    make_file(file, new_key())
+    monkeypatch.delenv("ROLLBOOK_KEY", raising=False)
+    monkeypatch.setenv("ROLLBOOK_KEY_FILE", str(file))
+    async with _opened(url) as one, _opened(url) as two:
+        await one.secrets.put("a", b"a")
+        read, is_done = one.database.read, list[Rotated]()
+
+        async def before(work: Callable[[Connection], Any], **how: Any) -> Any:
+            if work is by_key and not is_done:
+                is_done.append(await rotate(two.database, two.secrets))
+            return await read(work, **how)
+
+        one.database.read = before  # type: ignore[method-assign]  # somebody else's moment
+        await one.secrets.put("b", b"b")
+        is_done.clear()
+        assert len((await one.secrets.all_keys()).ids) == 3
+        assert await two.secrets.get("b") == b"b"
 
 
 async def test_i_32_a_value_set_during_rotation_is_not_lost(tmp_path: Path) -> None:

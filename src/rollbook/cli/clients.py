@@ -1,19 +1,16 @@
 """`rollbook client`: programs that fetch short-lived tokens at a tenant's token endpoint (OAuth 2 client credentials)."""
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rollbook.cli.transfer import AsJson, Database, opened_store
+from rollbook.cli.transfer import AsJson, Database, on_store
 
 if TYPE_CHECKING:
     from rollbook.storage.oauth_clients import ClientRecord
     from rollbook.storage.sql.store import SqlStore
-
-T = TypeVar("T")
 
 _AUTHOR = "rollbook client"
 
@@ -70,13 +67,14 @@ def add(
     from rollbook.app import by
     from rollbook.cli.tokens import expiry
     from rollbook.operations import client_care as care
+    from rollbook.operations.token_care import check_token_name
     from rollbook.protocol.errors import InvalidValue
     from rollbook.settings import SettingsError
 
     try:
-        care.check_client_name(name)
+        check_token_name(name)
     except InvalidValue as error:
-        raise SettingsError(f"NAME: {error.detail}") from None
+        raise SettingsError(error.detail) from None
     author, keys = by(_AUTHOR), _keys(key)
     end = expiry(expires, author.at)
     wish = care.ClientWish(name, end, scope or (), within, profile, seconds, keys)
@@ -84,7 +82,7 @@ def add(
     async def make(store: "SqlStore") -> "tuple[ClientRecord, str | None]":
         return await care.add(store, store.home, wish, author)
 
-    client, secret = _run(database, make, makes=True)
+    client, secret = on_store(database, make, makes=True)
     _say(client, secret, as_json=as_json)
 
 
@@ -99,7 +97,7 @@ def list_clients(database: Database = None, as_json: AsJson = False) -> None:
 
         return [_shown(client) for client in await clients_of(store, store.home)]
 
-    rows = _run(database, read)
+    rows = on_store(database, read)
     if as_json:
         print(json.dumps(rows))
         return
@@ -141,7 +139,7 @@ def rotate(
             raise SettingsError(f"client {client.id} has keys and no secret; name the new ones with --key")
         return await give_another(store, client, author, expires=end, until=until, keys=keys)
 
-    client, secret = _run(database, change)
+    client, secret = on_store(database, change)
     _say(client, secret, as_json=as_json)
 
 
@@ -157,7 +155,7 @@ def remove(id: Client, database: Database = None, as_json: AsJson = False) -> No
         await client_care.remove(store, found, by(_AUTHOR))
         return found.id
 
-    gone = _run(database, drop)
+    gone = on_store(database, drop)
     print(
         json.dumps({"id": gone, "removed": True}) if as_json else f"client {gone} and its tokens have ended"
     )
@@ -207,13 +205,3 @@ def _shown(client: "ClientRecord") -> dict[str, Any]:
         "created": render_date_time(client.created),
         "until": render_date_time(client.expires) if client.expires else None,
     }
-
-
-def _run(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *, makes: bool = False) -> T:
-    import asyncio
-
-    async def go() -> T:
-        async with opened_store(database, makes=makes) as store:
-            return await work(store)
-
-    return asyncio.run(go())

@@ -2,20 +2,17 @@
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rollbook.cli.transfer import AsJson, Database, opened_store
+from rollbook.cli.transfer import AsJson, Database, on_store
 
 if TYPE_CHECKING:
     from rollbook.operations.issuer_care import IssuerWish
     from rollbook.operations.issuers import Issuer
     from rollbook.storage.sql.store import SqlStore
-
-T = TypeVar("T")
 
 _AUTHOR = "rollbook issuer"
 
@@ -119,7 +116,7 @@ def add(
 
         return await add(store, store.home, name, _wish(said), by(_AUTHOR))
 
-    _say(_run(database, make, makes=True), as_json=as_json)
+    _say(on_store(database, make, makes=True), as_json=as_json)
 
 
 @app.command("set")
@@ -155,7 +152,7 @@ def set_(
 
         return await tell(store, await _one(store, name), _wish(said), by(_AUTHOR))
 
-    _say(_run(database, change), as_json=as_json)
+    _say(on_store(database, change), as_json=as_json)
 
 
 @app.command("list")
@@ -164,7 +161,7 @@ def list_issuers(database: Database = None, as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = [_shown(issuer) for issuer in _run(database, _all)]
+    rows = [_shown(issuer) for issuer in on_store(database, _all)]
     if as_json:
         print(json.dumps(rows))
         return
@@ -177,7 +174,7 @@ def list_issuers(database: Database = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(name: Name, database: Database = None, as_json: AsJson = False) -> None:
     """Show what was said of an issuer."""
-    found = _run(database, lambda store: _one(store, name))
+    found = on_store(database, lambda store: _one(store, name))
     if as_json:
         print(json.dumps(_shown(found)))
         return
@@ -197,7 +194,7 @@ def remove(name: Name, database: Database = None, as_json: AsJson = False) -> No
         await issuer_care.remove(store, found, by(_AUTHOR))
         return found.name
 
-    gone = _run(database, drop)
+    gone = on_store(database, drop)
     print(json.dumps({"name": gone, "removed": True}) if as_json else f"tokens of {gone} are taken no more")
 
 
@@ -221,7 +218,7 @@ def check(database: Database = None, as_json: AsJson = False) -> None:
             "user": found.user,
         }
 
-    told = _run(database, look)
+    told = on_store(database, look)
     if as_json:
         print(json.dumps(told))
         return
@@ -308,13 +305,3 @@ async def _one(store: "SqlStore", name: str) -> "Issuer":
     from rollbook.operations.issuer_care import issuer_called
 
     return await issuer_called(store, store.home, name)
-
-
-def _run(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *, makes: bool = False) -> T:
-    import asyncio
-
-    async def go() -> T:
-        async with opened_store(database, makes=makes) as store:
-            return await work(store)
-
-    return asyncio.run(go())

@@ -1,25 +1,19 @@
 """`rollbook key`: the keys that seal the secrets of a database."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from rollbook.cli.transfer import AsJson, Database, on_store
 
+if TYPE_CHECKING:
     from rollbook.storage.sql.store import SqlStore
 
 app = typer.Typer(
     help="Make, show and rotate the keys that seal secrets in the database.", no_args_is_help=True
 )
-
-Database = Annotated[
-    str | None, typer.Option(help="The server's database; ROLLBOOK_DATABASE says the same.", metavar="URL")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -58,8 +52,8 @@ def show(database: Database = None, as_json: AsJson = False) -> None:
     async def look(store: "SqlStore") -> dict[str, Any]:
         from rollbook.storage.sql.secrets import by_key
 
+        used = await store.database.read(by_key)  # before the keys: see `all_keys`
         keys = [key.id for key in store.secrets.source.present()]
-        used = await store.database.read(by_key)
         return {
             "database": store.database.name,
             "source": store.secrets.source.name,
@@ -69,7 +63,7 @@ def show(database: Database = None, as_json: AsJson = False) -> None:
             "in_clear": await store.secrets.are_in_clear(),
         }
 
-    found = _with_store(database, look)
+    found = on_store(database, look)
     if as_json:
         print(json.dumps(found))
     else:
@@ -108,7 +102,7 @@ def rotate(database: Database = None, as_json: AsJson = False) -> None:
         await tell(store, act(store, "key", "key.rotate", "key", done.key, secrets=done.secrets))
         return {**done._asdict(), "source": store.secrets.source.name}
 
-    done = _with_store(database, turn)
+    done = on_store(database, turn)
     if as_json:
         print(json.dumps(done))
     elif done["is_new"] or done["secrets"]:
@@ -151,30 +145,10 @@ def forget(
         )
         return given_up
 
-    gone, ended = _with_store(database, give_up)
+    gone, ended = on_store(database, give_up)
     if as_json:
         print(json.dumps({"secrets": gone, "tokens": ended}))
     else:
         print(
             f"{gone} secrets are given up, {ended} tokens have ended; make new ones with: rollbook token create, rollbook client rotate"
         )
-
-
-def _with_store(database: str | None, work: "Callable[[SqlStore], Awaitable[Any]]") -> Any:
-    """What the work comes to on the store, if there is one."""
-    import asyncio
-
-    from rollbook.app import opened, prepare_store
-    from rollbook.settings import Settings, SettingsError, choose_database
-
-    url, origin = choose_database(database, os.environ)
-    settings = Settings(database=url, database_origin=origin)
-    store = prepare_store(settings)
-    if store.database.is_new:
-        raise SettingsError(f"there is no database {store.database.name}; name it with --database")
-
-    async def go() -> Any:
-        async with opened(settings, store):
-            return await work(store)
-
-    return asyncio.run(go())

@@ -1,15 +1,18 @@
 """What `rollbook import` and `rollbook export` share: formats, and the store of a command."""
 
 import os
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from rollbook.protocol.schema import ResourceType
     from rollbook.storage.sql.store import SqlStore
+
+T = TypeVar("T")
 
 
 class Format(StrEnum):
@@ -66,3 +69,14 @@ def opened_store(database: str | None, *, makes: bool = True) -> Any:
     if not makes and store.database.is_new:
         raise SettingsError(f"there is no database {store.database.name}; name it with --database")
     return opened(settings, store)
+
+
+def on_store(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *, makes: bool = False) -> T:
+    """What work on the store that is named comes to."""
+    import asyncio
+
+    async def go() -> T:
+        async with opened_store(database, makes=makes) as store:
+            return await work(store)
+
+    return asyncio.run(go())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from rollbook.operations.oauth_clients import made, rotated
 from rollbook.operations.rights import Rights, read_rights, rights_of
+from rollbook.operations.token_care import check_token_name
 from rollbook.operations.token_endpoint import USUAL_SECONDS
 from rollbook.operations.tokens import pepper
 from rollbook.protocol.errors import InvalidValue, NotFound
@@ -16,8 +17,6 @@ from rollbook.storage.sql.store import SqlStore
 
 Allow = Callable[[Rights], object]
 """Refuses rights that are not to be handed out."""
-
-LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,6 @@ async def client_of(store: SqlStore, tenant: int, id: str) -> ClientRecord:
     return found
 
 
-def check_client_name(name: str) -> str:
-    """The name, if a client may have it.
-
-    Raises:
-        InvalidValue: says what one looks like.
-    """
-    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-        raise InvalidValue(f"a client's name has 1 to {LONGEST_NAME} printable characters")
-    return name
-
-
 async def add(
     store: SqlStore, tenant: int, wish: ClientWish, author: Author, allow: Allow = lambda _: None
 ) -> tuple[ClientRecord, str | None]:
@@ -69,7 +57,7 @@ async def add(
     Raises:
         InvalidValue: what is wished for cannot be meant.
     """
-    name = check_client_name(wish.name)
+    name = check_token_name(wish.name)
     rights = read_rights(wish.scopes, wish.within, wish.profile, await store.catalog_of(tenant))
     allow(rights)
     client, secret = made(

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,6 +30,7 @@ FETCH_SECONDS = 5.0
 
 _MOST_KEYS = 100
 _MOST_ISSUERS = 10_000
+_MOST_TEXTS = 512
 _LEAST_RSA_BITS = 2048
 
 _TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
@@ -67,6 +69,17 @@ def read_keys(document: object) -> KeySet:
     if not isinstance(found, list) or len(found) > _MOST_KEYS:
         raise KeyFault(f"that is no JWK set, which has a list `keys` of at most {_MOST_KEYS}")
     return [key for each in found if (key := _key(each)) is not None]
+
+
+@lru_cache(maxsize=_MOST_TEXTS)
+def keys_of(text: str) -> KeySet:
+    """The keys of a JWK set that is kept as text; the same text is read once, as whoever has proven nothing asks for it.
+
+    Raises:
+        KeyFault: it is no JWK set.
+        ValueError: it is no JSON.
+    """
+    return tuple(read_keys(orjson.loads(text)))
 
 
 def _key(said: object) -> Key | None:
@@ -140,7 +153,7 @@ class KeySets:
             KeyFault: the issuer's keys are not known.
         """
         if issuer.keys is not None:
-            return pick(read_keys(orjson.loads(issuer.keys)), identifier, algorithm)
+            return pick(keys_of(issuer.keys), identifier, algorithm)
         held = self._of(issuer)
         is_first = held.fetching is None and self._wants(held, identifier)
         if is_first:

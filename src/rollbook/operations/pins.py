@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rollbook.operations.base62 import ID_LENGTH, base62
+
 CERTIFICATE = "certificate"
 """The origin of a token that stands for one."""
-
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,7 @@ def by_names(issuer: str, subject: str) -> str:
 def pin_id(pin: str) -> str:
     """The public id of what a pin stands for."""
     number = int.from_bytes(hashlib.sha256(pin.encode(errors="surrogatepass")).digest(), "big")
-    letters = []
-    for _ in range(_ID_LENGTH):
-        number, rest = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[rest])
-    return "".join(letters)
+    return base62(number, ID_LENGTH)[::-1]  # as the ids are that databases have already
 
 
 def pin_digest(key: bytes, pin: str) -> bytes:

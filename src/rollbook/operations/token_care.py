@@ -36,7 +36,7 @@ def check_token_name(name: str) -> str:
         InvalidValue: says what one looks like.
     """
     if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-        raise InvalidValue(f"a token's name has 1 to {LONGEST_NAME} printable characters")
+        raise InvalidValue(f"name: write 1 to {LONGEST_NAME} printable characters")
     return name
 
 

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from rollbook.operations.context import Tenant
 from rollbook.operations.issuers import ALGORITHMS
 from rollbook.operations.jwt_tokens import (
@@ -23,7 +21,7 @@ from rollbook.operations.jwt_tokens import (
     check_times,
     shown,
 )
-from rollbook.operations.key_sets import pick, read_keys
+from rollbook.operations.key_sets import keys_of, pick
 from rollbook.operations.logs import Log
 from rollbook.operations.rights import READ, WRITE, Rights, read_rights, rights_of
 from rollbook.operations.tokens import digest, new_token
@@ -221,7 +219,7 @@ def _judged(
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
         raise Refused("that algorithm proves nothing")
-    key = pick(read_keys(orjson.loads(keys)), header.get("kid"), str(algorithm))
+    key = pick(keys_of(keys), header.get("kid"), str(algorithm))
     if key is None:
         raise Refused("the client has no such key")
     claims = check_signature(text, key, str(algorithm))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from rollbook.operations.base62 import ALPHABET, ID_LENGTH, base62
 from rollbook.operations.context import Caller, Tenant
 from rollbook.operations.cursors import KEY_BYTES
 from rollbook.operations.jwt_tokens import UNKNOWN, JwtVerifier, shown
@@ -28,9 +29,8 @@ PREFIX = "rb_live_"
 YEAR = 365 * 24 * 3600 * 1000
 """Default life of a token in milliseconds (A-66)."""
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
-_LENGTH = len(PREFIX) + _ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
+_SECRET_LENGTH, _CHECKSUM_LENGTH = 43, 6
+_LENGTH = len(PREFIX) + ID_LENGTH + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
 _REMEMBERED = 10_000
 _REMEMBER_MS = 5_000
 _MINUTE = 60_000
@@ -39,13 +39,13 @@ _NOTE_SECONDS = 30.0
 
 def new_id() -> str:
     """A public id."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+    return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
 
 
 def new_token(id: str | None = None) -> tuple[str, str]:
     """A fresh token and its public id, a new one unless it is given; the secret has 256 random bits."""
     token_id = new_id() if id is None else id
-    secret = _base62(int.from_bytes(secrets.token_bytes(32), "big"), _SECRET_LENGTH)
+    secret = base62(int.from_bytes(secrets.token_bytes(32), "big"), _SECRET_LENGTH)
     body = f"{PREFIX}{token_id}_{secret}"
     return body + _checksum(body), token_id
 
@@ -55,7 +55,7 @@ def token_id(text: str) -> str | None:
     if len(text) != _LENGTH or not text.startswith(PREFIX) or not text.isascii():
         return None
     body, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
-    return text[len(PREFIX) : len(PREFIX) + _ID_LENGTH] if _checksum(body) == checksum else None
+    return text[len(PREFIX) : len(PREFIX) + ID_LENGTH] if _checksum(body) == checksum else None
 
 
 class TokenState(StrEnum):
@@ -346,12 +346,4 @@ def _credential(record: TokenRecord) -> Credential:
 
 
 def _checksum(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)
-
-
-def _base62(number: int, length: int) -> str:
-    digits: list[str] = []
-    for _ in range(length):
-        number, rest = divmod(number, len(_ALPHABET))
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    return base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)

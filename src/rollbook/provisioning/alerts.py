@@ -116,9 +116,9 @@ class Alerter:
     _open: dict[tuple[str, Kind], int] = field(default_factory=dict)
     """When people were told last of what is not over."""
 
-    async def once(self, alert: Alert) -> None:
-        """Tell people of what nothing makes over, and whoever calls tells once. What cannot be sent is logged."""
-        await self._send(alert)
+    async def once(self, alert: Alert) -> bool:
+        """Tell people of what nothing makes over, and whoever calls tells once; False if it could be sent in no way."""
+        return await self._send(alert)
 
     async def tell(self, alert: Alert) -> bool:
         """Tell people, unless they were told just now: then False. What cannot be sent is logged, and stops nothing."""
@@ -137,11 +137,14 @@ class Alerter:
         if known:
             await self._send(Alert(Kind.RECOVERED, subject, text))
 
-    async def _send(self, alert: Alert) -> None:
+    async def _send(self, alert: Alert) -> bool:
         stamped = Alert(alert.kind, alert.subject, alert.text, alert.hint, self.now())
         self.log(stamped, None)
+        failed = 0
         for way in self.ways:
             try:
                 await way(stamped)
             except Exception as error:  # noqa: BLE001 - whatever a webhook or a mail server does
+                failed += 1
                 self.log(stamped, f"{type(error).__name__}: {error}"[:200])
+        return not self.ways or failed < len(self.ways)

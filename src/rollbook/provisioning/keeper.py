@@ -46,6 +46,9 @@ MISTAKE_SECONDS = 60.0
 WARN_SECONDS = 60.0
 """How often it is looked whether credentials end soon."""
 
+WARN_AGAIN = 300_000
+"""Milliseconds before a warning that could not be given is given again; longer than all ways together take."""
+
 AUDIT_SECONDS = 30.0
 """How often the loop of audits looks at the clock, at most."""
 
@@ -273,10 +276,12 @@ class Keeper:
     async def _warn(self, target: model.Target, progress: Progress) -> None:
         engine, now = self._engine, self._engine.now()
         days, text = days_told(target.ends, now), warning_of(target, now)
-        if text is not None and await engine.links.warn_once(
-            engine.tenant, progress.number, f"{target.ends} {days}"
-        ):
-            await self._alerter.once(Alert(Kind.EXPIRES, target.name, text, ADVICE))
+        place, warning, again = (engine.tenant, progress.number), f"{target.ends} {days}", now + WARN_AGAIN
+        if text is None or not await engine.links.take_warning(*place, warning, now, again):
+            return
+        # Noted behind: what could not be sent, or a worker has died over, is given again when its time is over.
+        if await self._alerter.once(Alert(Kind.EXPIRES, target.name, text, ADVICE)):
+            await engine.links.note_warning(*place, warning)
 
     async def _audit(self, target: model.Target, due: int) -> bool:
         """One audit; people are told of what it leaves. Whether it has come to its end."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from rollbook.protocol.values import JsonObject
+from rollbook.storage.agreements import Agreements
 
 
 class State(StrEnum):
@@ -205,7 +206,7 @@ Ranks = Mapping[str, int]
 """The resource types that go to a target, with the order in which they go: lower ones first."""
 
 
-class LinkStore(Protocol):
+class LinkStore(Agreements, Protocol):
     """Links, members at targets, progress and runs. Every method may raise `StoreUnavailable`.
 
     `target` is a target's number. Methods that take a `Link` and return whether they did anything refuse to
@@ -226,15 +227,6 @@ class LinkStore(Protocol):
 
     async def pause(self, tenant: int, target: int, until: int, error: str | None) -> None:
         """Leave the target alone until then, and say why."""
-
-    async def warn_once(self, tenant: int, target: int, warning: str) -> bool:
-        """Note that people are given that warning; whether it is another one than the last, or somebody has given it."""
-
-    async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
-        """The beginning of a stretch of time, not before `start`, that no other worker has for that limit.
-
-        Both in microseconds, since 1970 and long.
-        """
 
     async def follow(
         self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False

@@ -18,7 +18,8 @@ from rollbook.storage.links import (
     State,
 )
 from rollbook.storage.sql import audits, deliveries, link_marks, link_members, link_outcomes, runs
-from rollbook.storage.sql.connection import Connection, Database, Row
+from rollbook.storage.sql.agreements import SqlAgreements
+from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.link_outcomes import Account, keep_account
 from rollbook.storage.sql.reads import FEW, above, listed
@@ -65,15 +66,6 @@ TO_DO = f"""
     AND remote_id IS {{account}}
     ORDER BY due, pk LIMIT ?
 """
-TAKE_TURNS = """
-    INSERT INTO turn (tenant, target, name, until) VALUES (?, ?, ?, ?)
-    ON CONFLICT (tenant, target, name) DO UPDATE
-    SET until = CASE WHEN turn.until > ? THEN turn.until + ? ELSE ? END
-    RETURNING until
-"""
-WARN = """
-    UPDATE target SET warned = ? WHERE tenant = ? AND number = ? AND (warned IS NULL OR warned <> ?) RETURNING number
-"""
 BY_KEYS = f"SELECT {_COLUMNS} FROM link WHERE tenant = ? AND target = ? AND pk {SQLITE.among_numbers}"
 # In order, or SQLite would walk through all links of the target instead of looking each up.
 ACCOUNTS_OF = f"""
@@ -112,11 +104,8 @@ _PENDING = """
 """
 
 
-class SqlLinks:
+class SqlLinks(SqlAgreements):
     """Links in the same database as the resources, so that marks and log position share a transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def target(self, tenant: int, name: str) -> Progress | None:
         """The progress of the target of that name, None if nothing was ever done there."""
@@ -139,17 +128,6 @@ class SqlLinks:
         """Leave the target alone until then, and say why."""
         sql = "UPDATE target SET paused_until = ?, error = ? WHERE tenant = ? AND number = ?"
         await self._database.write(tenant, lambda conn: conn.run(sql, (until, error, tenant, target)))
-
-    async def warn_once(self, tenant: int, target: int, warning: str) -> bool:
-        """Note that people are given that warning; whether it is another one than the last, or somebody has given it."""
-        given = (warning, tenant, target, warning)
-        return bool(await self._database.write(tenant, lambda conn: conn.all(WARN, given)))
-
-    async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
-        """The beginning of a stretch of time, not before `start`, that no other worker has for that limit."""
-        parameters = (tenant, target, limit, start + length, start, length, start + length)
-        ((until,),) = await self._database.write(tenant, lambda conn: conn.all(TAKE_TURNS, parameters))
-        return int(until) - length
 
     async def follow(
         self, tenant: int, target: int, ranks: Ranks, now: int, limit: int, *, groups_count: bool = False

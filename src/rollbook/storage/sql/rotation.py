@@ -19,6 +19,8 @@ REVOKE = "UPDATE token SET revoked = ? WHERE revoked IS NULL"
 BATCH = 100
 """Secrets that are sealed anew in one transaction."""
 
+_BEGIN = Place(-1, "")
+
 
 class Rotated(NamedTuple):
     """The key that seals now, whether it was made for this, and how many secrets were sealed anew."""
@@ -31,8 +33,8 @@ class Rotated(NamedTuple):
 async def rotate(database: Backend, secrets: SqlSecrets) -> Rotated:
     """Seal every secret by the last key. If all are already, and there is a file to write it to, by a new one.
 
-    May run beside servers, and beside itself: whoever reads a secret meanwhile reads the keys anew, and what somebody
-    else has set in between is left for another round.
+    May run beside servers, and beside itself: keys are added before they seal and never taken away, so that whoever
+    reads them behind what they have sealed has them all. What somebody else has set in between is left for another round.
 
     Raises:
         KeyUnknown: keys that are needed are not here, or none can be added; nothing was changed then.
@@ -44,22 +46,31 @@ async def rotate(database: Backend, secrets: SqlSecrets) -> Rotated:
     is_new = is_done and file is not None
     if is_new and file is not None:
         await asyncio.to_thread(add_key, file, new_key())
-        ring = await secrets.all_keys()
     for name in IN_CLEAR:
         await secrets.take_over(name)
-    return Rotated(ring.sealing, is_new, await _resealed(database, ring))
+    return await _resealed(database, secrets, is_new=is_new)
 
 
-async def _resealed(database: Backend, ring: Keyring) -> int:
-    done, after = 0, Place(-1, "")
-    while rows := await database.read(partial(_next, ring=ring, after=after)):
-        done += await asyncio.to_thread(database.wiping, partial(_reseal, ring=ring, rows=rows))
-        after = Place(rows[-1][0], rows[-1][1])
-    return done
+async def _resealed(database: Backend, secrets: SqlSecrets, *, is_new: bool) -> Rotated:
+    """Page by page, each by the key that is the last one then: another rotation may have added one meanwhile."""
+    ring, done, after = await secrets.all_keys(), 0, _BEGIN
+    while True:
+        rows = await database.read(partial(_next, sealing=ring.sealing, after=after))
+        former, ring = (
+            ring,
+            await secrets.all_keys(),
+        )  # behind the rows, so that none is of a key not known yet
+        if ring.sealing != former.sealing:
+            after = _BEGIN
+        elif not rows:
+            return Rotated(ring.sealing, is_new, done)
+        else:
+            done += await asyncio.to_thread(database.wiping, partial(_reseal, ring=ring, rows=rows))
+            after = Place(rows[-1][0], rows[-1][1])
 
 
-def _next(connection: Connection, ring: Keyring, after: Place) -> list[Row]:
-    return connection.all(NEXT, (*after, ring.sealing, BATCH))
+def _next(connection: Connection, sealing: str, after: Place) -> list[Row]:
+    return connection.all(NEXT, (*after, sealing, BATCH))
 
 
 def _reseal(connection: Connection, ring: Keyring, rows: list[Row]) -> int:

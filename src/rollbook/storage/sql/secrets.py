@@ -108,10 +108,11 @@ class SqlSecrets:
         Raises:
             KeyUnknown: there are none, or one that has sealed something is not among them.
         """
+        # First what is used: a key is there before it seals anything, so whoever adds one meanwhile is not missed.
+        used = await self._database.read(by_key)
         ring = await self._sealing()
         if ring is None:
             raise self._no_key(Place(OF_THE_SERVICE, IN_CLEAR[0]))
-        used = await self._database.read(by_key)
         if not used.keys() <= set(ring.ids):
             raise missing(self._database.name, self.source, ring, sorted(used.keys() - set(ring.ids)))
         return ring
@@ -154,9 +155,8 @@ class SqlSecrets:
         Raises:
             KeyUnknown: the database has secrets, and all are of other keys: these are the wrong ones.
         """
-        keys = await asyncio.to_thread(self.source.present)
         used = await self._database.read(by_key)
-        ring = _ring(keys)
+        ring = _ring(await asyncio.to_thread(self.source.present))
         if used and (ring is None or not used.keys() & set(ring.ids)):
             raise missing(self._database.name, self.source, ring, used)
         if ring is None and self.source.makes and self.source.file is not None:
