@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
@@ -12,10 +13,12 @@ from tests.postgres_server import database as new_database
 from tests.postgres_server import empty
 
 from rollbook.protocol.errors import InvalidValue, StoreUnavailable
+from rollbook.storage.patience import of_a_request, patience
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.connection import ALONE, Connection
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.postgres import NEAR, TRIES, WRITERS, PostgresDatabase
+from rollbook.storage.sql.postgres_connection import NearConnection
 
 pytestmark = pytest.mark.anyio
 
@@ -126,8 +129,6 @@ async def test_a_commit_without_an_answer(
     database: PostgresDatabase, postgres_database: str, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FS-14: the server is asked what became of the transaction, and the caller is told the truth."""
-    from rollbook.storage.sql.postgres_connection import NearConnection
-
     script = NearConnection.script
     cut: list[str] = []
 
@@ -267,19 +268,77 @@ async def test_fs_21_a_pool_that_is_exhausted(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FS-21: while every connection is busy others are refused in time and in words; then all goes on by itself."""
-    monkeypatch.setattr("rollbook.storage.sql.postgres.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.05)
     async with AsyncExitStack() as busy:
         for _ in range(NEAR):
-            await busy.enter_async_context(database._near.taken())
+            await busy.enter_async_context(database._near.taken(patience()))
         with pytest.raises(StoreUnavailable, match="busy"):
             await database.read_now(_names)
         for _ in range(WRITERS):
-            await busy.enter_async_context(database._writers.taken())
+            await busy.enter_async_context(database._writers.taken(patience()))
         with pytest.raises(StoreUnavailable, match="busy"):
             await _write(database, "refused")
     await _write(database, "after")
     assert await database.read_now(_names) == ["after"]
-    assert database._near._free.qsize() == NEAR
+    assert database._near.free == NEAR
+
+
+async def test_fs_21_all_waits_of_a_request_have_one_measure(
+    database: PostgresDatabase, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-21: while the database does not let anybody in, a request of several reads and a write waits as long as for one."""
+    monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.4)
+    monkeypatch.setattr("rollbook.storage.sql.postgres.LEAST_SECONDS", 0.2)
+    connect = database._connect
+
+    async def never() -> NearConnection:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits for so long")
+
+    async def refused(*work: Callable[[], Awaitable[object]]) -> float:
+        began = time.monotonic()
+        with of_a_request():
+            for each in work:
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    await each()
+        return time.monotonic() - began
+
+    async def read() -> object:
+        return await database.read_now(_names)
+
+    async def write() -> object:
+        return await _write(database, "refused")
+
+    await read()
+    for slots in (database._near, database._writers):
+        slots._connect = never
+    _end_connections(postgres_database)
+    assert 0.4 <= await refused(read, read, read, write) < 1.2  # four waits of 0.4 s would be longer
+    for slots in (database._near, database._writers):
+        slots._connect = connect
+    await _write(database, "after")
+    assert await database.read_now(_names) == ["after"]
+
+
+async def test_fs_21_a_lock_is_waited_for_no_longer(
+    database: PostgresDatabase, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-21: whoever has waited before waits less for others of its tenant, and whoever has waited behind them, too."""
+    monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("rollbook.storage.sql.postgres.LEAST_SECONDS", 0.2)
+    other = PostgresDatabase(postgres_database)
+    await other.open()
+    with other.alone():
+        began = time.monotonic()
+        first = asyncio.ensure_future(_write(database, "first"))
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(_write(database, "second"))
+        answers = await asyncio.gather(first, second, return_exceptions=True)
+        assert time.monotonic() - began < 2.0
+    assert [type(each) for each in answers] == [StoreUnavailable, StoreUnavailable]
+    await _write(database, "after")
+    assert await database.read_now(_names) == ["after"]
+    await other.close()
 
 
 def test_t_57_no_text_is_ordered_by_the_platform(postgres_database: str) -> None:

@@ -17,6 +17,7 @@ from rollbook.protocol.bulk_plan import Plan, Planned, Planner, Refused, units
 from rollbook.protocol.errors import Conflict, Cycle
 from rollbook.protocol.values import JsonValue
 from rollbook.storage.base import StepRefused
+from rollbook.storage.patience import of_a_request
 
 WINDOW = 64
 """Operations under way at once: so many share a commit, and so many writes of others wait behind them."""
@@ -184,7 +185,8 @@ class _Run:
             asked.set()
 
         context = replace(self._context, turn=turn)
-        done = await (_alone(context, unit[0]) if len(unit) == 1 else _together(context, unit))
+        with of_a_request():  # each operation waits for the database as a request of its own would
+            done = await (_alone(context, unit[0]) if len(unit) == 1 else _together(context, unit))
         self._failed.update(
             outcome.plan.sent.bulk_id
             for outcome in done

@@ -9,6 +9,7 @@ import structlog
 from rollbook.server.peers import REQUEST_ID
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.watching import WATCHED, Watched, known_method
+from rollbook.storage.patience import of_a_request
 
 log = structlog.get_logger("rollbook.access")
 
@@ -43,7 +44,7 @@ class RequestIds:
                 message["headers"] = [*(message.get("headers") or ()), (HEADER, name.encode())]
             return send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=name):
+        with structlog.contextvars.bound_contextvars(request_id=name), of_a_request():
             try:
                 await self._app(scope, receive, sending)
             finally:

@@ -1,6 +1,7 @@
 """Requests that share a transaction: each behind a savepoint, so that its failure touches no neighbour (FS-04)."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -28,6 +29,8 @@ class Request(Generic[T]):
     work: Callable[[Connection], T]
     long: bool
     future: "asyncio.Future[T]"
+    until: float = math.inf
+    """By the loop's clock: how long the caller waits for what may be waited for."""
     result: T | None = None
     error: Exception | None = None
 

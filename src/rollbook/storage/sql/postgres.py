@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.key_files import NOWHERE, KeySource
+from rollbook.storage.patience import Patience, patience
 from rollbook.storage.sql import postgres_care, postgres_schema
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock
 from rollbook.storage.sql.group_commit import BATCH, Request
 from rollbook.storage.sql.postgres_connection import (
     BECAUSE_OF_OTHERS,
+    LOCK_MILLISECONDS,
     FarConnection,
     NearConnection,
     arguments,
@@ -27,6 +29,7 @@ from rollbook.storage.sql.postgres_connection import (
     public_name,
 )
 from rollbook.storage.sql.postgres_schema import LOCKS
+from rollbook.storage.sql.postgres_slots import Slots
 from rollbook.storage.sql.readers import READ_SECONDS, Readers, Reading
 
 T = TypeVar("T")
@@ -43,16 +46,19 @@ FAR = 4
 EACH = 2
 """How many of them may work for one tenant, so that its heavy searches leave room for those of others (I-20)."""
 
-WAIT_SECONDS = 10.0
-"""How long somebody waits for a connection while all are busy (FS-21)."""
+_AT_ONCE = 1_000
+"""Milliseconds that are no waiting."""
+
+LEAST_SECONDS = 1.0
+"""How long a transaction may wait at least, also for those who have waited before it: the database may be well again."""
 
 _BEGIN = """
-    BEGIN ISOLATION LEVEL READ COMMITTED;
+    BEGIN ISOLATION LEVEL READ COMMITTED; {wait}
     SELECT pg_advisory_xact_lock_shared({locks}, 0), pg_advisory_xact_lock({locks}, {tenant});
     SELECT pg_current_xact_id()::text
 """
 _BEGIN_ALONE = """
-    BEGIN ISOLATION LEVEL READ COMMITTED;
+    BEGIN ISOLATION LEVEL READ COMMITTED; {wait}
     SELECT pg_advisory_xact_lock({locks}, 0);
     SELECT pg_current_xact_id()::text
 """
@@ -72,51 +78,6 @@ OUTCOME_SECONDS = 0.2
 """How often, and with what pause, the server is asked what became of a commit that it did not answer."""
 
 
-class _Slots:
-    """Near connections, made when they are needed, at most so many; the one used last is used next."""
-
-    def __init__(self, number: int, connect: Callable[[], "asyncio.Future[NearConnection]"]) -> None:
-        self._connect = connect
-        self._free: asyncio.LifoQueue[NearConnection | None] = asyncio.LifoQueue()
-        for _ in range(number):
-            self._free.put_nowait(None)
-
-    @asynccontextmanager
-    async def taken(self, *, fresh: bool = False) -> AsyncIterator[NearConnection]:
-        """A connection for oneself; a new one if so asked, or if there is none that can be used."""
-        kept = await self._next()
-        try:
-            if kept is not None and (fresh or not kept.is_sound):
-                former, kept = kept, None
-                await former.close()
-            if kept is None:
-                kept = await self._connect()
-            yield kept
-        finally:
-            usable = kept if kept is not None and kept.is_sound else None
-            # At once: a caller that is cancelled while it closes still gives it back.
-            self._free.put_nowait(usable)
-            if kept is not None and usable is None:
-                await kept.close()
-
-    async def _next(self) -> NearConnection | None:
-        """One that is free, or the room for one."""
-        if not self._free.empty():
-            return self._free.get_nowait()
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                return await self._free.get()
-        except TimeoutError:
-            raise StoreUnavailable("every connection to the database is busy; try again") from None
-
-    async def close(self) -> None:
-        """Let go of those that are free."""
-        while not self._free.empty():
-            kept = self._free.get_nowait()
-            if kept is not None:
-                await kept.close()
-
-
 class PostgresDatabase:
     """`Backend` over a PostgreSQL database that has our tables; belongs to one event loop."""
 
@@ -131,8 +92,8 @@ class PostgresDatabase:
         self.guard: Callable[[Connection], None] | None = None
         self._waiting: dict[int, list[Request[Any]]] = {}
         self._draining: set[asyncio.Task[None]] = set()
-        self._near = _Slots(NEAR, self._connect)
-        self._writers = _Slots(WRITERS, self._connect)
+        self._near = Slots(NEAR, self._connect)
+        self._writers = Slots(WRITERS, self._connect)
         self._reads = Readers(FAR, EACH)
         self._far = threading.local()
         self._all_far: list[FarConnection] = []
@@ -161,7 +122,7 @@ class PostgresDatabase:
         Raises:
             StoreUnavailable: the database cannot be reached, or its tables are missing, older or newer than this program.
         """
-        async with self._writers.taken() as connection:
+        async with self._writers.taken(patience()) as connection:
             await on_loop(lambda near: postgres_schema.check_revision(near, self._name), connection)
         self._open = True
 
@@ -202,14 +163,14 @@ class PostgresDatabase:
     def alone(self) -> Iterator[Connection]:
         """A connection in a transaction that writes, and no other beside it."""
         with self._alone() as connection:
-            connection.script(_BEGIN_ALONE.format(locks=LOCKS))
+            connection.script(_BEGIN_ALONE.format(locks=LOCKS, wait=""))
             yield connection
             connection.script("COMMIT")
 
     def wiping(self, work: Callable[[Connection], T]) -> T:
         """Run `work`; the tables of settings and secrets are then written anew, without what it has deleted."""
         with self._alone() as connection:
-            connection.script(_BEGIN_ALONE.format(locks=LOCKS))
+            connection.script(_BEGIN_ALONE.format(locks=LOCKS, wait=""))
             done = work(connection)
             connection.script("COMMIT")
             postgres_care.wipe(connection)
@@ -272,18 +233,18 @@ class PostgresDatabase:
             task = loop.create_task(self._drain(tenant, waiting))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
-        waiting.append(Request(work, long, future))
+        waiting.append(Request(work, long, future, loop.time() + patience().left))
         return await future
 
     async def read_now(self, work: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Run reads of a few rows by key on the event loop."""
         if not self._open:
             raise self._closed()
-        chosen = _on_snapshot(work) if snapshot else work
+        chosen, measure = _on_snapshot(work) if snapshot else work, patience()
         with suppress(_Lost):
-            async with self._near.taken() as connection:
+            async with self._near.taken(measure) as connection:
                 return await _unless_lost(chosen, connection)
-        async with self._near.taken(fresh=True) as connection:
+        async with self._near.taken(measure, fresh=True) as connection:
             return await on_loop(chosen, connection)
 
     async def read(
@@ -349,14 +310,16 @@ class PostgresDatabase:
     async def _commit_together(self, tenant: int, batch: list[Request[Any]]) -> None:
         """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
         failure: Exception | None = None
+        measure = _measure(batch)
         for tried in range(TRIES):
-            transaction = _Transaction(tenant, batch, self.guard)
+            transaction = _Transaction(tenant, batch, self.guard, measure)
             try:
-                async with self._writers.taken(fresh=tried > 0) as connection:
+                async with self._writers.taken(measure, fresh=tried > 0) as connection:
                     await on_loop(transaction.run, connection)
             except Exception as error:  # noqa: BLE001 - every caller must be told, whatever it was
-                failure = await self._outcome(transaction, error) if transaction.is_committing else error
-                if failure is not None and transaction.may_be_tried_again:
+                is_committing = transaction.is_committing
+                failure = await self._outcome(transaction, error, measure) if is_committing else error
+                if failure is not None and transaction.may_be_tried_again and measure.left:
                     continue
             else:
                 return
@@ -365,17 +328,20 @@ class PostgresDatabase:
             for request in batch:
                 request.error = request.error or self._unavailable(failure)
 
-    async def _outcome(self, transaction: "_Transaction", error: Exception) -> Exception | None:
+    async def _outcome(
+        self, transaction: "_Transaction", error: Exception, measure: Patience
+    ) -> Exception | None:
         """What became of a transaction whose COMMIT was not answered (FS-14); None if it is durable."""
         with suppress(StoreUnavailable):
             for _ in range(OUTCOME_TRIES):  # the server may not have noticed yet, and still be at it
-                async with self._writers.taken(fresh=True) as connection:
+                async with self._writers.taken(measure, fresh=True) as connection:
                     row = await on_loop(lambda near: near.one(_OUTCOME, (transaction.number,)), connection)
                 if row is not None and row[0] == "committed":
                     return None
                 if row is not None and row[0] == "aborted":
                     return error
-                await asyncio.sleep(OUTCOME_SECONDS)
+                async with measure.waiting():
+                    await asyncio.sleep(OUTCOME_SECONDS)
         return StoreUnavailable(f"{self._name}: {_UNKNOWN}", public=_UNKNOWN)
 
     def _unavailable(self, error: Exception | None) -> Exception:
@@ -386,15 +352,24 @@ class PostgresDatabase:
         return unavailable
 
 
+def _measure(batch: list[Request[Any]]) -> Patience:
+    """How long a transaction may wait: for as long as whoever has waited longest before it still does."""
+    left = min(request.until for request in batch) - asyncio.get_running_loop().time()
+    return Patience(max(left, LEAST_SECONDS))
+
+
 class _Transaction:
     """A transaction of one tenant's requests."""
 
     def __init__(
-        self, tenant: int, batch: list[Request[Any]], guard: Callable[[Connection], None] | None
+        self,
+        tenant: int,
+        batch: list[Request[Any]],
+        guard: Callable[[Connection], None] | None,
+        measure: Patience,
     ) -> None:
-        begin = _BEGIN_ALONE if tenant == ALONE else _BEGIN
-        # Tenant numbers begin at 1, and 0 is the lock of the definitions: what is nobody's has a number of its own.
-        self._begin = begin.format(locks=LOCKS, tenant=tenant or -1)
+        self._tenant = tenant
+        self._measure = measure
         self._batch = batch
         self._guard = guard
         self.number: str | None = None
@@ -411,7 +386,13 @@ class _Transaction:
             raise
 
     def _run(self, connection: NearConnection) -> None:
-        ((self.number,),) = connection.script(self._begin)
+        begin = _BEGIN_ALONE if self._tenant == ALONE else _BEGIN
+        left = int(self._measure.left * 1000)
+        # What was waited for a connection is not waited for the lock again; 0 would be for ever.
+        wait = f"SET LOCAL lock_timeout = {max(left, 1)};" if left < LOCK_MILLISECONDS - _AT_ONCE else ""
+        # Tenant numbers begin at 1, and 0 is the lock of the definitions: what is nobody's has a number of its own.
+        begun = begin.format(locks=LOCKS, tenant=self._tenant or -1, wait=wait)
+        ((self.number,),) = connection.script(begun)
         if self._guard is not None:
             self._guard(connection)
         for request in self._batch:
