@@ -30,13 +30,25 @@ def client(*arguments: str) -> Any:
 def test_a_life(tmp_path: Path) -> None:
     """Made with rights, rotated, removed; the secrets carry the client's id, and are nowhere in the database."""
     made = client(
-        "add", "loader", "--scope", "read", "--scope", "users", "--seconds", "600", "--expires", "30d"
+        "add",
+        "loader",
+        "--scope",
+        "read",
+        "--scope",
+        "users",
+        "--without",
+        "roles",
+        "--seconds",
+        "600",
+        "--expires",
+        "30d",
     )
     assert token_id(made["secret"]) == made["id"]
     assert (made["scopes"], made["seconds"], made["shows"]) == ("read users", 600, "a secret")
     newer = client("rotate", made["id"], "--overlap", "1h")
     assert newer["secret"] != made["secret"]
     assert [row["id"] for row in client("list")] == [made["id"]]
+    assert (made["without"], made["hold"]) == (["roles"], [])
     code, said, _ = run("client", "list")
     assert (code, made["id"] in said) == (0, True)
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
@@ -71,6 +83,7 @@ def test_with_a_key(tmp_path: Path) -> None:
         (("add", "x", "--seconds", "5"), "60 seconds to a day"),
         (("add", "x", "--seconds", "100000"), "60 seconds to a day"),
         (("add", "x", "--within", "nope pr"), "no attribute"),
+        (("add", "x", "--without", "rolls"), "did you mean roles?"),
         (("add", "x", "--key", "nowhere"), "No such file"),
         (("rotate", "nobody"), "rollbook client list"),
         (("remove", "nobody"), "rollbook client list"),

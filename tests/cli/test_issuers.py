@@ -48,6 +48,9 @@ def test_a_life(tmp_path: Path, outside: OutsideIssuer) -> None:
     changed = issuer("set", "idp", "--scope", "write", "--within", "", "--user-claim", "email")
     differs = {name for name in made if made[name] != changed[name]}
     assert differs == {"scopes", "within", "user"}
+    held = issuer("set", "idp", "--without", "roles", "--hold", "userName")
+    assert (held["without"], held["hold"], held["scopes"]) == (["roles"], ["userName"], changed["scopes"])
+    assert issuer("set", "idp", "--without", "", "--hold", "") == changed
     assert (changed["scopes"], changed["user"]) == (["write"], "email=userName")
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [rsa("one").as_dict(private=False)]}))

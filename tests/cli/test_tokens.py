@@ -53,6 +53,20 @@ def test_a_life(tmp_path: Path) -> None:
         )
 
 
+def test_t_30_attributes_are_held_back() -> None:
+    """Listed as the schema has them, in lists and as text; a rotated token has them too."""
+    made = token("create", "--without", "ROLES,department", "--hold", "userName", "--hold", "active")["token"]
+    token("rotate", token_id(made))
+    for row in token("list"):
+        assert row["without"] == [
+            "roles",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        ]
+        assert row["hold"] == ["active", "userName"]
+        assert "without roles, urn:" in row["bounds"]
+        assert row["bounds"].endswith("; hold active, userName")
+
+
 def test_a_certificate_stands_for_a_token(tmp_path: Path) -> None:
     """Named by its file; listed as any token, and revoked by its id; a text is never made."""
     file = tmp_path / "okta.pem"
@@ -79,6 +93,8 @@ def test_a_certificate_stands_for_a_token(tmp_path: Path) -> None:
     [
         (("create", "--scope", "everything"), "read, write"),
         (("create", "--within", "nope pr"), "no attribute"),
+        (("create", "--without", "rolls"), "did you mean roles?"),
+        (("create", "--hold", "username,id"), "every resource shows id"),
         (("create", "--profile", "nobody"), "choose one of"),
         (("create", "--user", "nobody"), "no user with that id"),
         (("create", "--expires", "yesterday"), "90d"),

@@ -261,6 +261,28 @@ async def test_t_09_within_is_handed_on(house: House) -> None:
         assert (await call("POST", f"{ROOT}/tenants/acme/tokens", asked)).status == status
 
 
+async def test_t_30_what_is_held_back_is_handed_on(house: House) -> None:
+    """Whoever has attributes held back holds back at least these from tokens that they make; all are told."""
+    call = await house.by("admin", "write", without=["roles"], hold=["userName"])
+    where = f"{ROOT}/tenants/acme/tokens"
+    for apart, status in (
+        ({"without": ["roles"], "hold": ["userName"]}, 201),
+        ({"without": ["roles", "userName", "title"]}, 201),
+        ({"without": ["roles"]}, 403),
+        ({"hold": ["userName", "roles"]}, 403),
+        ({}, 403),
+    ):
+        answer = await call("POST", where, {"name": "x", "scopes": ["read"], **apart})
+        assert answer.status == status, answer.body
+        if status == 201:
+            assert answer.json["without"] == sorted(apart["without"])
+            assert answer.json["hold"] == apart.get("hold", [])
+        else:
+            assert "without roles; hold userName" in answer.json["detail"]
+    wrong = await call("POST", where, {"name": "x", "scopes": ["read"], "without": ["rolls"]})
+    assert (wrong.status, "did you mean roles?" in wrong.json["detail"]) == (400, True)
+
+
 async def test_t_09_administration_alone_reads_nobody(house: House) -> None:
     """A token with an admin scope and no other sees and changes no resource, alone and within Bulk."""
     call = await house.by("admin")

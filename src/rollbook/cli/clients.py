@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rollbook.cli.tokens import Hold, Without
 from rollbook.cli.transfer import AsJson, Database, on_store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Key = Annotated[
     ),
 ]
 
-_COLUMNS = ("id", "name", "shows", "scopes", "within", "until")
+_COLUMNS = ("id", "name", "shows", "scopes", "bounds", "until")
 
 
 @app.command()
@@ -52,6 +53,8 @@ def add(
             help="A SCIM filter: resources that do not match are not there for it.", metavar="FILTER"
         ),
     ] = None,
+    without: Without = None,
+    hold: Hold = None,
     profile: Annotated[
         str | None, typer.Option(help="Whose deviations from the RFCs it may use.", metavar="NAME")
     ] = None,
@@ -77,7 +80,9 @@ def add(
         raise SettingsError(error.detail) from None
     author, keys = by(_AUTHOR), _keys(key)
     end = expiry(expires, author.at)
-    wish = care.ClientWish(name, end, scope or (), within, profile, seconds, keys)
+    wish = care.ClientWish(
+        name, end, scope or (), within, profile, seconds, keys, without=without or (), hold=hold or ()
+    )
 
     async def make(store: "SqlStore") -> "tuple[ClientRecord, str | None]":
         return await care.add(store, store.home, wish, author)
@@ -200,7 +205,8 @@ def _shown(client: "ClientRecord") -> dict[str, Any]:
         "name": client.name,
         "shows": "a secret" if client.keys is None else "an assertion",
         "scopes": " ".join(rights.scopes),
-        "within": rights.within,
+        **rights.bounds,
+        "bounds": rights.bounds_text,
         "seconds": client.seconds,
         "created": render_date_time(client.created),
         "until": render_date_time(client.expires) if client.expires else None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rollbook.cli.tokens import Hold, Without
 from rollbook.cli.transfer import AsJson, Database, on_store
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def add(
     typ: Typ = None,
     scope: Scope = None,
     within: Within = None,
+    without: Without = None,
+    hold: Hold = None,
     profile: Profile = None,
     scope_claim: Claim = None,
     words: Map = None,
@@ -134,6 +137,8 @@ def set_(
     typ: Typ = None,
     scope: Scope = None,
     within: Within = None,
+    without: Without = None,
+    hold: Hold = None,
     profile: Profile = None,
     scope_claim: Claim = None,
     words: Map = None,
@@ -214,7 +219,7 @@ def check(database: Database = None, as_json: AsJson = False) -> None:
         return {
             "name": found.name,
             "scopes": found.rights.scopes,
-            "within": found.rights.within,
+            **found.rights.bounds,
             "user": found.user,
         }
 
@@ -238,7 +243,7 @@ def _shown(issuer: "Issuer") -> dict[str, Any]:
         "algorithms": list(issuer.algorithms),
         "types": list(issuer.types),
         "scopes": issuer.rights.scopes,
-        "within": issuer.rights.within,
+        **issuer.rights.bounds,
         "profile": issuer.rights.profile,
         "claims": list(issuer.claims),
         "words": [f"{word}={meant}" for word, meant in issuer.words.items()],
@@ -274,7 +279,8 @@ def _wish(said: dict[str, Any]) -> "IssuerWish":
 
 _OPTIONS = {
     "url": "url", "audience": "audience", "jwks_url": "jwks", "algorithm": "algorithms", "typ": "types",
-    "scope": "scopes", "within": "within", "profile": "profile", "scope_claim": "claims", "words": "words",
+    "scope": "scopes", "within": "within", "without": "without", "hold": "hold",
+    "profile": "profile", "scope_claim": "claims", "words": "words",
     "user_claim": "user_claim", "user_attribute": "user_attribute", "private": "private",
 }  # fmt: skip
 """By option, what it says of an issuer."""

@@ -4,7 +4,7 @@ import os
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +22,22 @@ Token = Annotated[
     str, typer.Argument(help="The id of a token, as rollbook token list shows it.", metavar="ID")
 ]
 
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Attributes that it does not see, and so does not change: roles,name.familyName; may be repeated.",
+        metavar="NAMES",
+    ),
+]
+Hold = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Attributes that it sees and does not change: userName,active; may be repeated.", metavar="NAMES"
+    ),
+]
+
 _TIMES = ("expires", "used")
-_COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "within", "user")
+_COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "bounds", "user")
 
 
 class Pin(StrEnum):
@@ -70,6 +84,8 @@ def create(
             help="A SCIM filter: resources that do not match are not there for it.", metavar="FILTER"
         ),
     ] = None,
+    without: Without = None,
+    hold: Hold = None,
     profile: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +114,8 @@ def create(
 
     end = expiry(expires, now())
     pinned = None if certificate is None else _pin(certificate, pin)
-    wish = Wish(name, end, tuple(scope or ()), within, profile, user, pinned)
+    apart = tuple(without or ()), tuple(hold or ())
+    wish = Wish(name, end, tuple(scope or ()), within, profile, user, *apart, pinned)
 
     async def make() -> str:
         async with _store(database) as store:
@@ -196,7 +213,7 @@ def list_tokens(
     from rollbook.operations.tokens import state
     from rollbook.protocol.compare import render_date_time
 
-    async def read() -> list[dict[str, str | None]]:
+    async def read() -> list[dict[str, Any]]:
         async with _store(database) as store:
             return [
                 {
@@ -207,7 +224,8 @@ def list_tokens(
                     "expires": render_date_time(token.expires) if token.expires else None,
                     "user": token.user,
                     "scopes": " ".join(rights_of(token.rights).scopes),
-                    "within": rights_of(token.rights).within,
+                    **rights_of(token.rights).bounds,
+                    "bounds": rights_of(token.rights).bounds_text,
                     "used": render_date_time(token.used) if token.used else None,
                     "state": state(token, now()).value,
                 }

@@ -98,8 +98,8 @@ def check_grant(who: Administrator, rights: Rights) -> None:
     """
     if not rights.is_within(who.rights):
         own = ", ".join(who.rights.scopes)
-        within = f" within {who.rights.within}" if who.rights.within is not None else ""
-        raise Forbidden(f"this token has {own}{within}, and hands out no more than that")
+        bounds = who.rights.bounds_text
+        raise Forbidden(f"this token has {own}{bounds and ' ' + bounds}, and hands out no more than that")
 
 
 def check_there(record: TenantRecord) -> TenantRecord:

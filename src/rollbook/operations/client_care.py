@@ -30,6 +30,8 @@ class ClientWish:
     profile: str | None = None
     seconds: int = USUAL_SECONDS
     keys: str | None = None
+    without: Sequence[str] = ()
+    hold: Sequence[str] = ()
 
 
 async def clients_of(store: SqlStore, tenant: int) -> Sequence[ClientRecord]:
@@ -58,7 +60,10 @@ async def add(
         InvalidValue: what is wished for cannot be meant.
     """
     name = check_token_name(wish.name)
-    rights = read_rights(wish.scopes, wish.within, wish.profile, await store.catalog_of(tenant))
+    catalog = await store.catalog_of(tenant)
+    rights = read_rights(
+        wish.scopes, wish.within, wish.profile, catalog, without=wish.without, hold=wish.hold
+    )
     allow(rights)
     client, secret = made(
         await pepper(store),

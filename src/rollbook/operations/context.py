@@ -8,6 +8,8 @@ from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
 from rollbook.operations.rights import ALL, Rights, bound
 from rollbook.operations.tenant_settings import Limits, TenantSettings
+from rollbook.operations.veil import Veil
+from rollbook.operations.withheld import veil_of
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.declared import FOREIGN
 from rollbook.protocol.errors import InvalidValue
@@ -49,6 +51,24 @@ class Tenant:
     @cached_property
     def _sights(self) -> dict[str, Sight]:
         return {}
+
+    @cached_property
+    def _veils(self) -> dict[tuple[frozenset[str], frozenset[str], str], Veil]:
+        return {}
+
+    def veil(self, rights: Rights, kind: ResourceType) -> Veil:
+        """What is held back of resources of a type from a caller with these rights."""
+        key = (rights.without, rights.hold, kind.name)
+        if key not in self._veils:
+            if len(self._veils) >= _MOST_BOUNDS:
+                self._veils.clear()
+            self._veils[key] = veil_of(kind, self.catalog, rights.without, rights.hold)
+        return self._veils[key]
+
+    def unlabelled(self, rights: Rights) -> frozenset[str]:
+        """Names of the types whose resources a caller with these rights knows by no label where others refer to them."""
+        kinds = self.catalog.resource_types if rights.without else ()
+        return frozenset(kind.name for kind in kinds if self.veil(rights, kind).hides_label)
 
     def sight(self, rights: Rights) -> Sight | None:
         """What a caller with these rights sees of what others refer to, None for all of it; its types do not count here."""
@@ -158,6 +178,10 @@ class Context:
     def sight(self) -> Sight | None:
         """What the caller sees, None for everything."""
         return self.caller.tenant.sight(self.caller.rights)
+
+    def veil(self, kind: ResourceType) -> Veil:
+        """What is held back from the caller of resources of a type."""
+        return self.caller.tenant.veil(self.caller.rights, kind)
 
     def author(self) -> Author:
         """Who writes, and when, for the change log."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rollbook.operations.issuers import Issuer, checked, issuer_of, read_words, with_rights
+from rollbook.operations.issuers import Issuer, checked, issuer_of, read_words
 from rollbook.operations.key_sets import KeyFault, read_keys
-from rollbook.operations.rights import Rights
+from rollbook.operations.rights import Rights, read_rights
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import InvalidValue, NotFound
 from rollbook.storage.base import Act, Author
@@ -32,6 +32,8 @@ class IssuerWish:
     types: Sequence[str] | None = None
     scopes: Sequence[str] | None = None
     within: str | None = None
+    without: Sequence[str] | None = None
+    hold: Sequence[str] | None = None
     profile: str | None = None
     claims: Sequence[str] | None = None
     words: Iterable[str] | None = None
@@ -115,12 +117,8 @@ def changed(issuer: Issuer, wish: IssuerWish, catalog: Catalog) -> Issuer:
     Raises:
         InvalidValue: tokens cannot be checked by that.
     """
-    if (wish.scopes, wish.within, wish.profile) != (None, None, None):
-        now = issuer.rights
-        scopes = now.scopes if wish.scopes is None else wish.scopes
-        within = now.within if wish.within is None else wish.within or None
-        profile = now.profile if wish.profile is None else wish.profile or None
-        issuer = with_rights(issuer, scopes, within, profile, catalog)
+    if any(getattr(wish, name) is not None for name in _RIGHTS):
+        issuer = replace(issuer, rights=_rights(issuer.rights, wish, catalog))
     if wish.words is not None:
         issuer = replace(issuer, words=read_words(wish.words))
     if wish.keys is not None:
@@ -134,6 +132,20 @@ def changed(issuer: Issuer, wish: IssuerWish, catalog: Catalog) -> Issuer:
     return checked(replace(issuer, user_claim=issuer.user_claim or None), catalog)
 
 
+def _rights(now: Rights, wish: IssuerWish, catalog: Catalog) -> Rights:
+    """The rights with everything that was said; what is empty takes back what bounds them."""
+
+    def newest(name: str) -> Any:
+        said = getattr(wish, name)
+        return getattr(now, name) if said is None else said
+
+    within, profile = newest("within") or None, newest("profile") or None
+    return read_rights(
+        newest("scopes"), within, profile, catalog, without=newest("without"), hold=newest("hold")
+    )
+
+
+_RIGHTS = ("scopes", "within", "without", "hold", "profile")
 _PLAIN = ("url", "audience", "user_claim", "user_attribute", "private")
 _LISTS = ("algorithms", "types", "claims")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -157,17 +157,6 @@ def check_url(option: str, url: str) -> None:
         raise InvalidValue(
             f"{option} {url[:100]}: it must begin with https://, or anybody could be the issuer"
         )
-
-
-def with_rights(
-    issuer: Issuer, scopes: Iterable[str], within: str | None, profile: str | None, catalog: Catalog
-) -> Issuer:
-    """The issuer with other rights, checked against what the tenant serves.
-
-    Raises:
-        InvalidValue: no such scope, or a filter that bounds nothing.
-    """
-    return replace(issuer, rights=read_rights(scopes, within, profile, catalog))
 
 
 def _among(option: str, values: Iterable[str], known: Iterable[str]) -> None:

@@ -31,15 +31,15 @@ class Part(NamedTuple):
 
     async def find(self, context: Context, page: Page | Walk) -> Found:
         """A window on the matches of this type."""
-        kind = self.resource_type
+        kind, veil = self.resource_type, context.veil(self.resource_type)
         asked = [each for each in (self.filter, self.bound) if each is not None]
         condition = AllOf(tuple(asked)) if len(asked) > 1 else (asked[0] if asked else None)
         return await context.services.store.search(
             context.tenant,
             Query(kind, condition, page, self.order),
             context.rules,
-            members=wants(self.projection, kind, kind.memberships),
-            groups=wants(self.projection, kind, kind.derived),
+            members=not veil.hides_members and wants(self.projection, kind, kind.memberships),
+            groups=not veil.hides_groups and wants(self.projection, kind, kind.derived),
         )
 
 
@@ -62,11 +62,12 @@ def resolved_for(
     """The filter for one resource type; `base` is the URI the service is served at.
 
     Raises:
-        InvalidFilter: see `resolve`.
+        InvalidFilter: see `resolve`. Forbidden: by what is held back from the caller.
     """
     if tree is None:
         return None
     resolved = resolve(tree, resource_type, context.leniency, of_several=of_several)
+    context.veil(resource_type).check_asked(paths(resolved))
     check_labels(context, resource_type, paths(resolved))
     return by_ids(resolved, resource_type, context.caller.tenant.catalog, base)
 
@@ -106,6 +107,8 @@ def _orders(
         return [None] * len(types)
     descending = parse_direction(request.sort_order)
     orders = [parse_order(sort_by, kind, context.leniency, descending=descending) for kind in types]
+    for kind, order in zip(types, orders, strict=True):
+        context.veil(kind).check_asked([order.path] if order else ())
     if not any(orders):
         names = " or ".join(kind.name for kind in types)
         raise InvalidValue(

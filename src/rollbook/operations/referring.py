@@ -1,6 +1,7 @@
 """References in answers: which resources they lead to is read once for a whole answer (A-69)."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -43,19 +44,23 @@ async def referred(context: Context, records: Sequence[Record], ids: set[str]) -
     """The records of an answer with the resources that these ids in them lead to, as far as they exist.
 
     For a caller with a bound, that is as far as these are within it; of other members and groups the id is left.
+    Nobody is labelled by what is held back from the caller.
     """
-    sight = context.sight
+    sight, mute = context.sight, context.caller.tenant.unlabelled(context.caller.rights)
     others = set[str]() if sight is None else {one.value for record in records for one in _others(record)}
-    if not ids and not others:
+    if not ids and not others and not mute:
         return records
     found = await context.services.store.referred(context.tenant, sorted(ids | others), sight)
-    if not others:
+    dim = _Dim(found if others else None, mute)
+    if mute:
+        found = {identifier: dim(one) for identifier, one in found.items()}
+    if not others and not mute:
         return [record._replace(referred=found) for record in records]
     return [
         record._replace(
             referred=found,
-            members=None if record.members is None else _dimmed(record.members, found),
-            groups=None if record.groups is None else tuple(_dim(one, found) for one in record.groups),
+            members=None if record.members is None else _dimmed(record.members, dim),
+            groups=None if record.groups is None else tuple(dim(one) for one in record.groups),
         )
         for record in records
     ]
@@ -66,32 +71,44 @@ def _others(record: Record) -> Iterator[Member]:
     yield from record.groups or ()
 
 
-def _dim(other: Member, seen: Container[str]) -> Member:
-    return other if other.value in seen else Member(other.value)
+@dataclass(frozen=True)
+class _Dim:
+    """Members and groups as they are shown: of those not `seen` the id alone, if that is not None; of `mute` types no label."""
+
+    seen: Container[str] | None
+    mute: frozenset[str]
+
+    def __call__(self, other: Member) -> Member:
+        if self.seen is not None and other.value not in self.seen:
+            return Member(other.value)
+        return replace(other, display=None) if other.type in self.mute else other
 
 
-def _dimmed(members: Sequence[Member], seen: Container[str]) -> Sequence[Member]:
+def _dimmed(members: Sequence[Member], dim: _Dim) -> Sequence[Member]:
     if not isinstance(members, PackedMembers):
-        return tuple(_dim(one, seen) for one in members)
-    pages = ([_dim(one, seen) for one in page] for page in members.pages())
+        return tuple(dim(one) for one in members)
+    pages = ([dim(one) for one in page] for page in members.pages())
     return PackedMembers(
         [orjson.dumps([(one.value, one.type, one.display) for one in page]) for page in pages], len(members)
     )
 
 
 def check_labels(context: Context, kind: ResourceType, asked: Iterable[AttributePath]) -> None:
-    """Refuse a filter on what labels members and groups, where these may be outside the caller's bound (T-19).
+    """Refuse a filter on what labels members and groups: they may be outside the caller's bound (T-19).
+
+    Or else the label is what is held back from it.
 
     Raises:
         InvalidFilter: names the part.
     """
-    if context.sight is None:
+    bounded, mute = context.sight is not None, context.caller.tenant.unlabelled(context.caller.rights)
+    if not bounded and not mute:
         return
     for path in asked:
         others = path.urn is None and path.attribute.name in {kind.memberships, kind.derived}
-        if others and path.sub is not None and path.sub.name in _LABELS:
+        if others and path.sub is not None and path.sub.name in (_LABELS if bounded else {"display"}):
             raise InvalidFilter(
-                f"filter: {path.text} tells of resources that may be outside this token's bound; filter on"
+                f"filter: {path.text} tells of resources what may not be told to this token; filter on"
                 f" {path.attribute.name}.value, or find the resource itself first"
             )
 

@@ -61,7 +61,8 @@ async def create(
         context.author(),
         context.rules,
     )
-    return Written(record, changed=True, paths=asserted_paths(resource, resource_type.memberships))
+    shown = context.veil(resource_type).shown(record)
+    return Written(shown, changed=True, paths=asserted_paths(resource, resource_type.memberships))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +103,21 @@ async def read(
         NotFound: there is none of that id, or it was deleted.
     """
     access.check_type(context.caller, resource_type, writes=False)
+    veil = context.veil(resource_type)
+    members, groups = members and not veil.hides_members, groups and not veil.hides_groups
     found = await context.services.store.get(
         context.tenant, resource_type, id, context.rules, members=members, groups=groups
     )
-    return access.shown(context.caller, resource_type, found, id)
+    return veil.shown(access.shown(context.caller, resource_type, found, id))
 
 
 async def may_look_different(
     context: Context, record: Record, kind: ResourceType, projection: Projection
 ) -> bool:
     """Whether answers with this version may differ in what they show of other resources (A-31)."""
-    members, groups = (wants(projection, kind, name) for name in (kind.memberships, kind.derived))
+    veil = context.veil(kind)
+    members = not veil.hides_members and wants(projection, kind, kind.memberships)
+    groups = not veil.hides_groups and wants(projection, kind, kind.derived)
     if (members and record.members) or (groups and record.groups):
         return True
     if ids_shown([record], kind, projection):
@@ -132,16 +137,21 @@ async def replace(
     resource = _read_body(context, resource_type, body, at_create=False)
     if resource_type.secret in resource.document:
         _check_password_change(context)
+    veil = context.veil(resource_type)
+    veil.check_body(resource)
     resource = await _with_hashes(context, resource, resource_type)
-    replacing = validate.replace(resource, resource_type, context.leniency)
-    decide = access.limited(context.caller, resource_type, id, replacing)
-    scope = Scope(all=resource_type.memberships is not None)
+
+    def replaced(present: Present) -> Change:
+        return validate.replace(veil.kept(resource, present), veil.asked, context.leniency)(present)
+
+    decide = access.limited(context.caller, resource_type, id, veil.guarded(replaced))
+    scope = Scope(all=veil.replaces_members(resource))
     await context.turn()
     await _check_seen(context, resource_type, id, if_match)
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
     )
-    return _written(updated, resource_type, id, asserted_paths(resource, resource_type.memberships))
+    return _written(context, updated, resource_type, id, asserted_paths(resource, resource_type.memberships))
 
 
 async def patch(
@@ -156,7 +166,9 @@ async def patch(
     if not context.caller.tenant.settings.offers(Feature.PATCH):
         raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
     context.allowance.spend(0)
-    message = patching.parse_patch(body, resource_type, context.leniency, id=id)
+    veil = context.veil(resource_type)
+    message = patching.parse_patch(body, veil.asked, context.leniency, id=id)
+    veil.check_patch(message)
     check_labels(context, resource_type, patching.selecting(message))
     if patching.has_secrets(message):
         _check_password_change(context)
@@ -171,13 +183,13 @@ async def patch(
         context.tenant,
         resource_type,
         id,
-        access.limited(context.caller, resource_type, id, patched),
+        access.limited(context.caller, resource_type, id, veil.guarded(patched)),
         patching.scope(message),
         context.author(),
         context.rules,
         if_match=if_match,
     )
-    return _written(updated, resource_type, id, patching.written_paths(message))
+    return _written(context, updated, resource_type, id, patching.written_paths(message))
 
 
 async def delete(context: Context, resource_type: ResourceType, id: str, if_match: Precondition) -> None:
@@ -246,7 +258,8 @@ def _read_body(
     context: Context, resource_type: ResourceType, body: JsonValue, *, at_create: bool
 ) -> Resource:
     foreign = context.caller.tenant.foreign
-    return validate.read_body(body, resource_type, context.leniency, at_create=at_create, foreign=foreign)
+    kind = resource_type if at_create else context.veil(resource_type).asked
+    return validate.read_body(body, kind, context.leniency, at_create=at_create, foreign=foreign)
 
 
 def _check_password_change(context: Context) -> None:
@@ -256,7 +269,10 @@ def _check_password_change(context: Context) -> None:
 
 
 async def _new(context: Context, resource_type: ResourceType, body: JsonValue) -> Resource:
+    veil = context.veil(resource_type)
+    veil.check_makeable()
     resource = _read_body(context, resource_type, body, at_create=True)
+    veil.check_new(resource)
     access.check_new(context.caller, resource_type, resource.document)
     return await _with_hashes(context, resource, resource_type)
 
@@ -287,7 +303,9 @@ async def _with_patch_hashes(context: Context, message: patching.Patch) -> patch
     return patching.map_secrets(message, hashes.__getitem__)
 
 
-def _written(updated: Updated | None, resource_type: ResourceType, id: str, paths: frozenset[str]) -> Written:
+def _written(
+    context: Context, updated: Updated | None, kind: ResourceType, id: str, paths: frozenset[str]
+) -> Written:
     if updated is None:
-        access.missing(resource_type, id)
-    return Written(updated.record, updated.changed, paths)
+        access.missing(kind, id)
+    return Written(context.veil(kind).shown(updated.record), updated.changed, paths)

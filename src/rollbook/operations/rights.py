@@ -1,11 +1,13 @@
 """What a credential may do within its tenant: read or write, which types, which resources (RFC 7644 §2; T-09, T-30)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import orjson
 
+from rollbook.operations.withheld import read_names
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import InvalidFilter, InvalidValue
 from rollbook.protocol.filter_parser import parse_filter
@@ -39,7 +41,8 @@ class Rights:
     """Which requests of a caller are answered; without anything said, all of the tenant, and none at /admin/v1.
 
     `types` are names of resource types, none for all. `within` is a filter: what it does not match is not there for
-    the caller, and cannot be made. `profile` names whose quirks are accepted, in place of the tenant's.
+    the caller, and cannot be made. `profile` names whose quirks are accepted, in place of the tenant's. `without` are
+    attributes that are not seen, `hold` those that are seen and stay as they are (`withheld`).
     """
 
     writes: bool = True
@@ -48,6 +51,8 @@ class Rights:
     profile: str | None = None
     reads: bool = True
     admin: Admin = Admin.NOTHING
+    without: frozenset[str] = frozenset()
+    hold: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -65,6 +70,10 @@ class Rights:
             said["reads"] = False
         if self.admin:
             said["admin"] = _ADMIN_WORDS[self.admin]
+        if self.without:
+            said["without"] = sorted(self.without)
+        if self.hold:
+            said["hold"] = sorted(self.hold)
         return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
 
     @property
@@ -76,6 +85,18 @@ class Rights:
             *([WRITE if self.writes else READ] if self.reads else ()),
             *(short.get(name, f"{TYPE}{name}") for name in sorted(self.types)),
         ]
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """What there is less than everything beside the scopes, for lists and /admin/v1."""
+        return {"within": self.within, "without": sorted(self.without), "hold": sorted(self.hold)}
+
+    @property
+    def bounds_text(self) -> str:
+        """The same in few words; nothing if there is nothing."""
+        lists = ((word, self.bounds[word]) for word in ("without", "hold"))
+        said = [f"within {self.within}"] if self.within is not None else []
+        return "; ".join((*said, *(f"{word} {', '.join(names)}" for word, names in lists if names)))
 
     def may_see(self, type_name: str) -> bool:
         """Whether resources of that type are the caller's business."""
@@ -89,6 +110,8 @@ class Rights:
             and (other.writes or not self.writes)
             and (not other.types or bool(self.types and self.types <= other.types))
             and (other.within is None or self.within == other.within)
+            and other.without <= self.without
+            and other.hold <= self.hold | self.without
         )
 
 
@@ -106,6 +129,8 @@ def rights_of(text: str) -> Rights:
         said.get("profile"),
         said.get("reads", True),
         ADMIN.get(said.get("admin"), Admin.NOTHING),
+        frozenset(said.get("without", ())),
+        frozenset(said.get("hold", ())),
     )
 
 
@@ -116,6 +141,8 @@ def read_rights(
     catalog: Catalog,
     *,
     may_administer: bool = False,
+    without: Iterable[str] = (),
+    hold: Iterable[str] = (),
 ) -> Rights:
     """Rights as people write them, checked against what the tenant serves.
 
@@ -123,7 +150,7 @@ def read_rights(
     administration alone.
 
     Raises:
-        InvalidValue: no such scope, type or profile, or a filter that bounds nothing; says what there is.
+        InvalidValue: no such scope, type, profile or attribute, or a filter that bounds nothing; says what there is.
     """
     said = list(scopes)
     admin = max((ADMIN[word] for word in said if may_administer and word in ADMIN), default=Admin.NOTHING)
@@ -131,7 +158,8 @@ def read_rights(
     reads = bool(words) or not admin
     types = frozenset(_type(word, catalog) for word in words if word not in {READ, WRITE})
     writes = reads and (READ not in words or WRITE in words)
-    rights = Rights(writes, types, within, profile, reads, admin)
+    hidden, held = read_names("without", without, catalog), read_names("hold", hold, catalog)
+    rights = Rights(writes, types, within, profile, reads, admin, hidden, held - hidden)
     if profile is not None and profile not in PROFILES:
         raise InvalidValue(f"profile {profile[:40]!r}: choose one of {', '.join(PROFILES)}")
     if within is not None:
@@ -170,12 +198,13 @@ def _is_type(word: str) -> bool:
 
 
 def meet(asked: Rights, most: Rights) -> Rights | None:
-    """What is in both, administration aside; None for nothing. Bound and profile are those of `most`."""
+    """What is in both, administration aside; None for nothing. What bounds and what is held back are those of `most`."""
     types = asked.types & most.types if asked.types and most.types else asked.types or most.types
     if asked.types and most.types and not types:
         return None
     reads = asked.reads and most.reads
-    return Rights(reads and asked.writes and most.writes, types, most.within, most.profile, reads)
+    writes = reads and asked.writes and most.writes
+    return replace(most, writes=writes, types=types, reads=reads, admin=Admin.NOTHING)
 
 
 def bound(rights: Rights, kind: ResourceType) -> ResolvedFilter | None:

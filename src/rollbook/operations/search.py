@@ -56,12 +56,12 @@ async def search(
         listing = await _by_cursor(context, parts, request, _bound(context, parts, tree))
     else:
         listing = await _by_index(context, parts, request)
+    found = [context.veil(part.resource_type).shown(record) for part, record in listing.found]
     ids = set[str]()
     for part in parts:
-        ids |= ids_shown(
-            [each for of, each in listing.found if of is part], part.resource_type, part.projection
-        )
-    records = await referred(context, [record for _, record in listing.found], ids)
+        of_part = [record for (of, _), record in zip(listing.found, found, strict=True) if of is part]
+        ids |= ids_shown(of_part, part.resource_type, part.projection)
+    records = await referred(context, found, ids)
     return listing._replace(
         found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]
     )

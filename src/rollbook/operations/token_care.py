@@ -25,6 +25,8 @@ class Wish:
     within: str | None = None
     profile: str | None = None
     user: str | None = None
+    without: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
     pin: str | None = None
     """What it is shown by in place of a text: a certificate's (`operations.pins`)."""
 
@@ -53,7 +55,15 @@ async def grant(
         InvalidValue: what is wished for cannot be meant. Conflict: the certificate stands for another token.
     """
     catalog = await store.catalog_of(tenant)
-    rights = read_rights(wish.scopes, wish.within, wish.profile, catalog, may_administer=True)
+    rights = read_rights(
+        wish.scopes,
+        wish.within,
+        wish.profile,
+        catalog,
+        may_administer=True,
+        without=wish.without,
+        hold=wish.hold,
+    )
     allow(rights)
     name = check_token_name(wish.name)
     if wish.user is not None:

@@ -190,7 +190,7 @@ def wanted(scope: str | None, most: Rights, tenant: Tenant) -> Rights:
         raise OauthError("invalid_scope", error.detail) from None
     if not {READ, WRITE} & set(words):
         asked = replace(asked, writes=most.writes)
-    asked = replace(asked, types=asked.types or most.types, within=most.within, profile=most.profile)
+    asked = replace(most, writes=asked.writes, types=asked.types or most.types)
     if not asked.is_within(most):
         raise OauthError("invalid_scope", f"this client may have {' '.join(most.scopes)} and no more")
     return asked

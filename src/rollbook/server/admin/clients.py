@@ -45,6 +45,8 @@ async def create(visit: Visit) -> Made:
         asked.profile,
         asked.seconds,
         _keys(asked.jwks),
+        asked.without,
+        asked.hold,
     )
     client, secret = await care.add(
         visit.desk.store, visit.tenant.number, wish, author, partial(check_grant, visit.who)
@@ -99,7 +101,7 @@ def _values(client: ClientRecord) -> dict[str, Any]:
         "shows": "secret" if client.keys is None else "assertion",
         "jwks": None if client.keys is None else orjson.loads(client.keys),
         "scopes": rights.scopes,
-        "within": rights.within,
+        **rights.bounds,
         "profile": rights.profile,
         "seconds": client.seconds,
         "created": render_date_time(client.created),

@@ -88,7 +88,7 @@ def _wish(asked: IssuerChange) -> IssuerWish:
 
 
 _SAME = (
-    "url", "audience", "algorithms", "types", "scopes", "within", "profile", "claims", "user_claim",
+    "url", "audience", "algorithms", "types", "scopes", "within", "without", "hold", "profile", "claims", "user_claim",
     "user_attribute", "private",
 )  # fmt: skip
 
@@ -120,7 +120,7 @@ def _shown(issuer: Issuer) -> shapes.Issuer:
         algorithms=list(issuer.algorithms),
         types=list(issuer.types),
         scopes=rights.scopes,
-        within=rights.within,
+        **rights.bounds,
         profile=rights.profile,
         claims=list(issuer.claims),
         words=dict(issuer.words),

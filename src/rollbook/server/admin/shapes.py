@@ -82,6 +82,10 @@ class NewToken(Shape):
     """read, write, users, groups, type:NAME, admin:read, admin: no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for it."""
+    without: list[str] = []
+    """Attributes that it does not see, and so does not change: userName, name.familyName, or with a URN before."""
+    hold: list[str] = []
+    """Attributes that it sees and does not change."""
     profile: str | None = None
     """Whose deviations from the RFCs it may use, in place of the tenant's."""
     user: str | None = None
@@ -107,6 +111,8 @@ class Token(Shape):
     state: Literal["valid", "expired", "revoked"]
     scopes: list[str]
     within: str | None
+    without: list[str]
+    hold: list[str]
     profile: str | None
     user: str | None
     created: str

@@ -7,6 +7,7 @@ from pydantic import Field
 from rollbook.server.admin.shapes import Shape
 
 _Few = Field(default=None, max_length=50)
+_Names, _NoNames = Field(default=None, max_length=100), Field(default=[], max_length=100)
 
 
 class IssuerChange(Shape):
@@ -28,6 +29,10 @@ class IssuerChange(Shape):
     """The most its tokens may do: read, write, users, groups, type:NAME; no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for them; empty for none."""
+    without: list[str] | None = _Names
+    """Attributes that they do not see, and so do not change; empty for none."""
+    hold: list[str] | None = _Names
+    """Attributes that they see and do not change; empty for none."""
     profile: str | None = None
     """Whose deviations from the RFCs they may use; empty for the tenant's."""
     claims: list[str] | None = _Few
@@ -68,6 +73,8 @@ class Issuer(Shape):
     types: list[str]
     scopes: list[str]
     within: str | None
+    without: list[str]
+    hold: list[str]
     profile: str | None
     claims: list[str]
     words: dict[str, str]
@@ -93,6 +100,10 @@ class NewClient(Shape):
     """The most its tokens may do: read, write, users, groups, type:NAME; no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for it."""
+    without: list[str] = _NoNames
+    """Attributes that its tokens do not see, and so do not change."""
+    hold: list[str] = _NoNames
+    """Attributes that its tokens see and do not change."""
     profile: str | None = None
     """Whose deviations from the RFCs it may use, in place of the tenant's."""
     jwks: dict[str, Any] | None = None
@@ -125,6 +136,8 @@ class Client(Shape):
     """Its public keys."""
     scopes: list[str]
     within: str | None
+    without: list[str]
+    hold: list[str]
     profile: str | None
     seconds: int
     created: str

@@ -35,7 +35,14 @@ async def create(visit: Visit) -> Made:
     author = visit.author()
     at = author.at
     wish = Wish(
-        asked.name, end_of(asked.expires, at), tuple(asked.scopes), asked.within, asked.profile, asked.user
+        asked.name,
+        end_of(asked.expires, at),
+        tuple(asked.scopes),
+        asked.within,
+        asked.profile,
+        asked.user,
+        tuple(asked.without),
+        tuple(asked.hold),
     )
     text = await grant(
         visit.desk.store, visit.tenant.number, wish, author, lambda rights: check_grant(visit.who, rights)
@@ -100,7 +107,7 @@ def _values(record: TokenRecord, now: int) -> dict[str, Any]:
         "name": record.name,
         "state": state(record, now).value,
         "scopes": rights.scopes,
-        "within": rights.within,
+        **rights.bounds,
         "profile": rights.profile,
         "user": record.user,
         "created": render_date_time(record.created),
