@@ -279,6 +279,15 @@ async def test_t_30_what_is_held_back_is_handed_on(house: House) -> None:
             assert answer.json["hold"] == apart.get("hold", [])
         else:
             assert "without roles; hold userName" in answer.json["detail"]
+    told = {"name": "idp", "url": "https://idp.example", "audience": "a", "scopes": ["read"]}
+    for path, body in (("clients", {"name": "x", "scopes": ["read"]}), ("issuers", told)):
+        assert (await call("POST", f"{ROOT}/tenants/acme/{path}", body)).status == 403
+        made = await call(
+            "POST", f"{ROOT}/tenants/acme/{path}", body | {"without": ["roles"], "hold": ["userName"]}
+        )
+        assert (made.status, made.json["without"], made.json["hold"]) == (201, ["roles"], ["userName"])
+    freed = await call("PATCH", f"{ROOT}/tenants/acme/issuers/idp", {"without": []})
+    assert freed.status == 403
     wrong = await call("POST", where, {"name": "x", "scopes": ["read"], "without": ["rolls"]})
     assert (wrong.status, "did you mean roles?" in wrong.json["detail"]) == (400, True)
 

@@ -7,7 +7,8 @@ from pydantic import Field
 from rollbook.server.admin.shapes import Shape
 
 _Few = Field(default=None, max_length=50)
-_Names, _NoNames = Field(default=None, max_length=100), Field(default=[], max_length=100)
+_Names: Any = Field(default=None, max_length=100)
+_NoNames: Any = Field(default=[], max_length=100)
 
 
 class IssuerChange(Shape):
