@@ -253,6 +253,9 @@ def _follow_webhooks(
     settings: "Settings", application: "Application", hooks: "Hooks | None", reload: "Reload"
 ) -> None:
     """Where nobody works by the configuration, it is read again for its webhooks; with mistakes, the former one holds."""
+    config = settings.config
+    if hooks is None or config is None:
+        return
     import asyncio
 
     import structlog
@@ -260,9 +263,6 @@ def _follow_webhooks(
     from rollbook.app import webhooks
     from rollbook.provisioning.config import ConfigError, load_config
 
-    config = settings.config
-    if hooks is None or config is None:
-        return
     tasks = set()  # the loop itself holds tasks weakly
 
     async def read() -> None:
