@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.provisioning.world import World, target, world
 
+from rollbook.protocol.errors import Outdated
 from rollbook.provisioning import keeper, model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind, Send
 from rollbook.provisioning.keeper import Keeper
@@ -95,6 +96,25 @@ async def test_i_20_one_that_is_down_delays_no_other(hub: World) -> None:
         await until(lambda: len(hub.service("app").resources["Users"]) == 20)
         await until(lambda: bool(told), clock_goes_on)
     assert {(one.kind, one.subject) for one in told} == {(Kind.OUT_OF_ORDER, "down")}
+
+
+async def test_fe_31_an_old_worker_ends_when_the_database_is_newer(hub: World) -> None:
+    """It sends nothing more, although there is something to do, and says why it ends."""
+    service = hub.service()
+    service.faults.append(Fault("POST", "/Users", error(503, "busy")))
+    await hub.hire("ada")
+
+    async def upgraded_meanwhile() -> None:
+        async with kept(hub, target()):
+            await until(lambda: len(service.writes) == 1)
+            with hub.store.database.alone() as connection:
+                connection.run("UPDATE alembic_version SET version_num = '9999'")
+            hub.clock.milliseconds += 3_600_000
+            await asyncio.sleep(0.2)
+
+    with pytest.raises(Outdated, match="of a newer Rollbook"):
+        await upgraded_meanwhile()
+    assert len(service.writes) == 1
 
 
 async def test_credentials_that_are_refused_are_a_quarantine(hub: World) -> None:

@@ -8,11 +8,11 @@ import pytest
 from tests.postgres_server import empty
 
 from rollbook.protocol.catalog import core_catalog
-from rollbook.protocol.errors import Conflict, Uniqueness
+from rollbook.protocol.errors import Conflict, Outdated, Uniqueness
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import Author
 from rollbook.storage.links import Link, MemberChanges, Outcome, State
-from rollbook.storage.sql import link_marks, link_members, target_figures
+from rollbook.storage.sql import link_marks, link_members, migrate, target_figures
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.links import (
     ACCOUNTS_OF,
@@ -225,6 +225,33 @@ async def test_a_lease_is_given_once(hub: Hub) -> None:
     assert len(await hub.claim()) == 1
     assert await hub.claim(NOW + LEASE - 1) == []
     assert await hub.links.claim_one(TENANT, hub.target, "a", NOW + LEASE - 1, NOW) is None
+
+
+async def test_fe_31_who_is_outdated_writes_nothing(hub: Hub) -> None:
+    """From the moment that the database is brought up to a version that a worker does not know, also not what it has in its hands."""
+    await hub.add("a")
+    await hub.linked("a", "account")
+    link = await hub.link("a")
+    await hub.add("b")
+    with hub.store.database.alone() as connection:
+        connection.run("UPDATE alembic_version SET version_num = '9999'")
+    links, own = hub.links, (TENANT, hub.target)
+    for work in (
+        hub.claim(NOW + LEASE),
+        links.claim_one(*own, "a", NOW + LEASE, NOW),
+        links.finish(*own, link, Outcome(State.DONE, NOW)),
+        links.keep_remote_id(*own, link, "another", NOW),
+        hub.follow(),
+        links.begin_run(TENANT, "apply", "app", NOW),
+        hub.touch("a"),
+    ):
+        with pytest.raises(Outdated, match="of a newer Rollbook"):
+            await work
+    with hub.store.database.alone() as connection:  # others use it after us
+        connection.run("UPDATE alembic_version SET version_num = ?", (migrate.head(),))
+    assert await hub.link("a") == link
+    assert await links.link(*own, "b") is None
+    assert list(await links.runs(TENANT, 10)) == []
 
 
 async def test_changes_during_work_are_not_lost(hub: Hub) -> None:

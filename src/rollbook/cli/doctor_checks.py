@@ -17,6 +17,7 @@ from rollbook.storage.sql import migrate
 from rollbook.storage.sql.check import check_sample
 from rollbook.storage.sql.connection import Backend, Connection
 from rollbook.storage.sql.layout import present
+from rollbook.storage.sql.postgres_schema import NOW
 from rollbook.storage.sql.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def _within(found: Backend, connection: Connection, now: int) -> Iterator[Findin
 
 _VERSION = {True: "SELECT sqlite_version()", False: "SELECT current_setting('server_version')"}
 _HAS_TABLES = "SELECT to_regclass('alembic_version') IS NOT NULL"
-_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
 _NEWEST = (
     "SELECT max(at) FROM (SELECT at FROM change WHERE tenant = 1 ORDER BY sequence DESC LIMIT 1) AS last"
 )
@@ -131,7 +131,7 @@ _NEWEST = (
 
 def _clock(connection: Connection, now: int, *, is_file: bool) -> Finding:
     """The clock here against the database server's; against the newest change where they are the same."""
-    row = connection.one(_NEWEST if is_file else _NOW)
+    row = connection.one(_NEWEST if is_file else NOW)
     told = None if row is None or row[0] is None else int(row[0])
     if told is None:
         return Finding("clock", State.OK, "nothing to compare it with yet")

@@ -101,6 +101,7 @@ async def keep(
 async def _take_over(desk: "Desk") -> None:
     """Go on at once with what the dead have left."""
     engine = desk.engine
+    await engine.keep_time()
     for name in desk.config.targets:
         progress = await engine.links.target(engine.tenant, name)
         if progress is not None:

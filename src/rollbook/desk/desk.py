@@ -17,6 +17,7 @@ from rollbook.provisioning.work import Engine
 from rollbook.storage.base import Act, Author
 from rollbook.storage.ids import new_id
 from rollbook.storage.links import Run
+from rollbook.storage.sql.clock import DatabaseClock
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.matches import SqlMatches
 from rollbook.storage.sql.source_records import SqlSourceRecords
@@ -48,6 +49,8 @@ class Desk:
         self.store = store
         self.sitter = sitter
         self.now = sitter.now
+        self.clock = DatabaseClock(store.database, sitter.now)
+        """By which work is taken up."""
         self.accept: frozenset[str] = frozenset()
         """Keys of records that may be another person than before (T-70)."""
         self.batch: int | None = None
@@ -78,7 +81,16 @@ class Desk:
     def engine_on(self, store: SqlStore) -> Engine:
         """The same for a copy of the hub."""
         links = SqlLinks(store.database)
-        return Engine(store.home, store.catalog, store, links, self.now, asyncio.sleep, self.sitter.lease)
+        return Engine(
+            store.home,
+            store.catalog,
+            store,
+            links,
+            self.clock.now,
+            asyncio.sleep,
+            self.sitter.lease,
+            keep_time=self.clock.keep,
+        )
 
     @property
     def hub(self) -> Hub:

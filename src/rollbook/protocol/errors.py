@@ -238,6 +238,10 @@ class StoreUnavailable(ServiceError):
         self.public = detail if public is None else public
 
 
+class Outdated(StoreUnavailable):
+    """The database is of a newer program than this: nothing more can be written, or was, until this one is replaced."""
+
+
 class DefinitionsChanged(StoreUnavailable):
     """The schemas have changed since they were read; what was decided by the old ones is not written."""
 

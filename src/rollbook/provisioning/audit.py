@@ -90,6 +90,7 @@ async def audit_target(
         ValueError: the target's URL is none.
     """
     links, tenant = engine.links, engine.tenant
+    await engine.keep_time()
     digest = reach_digest(target, engine.catalog, engine.today)
     progress = await links.open_target(tenant, target.name, digest, flat=target.is_flat)
     now = engine.now()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import Outdated, StoreUnavailable
 from rollbook.provisioning import model
 from rollbook.provisioning.alerts import Alert, Alerter, Kind
 from rollbook.provisioning.audit import AuditOrder, audit_target, is_due
@@ -80,6 +80,7 @@ class Keeper:
         self._watch = watch
         self._stopping = asyncio.Event()
         self._applies: Applies | None = None
+        self._outdated: Outdated | None = None
 
     def follow(self, applies: Applies) -> None:
         """Also apply what arrives for sources of its own accord."""
@@ -90,11 +91,17 @@ class Keeper:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until asked to stop."""
+        """Work until asked to stop.
+
+        Raises:
+            Outdated: the database was brought up to a newer version meanwhile; everything has come to its end (FE-31).
+        """
         async with asyncio.TaskGroup() as group:
             for name, loop in self._loops():
                 group.create_task(self._lasting(name, loop))
             await self._stopping.wait()
+        if self._outdated is not None:
+            raise self._outdated
 
     def _loops(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Whose loop, and the loop."""
@@ -115,6 +122,9 @@ class Keeper:
         while not self._stopping.is_set():
             try:
                 await loop()
+            except Outdated as error:
+                self._outdated = error
+                self.stop()
             except Exception as error:  # noqa: BLE001 - told by where it was; its words may be personal data
                 where = traceback.extract_tb(error.__traceback__)[-1].name
                 text = f"{type(error).__name__} at {where}; work begins anew in a minute"
@@ -130,6 +140,8 @@ class Keeper:
             while not self._stopping.is_set():
                 try:
                     sitting, failures = await self._turn(target, session, sitting, failures)
+                except Outdated:
+                    raise
                 except StoreUnavailable:
                     await self._wait(STORE_SECONDS)
                 await self._wait(POLL_SECONDS)
@@ -140,6 +152,7 @@ class Keeper:
         self, target: model.Target, session: Session, sitting: Sitting | None, failures: int
     ) -> tuple[Sitting | None, int]:
         """Do what is due; the sitting it belongs to, and how often the target has failed in a row."""
+        await self._engine.keep_time()
         now = self._engine.now()
         if sitting is not None and sitting.is_over(now):
             sitting = None

@@ -261,6 +261,7 @@ class Line:
 
     async def _claim(self, rank: int, most: int, *, behind: bool) -> Sequence[Link]:
         """Take up what is due; `behind`: of the backlog, if there is one."""
+        await self._engine.keep_time()
         now, links = self._engine.now(), self._engine.links
         own = (self._engine.tenant, self._number, rank, now, now + self._engine.lease, most)
         found = await links.claim(*own, behind=True) if behind else ()
@@ -311,6 +312,7 @@ class Line:
         async with self._claiming:  # or two who miss the same one would both look, and one find it taken
             if id in self._running:
                 return self._running[id]
+            await self._engine.keep_time()
             now = self._engine.now()
             link = await self._engine.links.claim_one(
                 self._engine.tenant, self._number, id, now, now + self._engine.lease

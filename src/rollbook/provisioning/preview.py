@@ -113,6 +113,7 @@ class Previewer:
         Raises:
             StoreUnavailable: our own database cannot be read.
         """
+        await self._engine.keep_time()
         self._progress = await self._engine.links.target(self._engine.tenant, self._target.name)
         self.preview.held = self._progress.stopped if self._progress else None
         everything = self._full or await self._looks_at_everything()

@@ -41,6 +41,10 @@ LEASE_MILLISECONDS = 5 * 60_000
 """How long a worker has a link: longer than its slowest calls, short enough to wait for after a crash."""
 
 
+async def _is_right() -> None:
+    """A clock that needs no looking after."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """What all work is given: the hub, the links, a clock in milliseconds and a way to wait for seconds."""
@@ -55,6 +59,8 @@ class Engine:
     """How long what is taken up is this worker's, in milliseconds."""
     span: Span = no_span
     """How work is traced."""
+    keep_time: Callable[[], Awaitable[None]] = _is_right
+    """See that the clock is right, before anything is taken up by it (FE-15)."""
 
     def turns_of(self, target: int) -> Callable[[str, int, int], Awaitable[int]]:
         """Takes turns of a target's limits, of which all workers take."""

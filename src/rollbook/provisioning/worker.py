@@ -92,6 +92,7 @@ class Worker:
 
     async def _run(self, target: model.Target, start: _Start) -> Report:
         engine, report = self._engine, Report(target.name)
+        await engine.keep_time()
         started = engine.now()
         kind = "apply" if start.only is None else "try"
         run = await engine.links.begin_run(engine.tenant, kind, target.name, started, start.batch)

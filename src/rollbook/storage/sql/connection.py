@@ -116,6 +116,9 @@ class Backend(Database, Protocol):
     async def takes_writes(self) -> str | None:
         """What keeps it from taking writes, in words for anybody; None if nothing does. Holds up no write."""
 
+    async def time(self) -> int | None:
+        """What time it is there, in milliseconds since 1970; None if it has no clock but that of the machine that uses it."""
+
     def serve_lock(self) -> "Lock":
         """Become a process that serves it; raises if this database has one only, and there is one."""
 

@@ -8,6 +8,7 @@ EDITION = "definitions-edition"
 """The setting that counts them all; each tenant's row has the count at its own last change."""
 
 PRESENT_EDITION = f"SELECT value FROM setting WHERE name = '{EDITION}'"
+PRESENT_STATE = f"SELECT ({PRESENT_EDITION}), (SELECT version_num FROM alembic_version)"
 OF_TENANT = "SELECT edition FROM tenant WHERE number = ?"
 NOTICE = "UPDATE tenant SET edition = ? WHERE number = ?"
 CHANGED = "SELECT number FROM tenant WHERE edition > ?"
@@ -17,6 +18,12 @@ def edition(connection: Connection) -> int:
     """How often tenants or their definitions have changed in a database."""
     row = connection.one(PRESENT_EDITION)
     return int(row[0]) if row else 0
+
+
+def edition_and_revision(connection: Connection) -> tuple[int, str | None]:
+    """The same, and the revision that the database is at, in one look: before each transaction that writes."""
+    row = connection.one(PRESENT_STATE)
+    return (int(row[0] or 0), row[1]) if row else (0, None)
 
 
 def edition_of(connection: Connection, tenant: int) -> int:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rollbook.protocol.catalog import Catalog
-from rollbook.storage.sql import layout
+from rollbook.storage.sql import layout, migrate
 from rollbook.storage.sql.connection import Backend, Connection
-from rollbook.storage.sql.editions import changed_since, edition, edition_of
+from rollbook.storage.sql.editions import changed_since, edition, edition_and_revision, edition_of
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.tenants import DEFAULT
 
@@ -34,8 +34,14 @@ class Layouts:
         self._database.guard = self._note
 
     def _note(self, connection: Connection) -> None:
-        """Note the count of changes in a transaction, once for all that share it."""
-        self._noted = edition(connection)
+        """Note the count of changes in a transaction, once for all that share it.
+
+        Raises:
+            Outdated: the database was brought up to a version that this program does not know: it writes nothing more (FE-31).
+        """
+        self._noted, revision = edition_and_revision(connection)
+        if revision is not None:
+            migrate.is_current(revision)
 
     @property
     def home(self) -> Layout | None:

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from rollbook.protocol.errors import StoreUnavailable
+from rollbook.protocol.errors import Outdated, StoreUnavailable
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import WORDS, Words
 
@@ -62,12 +62,14 @@ def is_current(present: str) -> bool:
     """Whether a revision is the newest this program knows.
 
     Raises:
-        StoreUnavailable: it is newer, or none of ours.
+        Outdated: it is newer.
+        StoreUnavailable: it is none of ours.
     """
     if present.isdecimal() and int(present) > int(head()):
-        raise StoreUnavailable(
+        raise Outdated(
             f"the database is of a newer Rollbook (revision {present}, this program knows up to {head()}); "
-            "install that version or a later one"
+            "install that version or a later one",
+            public="the database is of a newer Rollbook than this server",
         )
     if present not in known():
         raise StoreUnavailable(

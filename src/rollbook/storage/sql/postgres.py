@@ -144,6 +144,11 @@ class PostgresDatabase:
             "the database takes no writes: it is a standby, or set to read only" if row and row[0] else None
         )
 
+    async def time(self) -> int:
+        """By the server's clock."""
+        ((now,),) = await self.read_now(lambda connection: connection.all(postgres_schema.NOW))
+        return int(now)
+
     def serve_lock(self) -> Lock:
         """Any number of processes may serve it."""
         return _NoLock()

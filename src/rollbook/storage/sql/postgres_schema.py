@@ -17,6 +17,8 @@ _TABLES = """
     SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename
 """
 _SCHEMA = "SELECT current_schema()"
+NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+"""What time it is at the server."""
 
 
 class Scripted(Connection, Protocol):

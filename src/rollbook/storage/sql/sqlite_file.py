@@ -54,6 +54,9 @@ class SqliteFile(SqliteDatabase):
         """Whether there is room on the disk, and leave to write: a small file is written beside the database."""
         return await asyncio.to_thread(files.refuses_writes, self._path)
 
+    async def time(self) -> None:
+        """A file has none."""
+
     def serve_lock(self) -> FileLock:
         """Become the one process that serves the file."""
         return files.serve_lock(self._path)
