@@ -5,7 +5,9 @@ import tracemalloc
 import pytest
 from tests.server.conftest import TOKEN
 
-from rollbook.app import Application
+from rollbook.app import Application, now
+from rollbook.operations import tokens
+from rollbook.operations.rights import Rights
 from rollbook.protocol.resource import Change, Member
 from rollbook.server.requests import AsgiApp, Message, Receive, Send
 from rollbook.storage.base import USUAL, Author
@@ -106,3 +108,20 @@ async def test_what_is_held(filled: Application, target: str) -> None:
     assert parts.largest < PART
     assert parts.number > MEMBERS // 2_000
     assert min(peaks) < FIXED + EACH * MEMBERS
+
+
+async def test_t_19_what_is_held_for_a_bound(filled: Application) -> None:
+    """A token with a bound is answered in as little: who is outside has an id, and nothing is kept of each member."""
+    rights = Rights(within='displayName sw "Person u000" or displayName eq "large"')
+    text = await tokens.issue(filled.store, TENANT, "bounded", now=now(), expires=None, rights=rights)
+    members = (await AsgiCaller(filled.asgi, text)("GET", "/scim/v2/Groups/large")).json["members"]
+    assert [member["value"] for member in members] == [f"u{number:05}" for number in range(MEMBERS)]
+    assert [number for number, member in enumerate(members) if "display" in member] == [*range(100)]
+    call = AsgiCaller(_Parts(filled.asgi), text)
+    tracemalloc.start()
+    try:
+        await call("GET", "/scim/v2/Groups/large")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < FIXED + EACH * MEMBERS

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.server.conftest import TOKEN
 from tests.server.test_many_tenants import traced
+from tests.server.test_token_endpoint import client
 
 from rollbook.app import Application, now, running
 from rollbook.operations import tokens
@@ -187,3 +188,38 @@ async def test_i_29_a_write_takes_no_statement_more(application: Application) ->
     seen = await traced(application, lambda: call("POST", "/scim/v2/Users", USER))
     assert len([sql for sql in seen if "INSERT INTO change" in sql]) == 1
     assert [sql for sql in seen if re.search(r"\b(act|seal)\b", sql)] == []
+
+
+async def test_i_29_the_token_endpoint_tells_what_it_gives_and_refuses(application: Application) -> None:
+    """Each token with client, address and scopes; refusals merged, under the client that was named if there is one."""
+    one = await client(application, rights=read_rights(("read",), None, None, application.store.catalog))
+    given = await one.ask()
+    assert given.status == 200
+    for form in (
+        [one.own | {"client_secret": "wrong"}] * 30
+        + [{"client_id": "nobody", "client_secret": "wrong"}] * 20
+        + [one.own | {"scope": "write"}] * 10
+    ):
+        assert (await one.ask(form)).status in {400, 401}
+    lines = [
+        line for line in await told(application) if line.outcome == "refused" or line.act == "token.give"
+    ]
+    assert sorted(
+        (line.act, line.author, line.credential or "", line.times, line.detail.get("status"))
+        for line in lines
+    ) == [
+        ("request", "client loader", one.record.id, 10, 403),
+        ("request", "unknown", "", 20, 401),
+        ("request", "unknown", one.record.id, 30, 401),
+        ("token.give", "client loader", one.record.id, 1, None),
+    ]
+    (gift,) = (line for line in lines if line.act == "token.give")
+    assert (gift.tenant, gift.origin, gift.subject) == (
+        1,
+        "127.0.0.1",
+        tokens.token_id(given.json["access_token"]),
+    )
+    assert (gift.detail["scopes"], gift.detail["expires"] > now()) == (["read"], True)
+    text = json.dumps([line._asdict() for line in lines])
+    assert one.secret not in text
+    assert given.json["access_token"] not in text

@@ -1,6 +1,6 @@
 """References in answers: which resources they lead to is read once for a whole answer (A-69)."""
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -11,7 +11,7 @@ from rollbook.protocol.projection import Projection, shows
 from rollbook.protocol.resource import Member
 from rollbook.protocol.schema import AttributePath, ResourceType
 from rollbook.storage.base import Record
-from rollbook.storage.packed import PackedMembers
+from rollbook.storage.packed import PackedMembers, Shown, shown_as
 
 
 def ids_shown(
@@ -48,18 +48,19 @@ async def referred(context: Context, records: Sequence[Record], ids: set[str]) -
     """
     sight, mute = context.sight, context.caller.tenant.unlabelled(context.caller.rights)
     others = set[str]() if sight is None else {one.value for record in records for one in _others(record)}
-    if not ids and not others and not mute:
-        return records
-    found = await context.services.store.referred(context.tenant, sorted(ids | others), sight)
-    dim = _Dim(found if others else None, mute)
+    found: Mapping[str, Member] = {}
+    if ids or others:
+        found = await context.services.store.referred(context.tenant, sorted(ids | others), sight)
+    dim = _Dim(None if sight is None else found, mute)
     if mute:
         found = {identifier: dim(one) for identifier, one in found.items()}
-    if not others and not mute:
-        return [record._replace(referred=found) for record in records]
+    if ids or others:
+        records = [record._replace(referred=found) for record in records]
+    if sight is None and not mute:
+        return records
     return [
         record._replace(
-            referred=found,
-            members=None if record.members is None else _dimmed(record.members, dim),
+            members=None if record.members is None else await _dimmed(context, record.members, dim),
             groups=None if record.groups is None else tuple(dim(one) for one in record.groups),
         )
         for record in records
@@ -67,7 +68,9 @@ async def referred(context: Context, records: Sequence[Record], ids: set[str]) -
 
 
 def _others(record: Record) -> Iterator[Member]:
-    yield from record.members or ()
+    """Members and groups that are looked up together with those of other records: not those of whom there are many."""
+    if not isinstance(record.members, PackedMembers):
+        yield from record.members or ()
     yield from record.groups or ()
 
 
@@ -78,19 +81,28 @@ class _Dim:
     seen: Container[str] | None
     mute: frozenset[str]
 
-    def __call__(self, other: Member) -> Member:
+    def how(self, other: Member) -> Shown:
+        """How one is shown."""
         if self.seen is not None and other.value not in self.seen:
-            return Member(other.value)
-        return replace(other, display=None) if other.type in self.mute else other
+            return Shown.BY_ID
+        return Shown.UNLABELLED if other.type in self.mute else Shown.WHOLE
+
+    def __call__(self, other: Member) -> Member:
+        """One as it is shown."""
+        return shown_as(other, self.how(other))
 
 
-def _dimmed(members: Sequence[Member], dim: _Dim) -> Sequence[Member]:
+async def _dimmed(context: Context, members: Sequence[Member], dim: _Dim) -> Sequence[Member]:
+    """The same for all members; many are looked up page by page, and nothing is kept of each but how it is shown."""
     if not isinstance(members, PackedMembers):
         return tuple(dim(one) for one in members)
-    pages = ([dim(one) for one in page] for page in members.pages())
-    return PackedMembers(
-        [orjson.dumps([(one.value, one.type, one.display) for one in page]) for page in pages], len(members)
-    )
+    how: list[bytes] = []
+    for page in members.pages():
+        if dim.seen is not None:
+            ids, store = sorted(one.value for one in page), context.services.store
+            dim = replace(dim, seen=await store.referred(context.tenant, ids, context.sight))
+        how.append(bytes(dim.how(one) for one in page))
+    return members.dimmed(how)
 
 
 def check_labels(context: Context, kind: ResourceType, asked: Iterable[AttributePath]) -> None:

@@ -26,7 +26,8 @@ from rollbook.operations.logs import Log
 from rollbook.operations.rights import READ, WRITE, Rights, read_rights, rights_of
 from rollbook.operations.tokens import digest, new_token
 from rollbook.protocol.errors import InvalidValue
-from rollbook.storage.base import TokenRecord
+from rollbook.protocol.values import JsonObject
+from rollbook.storage.base import Act, Author, TokenRecord
 from rollbook.storage.oauth_clients import Assertion, ClientRecord, Issuing, OauthClients
 
 USUAL_SECONDS, LEAST_SECONDS, MOST_SECONDS = 3_600, 60, 86_400
@@ -46,10 +47,12 @@ _MOST_TEXT, _MOST_SCOPE = 8_192, 1_000
 class OauthError(Exception):
     """An answer of RFC 6749 §5.2: its `error`, and words for people."""
 
-    def __init__(self, error: str, description: str) -> None:
+    def __init__(self, error: str, description: str, client: ClientRecord | None = None) -> None:
+        """`client` is the one of the tenant that was named, whether or not it is who asks; for the audit log only."""
         super().__init__(description)
         self.error = error
         self.description = description
+        self.client = client
 
 
 _NOT_KNOWN = "the client is not known here, or what it shows is not right"
@@ -124,14 +127,16 @@ class TokenEndpoint:
             OauthError: it is no client of this tenant.
         """
         known = await self.clients.client(who.id) if len(who.id) <= 64 and who.id.isalnum() else None
+        named = known if known is not None and tenant is not None and known.tenant == tenant.number else None
         assertion = None
         if who.assertion is not None:
             assertion = _proven(known, who.assertion, places, now)
-        elif not self._fits(known, who.secret or "", now):
-            known = None
-        if known is None or tenant is None or known.tenant != tenant.number:
-            raise OauthError("invalid_client", _NOT_KNOWN)
-        return known, assertion
+            is_shown = assertion is not None
+        else:
+            is_shown = self._fits(known, who.secret or "", now)
+        if not is_shown or named is None:
+            raise OauthError("invalid_client", _NOT_KNOWN, named)
+        return named, assertion
 
     def _fits(self, known: ClientRecord | None, secret: str, now: int) -> bool:
         presented = digest(self.key, secret[:_MOST_TEXT])
@@ -144,9 +149,9 @@ class TokenEndpoint:
         return (fits and (known.expires is None or now < known.expires)) or is_former
 
     async def give(
-        self, client: ClientRecord, tenant: Tenant, scope: str | None, assertion: Assertion | None, now: int
+        self, client: ClientRecord, tenant: Tenant, scope: str | None, assertion: Assertion | None, by: Author
     ) -> Given:
-        """A token for a client.
+        """A token for a client, now; the audit log tells who has got it, from where and for what.
 
         Raises:
             OauthError: it asks for more than it may have, or shows again what it has used.
@@ -158,14 +163,17 @@ class TokenEndpoint:
             client.tenant,
             client.name,
             digest(self.key, text),
-            now,
-            now + client.seconds * 1000,
+            by.at,
+            by.at + client.seconds * 1000,
             rights=rights.text,
             origin=f"client {client.id}",
         )
-        match await self.clients.issue(client, record, assertion, MOST_TOKENS):
+        about: JsonObject = {"scopes": rights.scopes, "expires": record.expires}
+        act = Act(by, client.tenant, "token.give", "token", identifier, detail=about)
+        match await self.clients.issue(client, record, assertion, MOST_TOKENS, act):
             case Issuing.USED:
-                raise OauthError("invalid_client", "the assertion was used before; make a new one each time")
+                text = "the assertion was used before; make a new one each time"
+                raise OauthError("invalid_client", text, client)
             case Issuing.GONE:
                 raise OauthError("invalid_client", _NOT_KNOWN)
             case Issuing.DONE:
@@ -196,20 +204,16 @@ def wanted(scope: str | None, most: Rights, tenant: Tenant) -> Rights:
     return asked
 
 
-def _proven(known: ClientRecord | None, text: str, places: frozenset[str], now: int) -> Assertion:
-    """The assertion, if the client's key has signed it, for us and for now (RFC 7523 §3).
-
-    Raises:
-        OauthError: it has not.
-    """
+def _proven(known: ClientRecord | None, text: str, places: frozenset[str], now: int) -> Assertion | None:
+    """The assertion, if the client's key has signed it, for us and for now (RFC 7523 §3); else None."""
     told = shown(text)
     if known is None or known.keys is None or told is None:
-        raise OauthError("invalid_client", _NOT_KNOWN)
+        return None
     try:
         return _judged(known, known.keys, told.header, text, places, now)
     except Refused as error:
         log.info("an assertion is refused", client=known.id, reason=str(error))
-        raise OauthError("invalid_client", _NOT_KNOWN) from None
+        return None
 
 
 def _judged(

@@ -16,12 +16,14 @@ from rollbook.operations.context import Caller
 from rollbook.operations.issuers import ALGORITHMS
 from rollbook.operations.rights import GROUPS, READ, USERS, WRITE, rights_of
 from rollbook.operations.token_endpoint import GRANT, OauthError, TokenEndpoint, asked_for
-from rollbook.protocol.errors import MethodNotAllowed, NotFound, Unauthorized
+from rollbook.protocol.errors import Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from rollbook.server.exchange import Shell
-from rollbook.server.refusals import refused
+from rollbook.server.peers import peer
+from rollbook.server.refusals import Asker, asked, refused
 from rollbook.server.requests import JSON, Most, Receive, Request, Scope, Send, read_body
 from rollbook.server.responses import Answer, dump, send_answer
 from rollbook.server.watching import note, note_token
+from rollbook.storage.base import Author
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -55,8 +57,7 @@ class OauthDoor:
             answer = await self._answer(Request(scope, receive, ""), shell, issuer)
         except OauthError as error:
             answer = _refusal(error)
-            if error.error == "invalid_client":
-                refused(scope, Unauthorized(error.description))
+            _tell(scope, error)
         await send_answer(send, answer)
 
     async def _answer(self, request: Request, shell: Shell | None, issuer: str) -> Answer:
@@ -74,7 +75,11 @@ class OauthDoor:
         caller = Caller(tenant, f"client {client.name}", None, client.id, rights_of(client.rights))
         turn = shell.limiter.arrive(caller)
         try:
-            given = await self.endpoint.give(client, tenant, form.get("scope"), assertion, now)
+            by = Author(caller.name, now, client.id, peer(request.scope) or "a socket")
+            given = await self.endpoint.give(client, tenant, form.get("scope"), assertion, by)
+        except OauthError:
+            asked(request.scope, Asker(tenant.number, caller.name, client.id))
+            raise
         finally:
             turn.give_back()
         body = {
@@ -84,6 +89,19 @@ class OauthDoor:
             "scope": " ".join(given.scopes),
         }
         return Answer(200, dump(body), (*_UNSTORED, *turn.headers), JSON)
+
+
+def _tell(scope: Scope, error: OauthError) -> None:
+    """Tell the audit log of a refusal: of whoever shows nothing right under the client they name, if it is the tenant's."""
+    match error.error:
+        case "invalid_client":
+            if error.client is not None:
+                asked(scope, Asker(error.client.tenant, "unknown", error.client.id))
+            refused(scope, Unauthorized(error.description))
+        case "invalid_scope":
+            refused(scope, Forbidden(error.description))
+        case _:
+            pass
 
 
 def metadata(path: str, origin: str) -> Answer:

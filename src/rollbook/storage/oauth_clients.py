@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from rollbook.storage.base import TokenRecord
+from rollbook.storage.base import Act, TokenRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,6 @@ class OauthClients(Protocol):
         """Take a client away, with all its tokens, in every process; whether there was one."""
 
     async def issue(
-        self, client: ClientRecord, token: TokenRecord, assertion: Assertion | None, most: int
+        self, client: ClientRecord, token: TokenRecord, assertion: Assertion | None, most: int, act: Act
     ) -> Issuing:
-        """Keep a token of a client; of those it has by then the `most` newest stay, without those that have ended."""
+        """Keep a token of a client, and tell the audit log of it; of those it has by then the `most` newest stay, without those that have ended."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rollbook.storage.base import TokenRecord
+from rollbook.storage.base import Act, TokenRecord
 from rollbook.storage.oauth_clients import Assertion, ClientRecord, Issuing
-from rollbook.storage.sql import tokens
+from rollbook.storage.sql import acts, tokens
 from rollbook.storage.sql.connection import Connection, Database
 from rollbook.storage.sql.editions import notice
 
@@ -81,7 +81,7 @@ class SqlClients:
         return await self._database.write(tenant, drop)
 
     async def issue(
-        self, client: ClientRecord, token: TokenRecord, assertion: Assertion | None, most: int
+        self, client: ClientRecord, token: TokenRecord, assertion: Assertion | None, most: int, act: Act
     ) -> Issuing:
         """Keep a token of a client."""
         of = (client.tenant, origin(client.id))
@@ -96,6 +96,7 @@ class SqlClients:
             connection.run(ENDED, (*of, token.created))
             connection.run(BEYOND, (*of, *of, most - 1))
             tokens.add_token(connection, token)
+            acts.add(connection, [act])
             return Issuing.DONE
 
         return await self._database.write(client.tenant, keep)
