@@ -18,9 +18,9 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 
 $(STAMP): $(BIN)/uv pyproject.toml uv.lock
-	$(UV) sync --quiet --locked --all-groups --extra demo --extra otel --extra postgres --python $(BIN)/python
+	$(UV) sync --quiet --locked --all-groups --extra demo --extra otel --extra postgres --extra uvicorn --python $(BIN)/python
 	@# python-ldap has to be compiled: only where its headers are, and nothing else depends on it.
-	@test ! -e /usr/include/ldap.h || $(UV) sync --quiet --locked --inexact --all-groups --extra demo --extra otel --extra postgres --extra ldap \
+	@test ! -e /usr/include/ldap.h || $(UV) sync --quiet --locked --inexact --all-groups --extra demo --extra otel --extra postgres --extra uvicorn --extra ldap \
 		--python $(BIN)/python 2>/dev/null || echo "python-ldap could not be built: the tests of LDAP sources are skipped"
 	@touch $(STAMP)
 

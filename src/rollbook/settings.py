@@ -1,5 +1,6 @@
 """What `rollbook serve` can be told, as one frozen value; read by `app` only."""
 
+import importlib.util
 import ipaddress
 import os
 import shlex
@@ -31,6 +32,20 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
+class ClientCertificates:
+    """Which certificates clients may show, or have to: files of their authorities, and of what these have revoked."""
+
+    ca: Path
+    crl: Path | None = None
+    is_required: bool = False
+
+    @property
+    def demand(self) -> str:
+        """How it is said."""
+        return "required" if self.is_required else "optional"
+
+
+@dataclass(frozen=True)
 class Settings:
     """How to serve. `database` is a URL; `origin` says where it came from, for people."""
 
@@ -44,6 +59,7 @@ class Settings:
     insecure_http: bool = False
     tls: tuple[Path, Path] | None = None
     """Files with the certificates to serve with, and their key."""
+    clients: ClientCertificates | None = None
     trusted: tuple[Network, ...] = ()
     """From whom headers that proxies write are believed."""
     public_url: str | None = None
@@ -188,6 +204,28 @@ def tls_files(cert: Path | None, key: Path | None) -> tuple[Path, Path] | None:
             "--tls-cert and --tls-key belong together: name the certificate's file and its key's"
         )
     return None if cert is None or key is None else (cert, key)
+
+
+def client_certificates(
+    ca: Path | None, crl: Path | None, demand: str | None, *, has_tls: bool
+) -> ClientCertificates | None:
+    """Which certificates clients may show, None if they are asked for none.
+
+    Raises:
+        SettingsError: what belongs together is not there, or the server that can do it is not installed.
+    """
+    if ca is None:
+        if crl is not None or demand is not None:
+            name = "--client-crl" if crl is not None else "--client-cert"
+            raise SettingsError(f"{name} needs --client-ca: whose certificates clients may show")
+        return None
+    if not has_tls:
+        raise SettingsError("--client-ca needs --tls-cert and --tls-key: certificates are shown in TLS")
+    if any(importlib.util.find_spec(name) is None for name in ("uvicorn", "httptools")):
+        raise SettingsError(
+            "--client-ca needs an extra that is not installed: pip install 'rollbook[uvicorn]'"
+        )
+    return ClientCertificates(ca, crl, demand == "required")
 
 
 def trusted_proxies(texts: Iterable[str]) -> tuple[Network, ...]:

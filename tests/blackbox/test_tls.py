@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run
 
-from rollbook.server.listening import Pair, TlsWatch, read_pair
+from rollbook.server.tls import Pair, TlsFiles, TlsWatch
 
 pytestmark = pytest.mark.slow
 
@@ -230,20 +230,20 @@ async def test_a_pair_that_cannot_be_served_yet_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that is full for a moment does not end the watch: the same files are taken when it can be done."""
-    monkeypatch.setattr("rollbook.server.listening.EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("rollbook.server.tls.EVERY_SECONDS", 0.01)
     write_pair(tmp_path, "first")
-    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    served = read_pair(cert, key, datetime.now(UTC))
+    files = TlsFiles(tmp_path / "tls.crt", tmp_path / "tls.key")
+    served = files.read(datetime.now(UTC))
     tried: list[Pair] = []
     done = asyncio.Event()
 
-    def renew(pair: Pair) -> None:
+    async def renew(pair: Pair) -> None:
         tried.append(pair)
         if len(tried) < 3:
             raise OSError(28, "No space left on device")
         done.set()
 
-    watch = TlsWatch(cert, key, renew, served)
+    watch = TlsWatch(files, renew, served)
     write_pair(tmp_path, "second")
     running = asyncio.create_task(watch.run())
     async with asyncio.timeout(10):

@@ -1,6 +1,6 @@
 """The certificate a client showed: one function, whoever terminated TLS (T-20).
 
-A proxy passes it on in a header, which counts from trusted proxies only (`peers.settle`): RFC 9440 `Client-Cert`,
+Without a proxy it is that of the connection (`uvicorn_connection`). A proxy passes it on in a header, which counts from trusted proxies only (`peers.settle`): RFC 9440 `Client-Cert`,
 nginx's `$ssl_client_escaped_cert`, Envoy's and Caddy's forms.
 """
 

@@ -47,8 +47,14 @@ def _plain(text: str) -> str:
 
 
 def settle(scope: Scope, trusted: Sequence[Network]) -> None:
-    """Make the scope say who asks, and by which name, as trusted proxies tell; take what anybody told away."""
+    """Make the scope say who asks, and by which name, as trusted proxies tell; take what anybody told away.
+
+    The certificate of a connection speaks for its client (T-20); not where that is a trusted proxy: it speaks for others, and
+    only its header says with which certificate they came.
+    """
     headers: Headers = scope["headers"]
+    if CERTIFICATE in scope and trusted and within(peer(scope), trusted):
+        del scope[CERTIFICATE]
     if not any(name in _TOLD for name, _ in headers):
         return
     scope["headers"] = [pair for pair in headers if pair[0] not in _TOLD]
