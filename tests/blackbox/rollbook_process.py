@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -57,11 +59,18 @@ class Server:
     process: subprocess.Popen[str]
     port: int
     token: str | None
+    tls: ssl.SSLContext | None = None
+    """How to come, None in clear text."""
+
+    def connect(self, seconds: float = 30) -> socket.socket:
+        """A connection of its own."""
+        plain = socket.create_connection(("127.0.0.1", self.port), seconds)
+        return plain if self.tls is None else self.tls.wrap_socket(plain)
 
     def request(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
         """Send one request to the SCIM base; returns status and JSON body, None if there is none."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/scim/v2{path}",
+            f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/scim/v2{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
@@ -70,7 +79,7 @@ class Server:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
                 raw = answer.read()
                 return answer.status, json.loads(raw) if raw else None
         except urllib.error.HTTPError as error:
@@ -91,7 +100,12 @@ class Server:
 
 @contextmanager
 def serving(
-    home: Path, *arguments: str, token: str | None = TOKEN, port: int | None = None, **variables: str
+    home: Path,
+    *arguments: str,
+    token: str | None = TOKEN,
+    port: int | None = None,
+    tls: ssl.SSLContext | None = None,
+    **variables: str,
 ) -> Iterator[Server]:
     """A server that answers; killed at the end if it is still there."""
     port = port or free_port()
@@ -105,7 +119,7 @@ def serving(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    server = Server(process, port, token)
+    server = Server(process, port, token, tls)
     try:
         wait_until_ready(server)
         yield server

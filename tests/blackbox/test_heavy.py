@@ -57,7 +57,7 @@ def _asked(server: Server, number: int) -> Iterator[list[socket.socket]]:
         "POST /scim/v2/Users/.search HTTP/1.1\r\nHost: localhost\r\n"
         f"Authorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(number)]
+    clients = [server.connect(60) for _ in range(number)]
     try:
         for client in clients:
             client.sendall((head + body).encode())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.blackbox.rollbook_process import TOKEN, Server, free_port, run, serving
+from tests.blackbox.tls_server import listening
 
 pytestmark = pytest.mark.slow
 
@@ -166,10 +167,12 @@ def test_schemas_directory(tmp_path: Path) -> None:
         assert "urn:example:hr:2.0:User" not in server.request("GET", f"/Users/{user['id']}")[1]
 
 
-def test_requests_in_flight_are_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["granian", "uvicorn"])
+def test_requests_in_flight_are_finished(tmp_path: Path, by: str) -> None:
     """SIGTERM ends the server after the answers that are due, kept-alive connections or not (FS-24)."""
-    with serving(tmp_path) as server:
-        idle = socket.create_connection(("127.0.0.1", server.port))
+    arguments, tls = listening(by, tmp_path)
+    with serving(tmp_path, *arguments, tls=tls) as server:
+        idle = server.connect()
         idle.sendall(b"GET /scim/v2/Schemas HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(100).startswith(b"HTTP/1.1 200")
         slow = {}
@@ -186,10 +189,12 @@ def test_requests_in_flight_are_finished(tmp_path: Path) -> None:
         assert slow["answer"][0] == 201
 
 
-def test_slow_body_does_not_hold_up_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["granian", "uvicorn"])
+def test_slow_body_does_not_hold_up_the_end(tmp_path: Path, by: str) -> None:
     """A body that never ends is left behind when the server stops (FS-24, T-47)."""
-    with serving(tmp_path) as server:
-        slow = socket.create_connection(("127.0.0.1", server.port))
+    arguments, tls = listening(by, tmp_path)
+    with serving(tmp_path, *arguments, tls=tls) as server:
+        slow = server.connect()
         head = f"POST /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
         slow.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
         assert server.request("GET", "/Users")[0] == 200

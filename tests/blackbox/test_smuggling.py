@@ -1,12 +1,12 @@
 """Requests that two readers would read differently, on a raw socket to the real server (T-46 to T-49)."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 from tests.blackbox.rollbook_process import TOKEN, Server, serving
+from tests.blackbox.tls_server import listening
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +27,18 @@ MARKED = (
 """A request that leaves a trace if anybody ever takes it for one."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all."""
-    with serving(tmp_path_factory.mktemp("home")) as server:
+@pytest.fixture(scope="module", params=["granian", "uvicorn"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server of each kind for all."""
+    home = tmp_path_factory.mktemp("home")
+    arguments, tls = listening(request.param, home)
+    with serving(home, *arguments, tls=tls) as server:
         yield server
 
 
 def exchange(server: Server, sent: bytes, seconds: float = 3) -> tuple[bytes, bool]:
     """Send bytes; what comes back, and whether the server closed the connection after it."""
-    with socket.create_connection(("127.0.0.1", server.port), seconds) as stream:
+    with server.connect(seconds) as stream:
         stream.sendall(sent)
         came = b""
         try:
@@ -169,7 +171,7 @@ def test_t_46_before_a_token_is_known_no_body_is_read(server: Server) -> None:
 
 def test_t_47_idle_connections_hold_up_nobody(server: Server) -> None:
     """With hundreds of connections that say nothing, and fifty that stop within a head, others are answered as before."""
-    idle = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(500)]
+    idle = [server.connect(5) for _ in range(500)]
     try:
         for stream in idle[:50]:
             stream.sendall(b"GET /scim/v2/Users HTT")

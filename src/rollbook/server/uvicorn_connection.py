@@ -17,6 +17,9 @@ HEAD_BYTES = 65_536
 
 MOST_HEADERS = 100
 
+REST_SECONDS = 2
+"""How long the rest of a body is read, and thrown away, after its request was answered: an end at once would lose the answer."""
+
 _BUFFER = 65_536
 """How much of an answer may wait for a client before the next part is held back."""
 
@@ -37,8 +40,8 @@ class Refusal(Exception):
 class Connection(HttpToolsProtocol):
     """One connection, over TLS.
 
-    Whenever its client is waited for, a deadline runs that nothing but a whole head puts off: for the first request, for the next
-    one, and for the rest of a body that was answered without it.
+    Whenever its client is waited for, a deadline runs that nothing but a whole head puts off: for the first request and for the
+    next one; a shorter one for the rest of a body that was answered without it.
     """
 
     server_state: State
@@ -125,6 +128,8 @@ class Connection(HttpToolsProtocol):
         """A body has ended."""
         self._is_in_body, self._has_moved = False, True
         super().on_message_complete()
+        if not self._is_busy():
+            self._wait()
 
     def on_response_complete(self) -> None:
         """A request is answered: the client may go on, within the deadline."""
@@ -134,7 +139,7 @@ class Connection(HttpToolsProtocol):
         if self._is_in_body and self.expect_100_continue:
             self.transport.close()  # nobody could tell a body that is not sent from the next request
         else:
-            self._wait()
+            self._wait(REST_SECONDS if self._is_in_body else HEAD_SECONDS)
 
     def _is_busy(self) -> bool:
         last: RequestResponseCycle | None = self.cycle
@@ -144,9 +149,9 @@ class Connection(HttpToolsProtocol):
         self._status = status
         raise Refusal
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float = HEAD_SECONDS) -> None:
         self._cancel_deadline()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._deadline = self.loop.call_later(seconds, self.transport.close)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

@@ -71,12 +71,16 @@ class UvicornListener(uvicorn.Server):
         A context is never changed: one that is new knows nobody's session, so that nobody is taken at their former word.
         """
         self._context = server_context(pair)
+        loop = asyncio.get_running_loop()
         former, self.servers = self.servers, [await self._accepting()]
         for server in former:
-            server.close()
+            for each in server.sockets:
+                loop.remove_reader(each.fileno())
+            # Closed at once, it would drop connections that it has accepted in this very moment.
+            loop.call_later(DRAIN_SECONDS, server.close)
         # Twice: a handshake that had begun ends within its own time.
         for seconds in (DRAIN_SECONDS, HEAD_SECONDS + DRAIN_SECONDS):
-            asyncio.get_running_loop().call_later(seconds, self._end_former)
+            loop.call_later(seconds, self._end_former)
 
     def close(self) -> None:
         """Close the socket, once nothing is served any more."""

@@ -1,0 +1,427 @@
+"""Client certificates without a proxy: real TLS clients against the real server (T-20)."""
+
+import base64
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from tests.blackbox.rollbook_process import TOKEN, Server, environment, free_port, run, serving
+from tests.blackbox.tls_server import CLIENT_CA, Authority, Shown, client_context
+
+from rollbook.server.listening import HEAD_SECONDS
+from rollbook.server.tls import TlsError, TlsFiles
+from rollbook.server.uvicorn_connection import HEAD_BYTES
+
+pytestmark = pytest.mark.slow
+
+ASKED = b"GET /scim/v2/Users?count=0 HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the files of the server are that most tests ask."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def authority(home: Path) -> Authority:
+    """The authority that it names."""
+    made = Authority(home)
+    made.server()
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, authority: Authority) -> Iterator[Server]:
+    """One that lets anybody come without a certificate, too."""
+    with serving(home, *CLIENT_CA, tls=client_context()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def okta(home: Path, authority: Authority, server: Server) -> Shown:
+    """A certificate that stands for a token which may read."""
+    shown = authority.client("okta")
+    admit(home, shown)
+    return shown
+
+
+def admit(home: Path, shown: Shown, *arguments: str) -> str:
+    """Let a certificate stand for a token; its id."""
+    named = ("token", "create", "--certificate", shown.path.name, "--name", shown.path.stem, *arguments)
+    done = run(home, *named, ROLLBOOK_DATABASE=f"sqlite:///{home}/.local/share/rollbook/rollbook.db")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def answers(server: Server, context: ssl.SSLContext, *sent: bytes, seconds: float = 5) -> list[bytes]:
+    """The statuses of what is answered on one connection, none if TLS is refused."""
+    came = b""
+    with suppress(OSError), Server(server.process, server.port, None, context).connect(seconds) as stream:
+        for each in sent:
+            stream.sendall(each)
+        while part := stream.recv(65536):
+            came += part
+    return [part[:3] for part in came.split(b"HTTP/1.1 ")[1:]]
+
+
+def told(stream: socket.socket) -> bytes:
+    """The status of one answer, which is read to its end."""
+    came = b""
+    while b"\r\n\r\n" not in came:
+        came += stream.recv(65536)
+    head, _, body = came.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += stream.recv(65536)
+    return head[9:12]
+
+
+def asked(server: Server, shown: Shown | None, *headers: bytes) -> list[bytes]:
+    """What one request is answered, with a certificate or none."""
+    context = client_context() if shown is None else shown.context()
+    return answers(server, context, ASKED + b"".join(headers) + b"Connection: close\r\n\r\n")
+
+
+def test_t_20_without_a_proxy(server: Server, okta: Shown, authority: Authority) -> None:
+    """The certificate of a connection stands for its token; nobody else's does, and bearer tokens count beside it."""
+    bearer = b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
+    assert asked(server, okta) == [b"200"]
+    assert asked(server, authority.client("stranger")) == [b"401"]
+    assert asked(server, None) == [b"401"]
+    assert asked(server, None, bearer) == [b"200"]
+    assert asked(server, okta, b"Authorization: Bearer wrong\r\n") == [b"401"]
+
+
+def test_t_20_certificates_that_do_not_hold(server: Server, okta: Shown, authority: Authority) -> None:
+    """Of another authority of the same name, self-signed, over, not begun: TLS itself is refused, and the log says why."""
+    other = Authority(authority.home, "other.pem")
+    past = authority.client("past", -timedelta(days=3), -timedelta(days=1))
+    future = authority.client("future", timedelta(days=1))
+    for shown in (other.client("okta2"), past, future):
+        assert asked(server, shown) == []
+    assert asked(server, okta) == [b"200"]
+
+
+def test_t_20_headers_of_strangers(server: Server, okta: Shown, authority: Authority) -> None:
+    """A header names a certificate to nobody's use, with or without a certificate of one's own; nor does a trailer."""
+    encoded = base64.b64encode(ssl.PEM_cert_to_DER_cert(okta.pem.decode()))
+    forms = [b"Client-Cert: :" + encoded + b":\r\n", b"X-Client-Certificate: " + encoded + b"\r\n"]
+    stranger = authority.client("stranger2")
+    for header in forms:
+        assert asked(server, None, header) == [b"401"]
+        assert asked(server, stranger, header) == [b"401"]
+    head = b"POST /scim/v2/Users/.search HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailers = (*forms, b"Authorization: Bearer " + TOKEN.encode() + b"\r\n")
+    for trailer in trailers:
+        got = answers(server, stranger.context(), head, b"2\r\n{}\r\n0\r\n" + trailer + b"\r\n", seconds=3)
+        assert got == [b"401"]
+
+
+def test_t_20_a_connection_that_stays(server: Server, okta: Shown) -> None:
+    """Each request of a connection is its client's: one after another, and several written at once."""
+    once = ASKED + b"\r\n"
+    assert answers(server, okta.context(), once, once * 2, once, seconds=2) == [b"200"] * 4
+    mixed = ASKED + b"Authorization: Bearer wrong\r\n\r\n"
+    assert answers(server, okta.context(), once + mixed + once, seconds=2) == [b"200", b"401", b"200"]
+
+
+def test_t_20_a_session_is_resumed_as_whose_it_was(server: Server, okta: Shown) -> None:
+    """A client that resumes its session is known by the certificate of then; another client has nobody's."""
+    context = okta.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with Server(server.process, server.port, None, context).connect() as first:
+        assert isinstance(first, ssl.SSLSocket)
+        session = first.session
+    with (
+        socket.create_connection(("127.0.0.1", server.port), 5) as plain,
+        context.wrap_socket(plain, session=session) as again,
+    ):
+        again.sendall(ASKED + b"Connection: close\r\n\r\n")
+        assert again.recv(12) == b"HTTP/1.1 200"
+    assert asked(server, None) == [b"401"]
+
+
+def test_t_20_the_token_ends_and_the_connection_does_not(
+    home: Path, server: Server, authority: Authority
+) -> None:
+    """What is revoked here is nothing within a second, also on a connection that was there."""
+    shown = authority.client("brief")
+    made = admit(home, shown)
+    with Server(server.process, server.port, None, shown.context()).connect() as stream:
+        stream.sendall(ASKED + b"\r\n")
+        assert told(stream) == b"200"
+        database = f"sqlite:///{home}/.local/share/rollbook/rollbook.db"
+        assert run(home, "token", "revoke", made, "--database", database).returncode == 0
+        time.sleep(1.5)
+        stream.sendall(ASKED + b"\r\n")
+        assert told(stream) == b"401"
+
+
+def test_t_20_a_certificate_that_is_demanded(tmp_path: Path) -> None:
+    """With `--client-cert required` nobody speaks without one, and a token is asked for all the same."""
+    authority = Authority(tmp_path)
+    authority.server()
+    shown = authority.client("one")
+    with serving(tmp_path, *CLIENT_CA, "--client-cert", "required", tls=shown.context()) as server:
+        assert asked(server, None) == []
+        assert asked(server, shown) == [b"401"]
+        assert server.request("GET", "/Users")[0] == 200
+        assert server.stop() == 0
+        said = server.process.stdout.read() if server.process.stdout else ""
+    assert "clients  certificates of ca.pem (required" in said
+    assert "stopped: every request was answered" in said
+
+
+def test_t_20_revoked_and_replaced_while_it_runs(tmp_path: Path) -> None:
+    """A list that names a certificate, and another authority's file, hold for new connections at once and end the old ones."""
+    authority = Authority(tmp_path)
+    authority.server()
+    authority.revoke()
+    stays, goes = authority.client("stays"), authority.client("goes")
+    with serving(tmp_path, *CLIENT_CA, "--client-crl", "crl.pem", tls=client_context()) as server:
+        for shown in (stays, goes):
+            admit(tmp_path, shown)
+            assert asked(server, shown) == [b"200"]
+        with Server(server.process, server.port, None, goes.context()).connect(10) as open_before:
+            open_before.sendall(ASKED + b"\r\n")
+            assert told(open_before) == b"200"
+            authority.revoke(goes)
+            server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: asked(server, goes) == [])
+            assert asked(server, stays) == [b"200"]
+            assert open_before.recv(1) == b""
+        other = Authority(tmp_path)
+        other.revoke()
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: asked(server, stays) == [])
+        assert asked(server, other.client("anew")) == [b"401"]
+        assert server.request("GET", "/Users")[0] == 200
+        (tmp_path / "crl.pem").write_text("nothing")
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert asked(server, other.client("anew2")) == [b"401"]
+        assert server.stop() == 0
+        said = server.process.stdout.read() if server.process.stdout else ""
+    assert "a client's certificate is refused" in said
+    assert "certificate revoked" in said
+    assert "no list of revoked certificates in PEM form" in said
+
+
+def test_t_20_a_list_that_is_too_old(tmp_path: Path) -> None:
+    """Nobody's certificate is taken then, which the log says; those who come with a token go on."""
+    authority = Authority(tmp_path)
+    authority.server()
+    authority.revoke(due=-timedelta(hours=1))
+    shown = authority.client("okta")
+    with serving(tmp_path, *CLIENT_CA, "--client-crl", "crl.pem", tls=client_context()) as server:
+        assert asked(server, shown) == []
+        assert server.request("GET", "/Users")[0] == 200
+        assert server.stop() == 0
+        said = server.process.stdout.read() if server.process.stdout else ""
+    assert "was due anew" in said
+
+
+def test_a_new_certificate_loses_no_request(tmp_path: Path) -> None:
+    """Files that change again and again under four clients fail none of their requests."""
+    authority = Authority(tmp_path)
+    authority.server()
+    seen: dict[str, int] = {}
+    ending = threading.Event()
+
+    def keep_asking(server: Server) -> None:
+        while not ending.is_set():
+            told = str(asked(server, None))
+            seen[told] = seen.get(told, 0) + 1
+
+    with serving(tmp_path, *CLIENT_CA, tls=client_context()) as server:
+        clients = [threading.Thread(target=keep_asking, args=(server,)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for _ in range(5):
+            authority.server()
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.7)
+        ending.set()
+        for client in clients:
+            client.join()
+        assert server.stop() == 0
+        said = server.process.stdout.read() if server.process.stdout else ""
+    assert said.count("a new certificate is served") == 5
+    assert set(seen) == {"[b'401']"}, seen
+    assert seen["[b'401']"] > 50
+
+
+TRICKLED = {
+    "nothing": [],
+    "half a head": [b"GET /scim/v2/Users HTT"],
+    "line after line": [b"GET /scim/v2/Users HTTP/1.1\r\n", *[b"X: y\r\n"] * 30],
+    "empty lines": [b"\r\n"] * 30,
+    "after an answer": [
+        ASKED + b"\r\n",
+        *[b"GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"[at : at + 1] for at in range(30)],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TRICKLED)
+def test_t_47_heads_have_a_time(server: Server, name: str) -> None:
+    """Whoever has no whole head after ten seconds is cut off, however much of it comes; so is who does not end TLS's own."""
+    began = time.monotonic()
+    with server.connect(HEAD_SECONDS + 5) as stream:
+        stream.settimeout(0.6)
+        parts = iter(TRICKLED[name])
+        while True:
+            assert time.monotonic() - began < HEAD_SECONDS + 5
+            with suppress(TimeoutError):
+                try:
+                    if not stream.recv(65536):
+                        break
+                except OSError as error:
+                    if isinstance(error, TimeoutError):
+                        raise
+                    break
+            with suppress(OSError):
+                stream.sendall(next(parts, b""))
+    assert time.monotonic() - began > HEAD_SECONDS - 1
+
+
+LONG = {
+    "a header": b"X: " + b"a" * HEAD_BYTES + b"\r\n",
+    "many headers": b"X: y\r\n" * 101,
+    "a name": b"a" * HEAD_BYTES + b": y\r\n",
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_t_46_heads_have_a_length(server: Server, name: str) -> None:
+    """Longer ones are refused, whole or not; and what is not the head of HTTP/1 is refused in a word."""
+    assert answers(server, client_context(), ASKED + LONG[name] + b"\r\n") == [b"431"]
+    assert answers(server, client_context(), b"GET /" + b"a" * 400_000) in ([b"431"], [])
+    assert answers(server, client_context(), b"GET / HTTP/2.0\r\n\r\n") in ([b"505"], [b"400"])
+
+
+def test_t_46_trailers_have_a_length(server: Server) -> None:
+    """The end of a body that has none is not kept: the connection ends."""
+    head = b"POST /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + TOKEN.encode()
+    head += b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    began = time.monotonic()
+    got = answers(server, client_context(), head, b"0\r\nX: ", *[b"a" * 50_000] * 20, seconds=20)
+    assert got in ([], [b"431"])
+    assert time.monotonic() - began < 8
+
+
+def test_an_upgrade_is_not_made(server: Server) -> None:
+    """It is answered as the request that it is, and nothing after it is read."""
+    upgrade = ASKED + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    assert answers(server, client_context(), upgrade + ASKED + b"\r\n") == [b"401"]
+
+
+def test_t_06_this_machine_is_no_proxy(server: Server) -> None:
+    """What uvicorn believes by itself of its own machine, it is not asked to believe; nor does it tell its name."""
+    with server.connect() as stream:
+        stream.sendall(
+            ASKED + b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nConnection: close\r\n\r\n"
+        )
+        came = b""
+        while part := stream.recv(65536):
+            came += part
+    assert b"strict-transport-security" in came
+    assert b"uvicorn" not in came
+    assert b"server: rollbook\r\n" in came
+
+
+def test_a_reader_that_stops_is_cut_off(home: Path, server: Server) -> None:
+    """T-47: a long answer that nobody reads is not kept in memory for ever."""
+    schemas = json.dumps(server.request("GET", "/Schemas")[1])
+    assert len(schemas) > 1000
+    asking = b"GET /scim/v2/Schemas HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    before = descriptors(server)
+    with server.connect(60) as stream:
+        stream.settimeout(5)
+        with suppress(OSError):
+            for _ in range(3000):
+                stream.sendall(asking)
+        assert server.request("GET", "/Users")[0] == 200
+    wait_for(lambda: descriptors(server) <= before, 20)
+
+
+REFUSED = [
+    (("--client-ca", "ca.pem"), "--client-ca needs --tls-cert and --tls-key"),
+    (("--client-crl", "crl.pem"), "--client-crl needs --client-ca"),
+    (("--client-cert", "required"), "--client-cert needs --client-ca"),
+    ((*CLIENT_CA[:4], "--client-ca", "nowhere.pem"), "No such file"),
+    ((*CLIENT_CA[:4], "--client-ca", "tls.key"), "no certificate in PEM form"),
+    ((*CLIENT_CA[:4], "--client-ca", "tls.crt"), "is not the certificate of an authority"),
+    ((*CLIENT_CA, "--client-crl", "ca.pem"), "no list of revoked certificates in PEM form"),
+    ((*CLIENT_CA, "--client-crl", "other.pem"), "no list that"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "fragment"), REFUSED, ids=[each[1] for each in REFUSED])
+def test_refused_starts(tmp_path: Path, arguments: tuple[str, ...], fragment: str) -> None:
+    """What cannot be done is said at start, in words."""
+    authority = Authority(tmp_path)
+    authority.server()
+    Authority(tmp_path, "another.pem").revoke(file="other.pem")
+    ended = run(tmp_path, "serve", "--port", str(free_port()), *arguments)
+    assert ended.returncode != 0
+    assert fragment in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    """It says what to install."""
+    Authority(tmp_path).server()
+    hidden = "import sys; sys.modules['uvicorn'] = None; from rollbook.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "serve", "--port", str(free_port()), *CLIENT_CA],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "pip install 'rollbook[uvicorn]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_authorities_of_several_levels(tmp_path: Path) -> None:
+    """One below another may be named alone; with lists of what is revoked all above it have to be there, each with its own."""
+    root = trustme.CA()
+    below = root.create_child_ca()
+    (tmp_path / "ca.pem").write_bytes(below.cert_pem.bytes())
+    authority = Authority(tmp_path, "root.pem", root)
+    authority.server()
+    files = TlsFiles(tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "ca.pem")
+    assert files.read(datetime.now(UTC)).clients is not None
+    authority.revoke()
+    with_list = TlsFiles(files.cert, files.key, files.client_ca, tmp_path / "crl.pem")
+    with pytest.raises(TlsError, match="the authorities above have to be there"):
+        with_list.read(datetime.now(UTC))
+
+
+def wait_for(holds: object, seconds: float = 10) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def descriptors(server: Server) -> int:
+    """How many files and connections it has open."""
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
