@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.blackbox.tls_server import Authority
 from tests.cli.command import run
 from tests.postgres_server import database as new_database
 from tests.postgres_server import make_tables
@@ -155,6 +156,17 @@ def test_certificates_end(home: Path, days: int | None, state: str) -> None:
     else:
         _certificate(file, days)
     code, found = _found("--certificate", str(file))
+    assert (code, found["TLS"]["state"]) == (int(state == "fail"), state)
+
+
+@pytest.mark.parametrize(("days", "state"), [(1, "ok"), (-1, "fail"), (None, "fail")])
+def test_lists_of_revoked_certificates_are_due(home: Path, days: int | None, state: str) -> None:
+    """One that is overdue fails, as servers take nobody's certificate by it; so does what only looks like one."""
+    authority = Authority(home)
+    authority.revoke(due=timedelta(days=days or 1))
+    if days is None:
+        (home / "crl.pem").write_text("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+    code, found = _found("--certificate", str(home / "crl.pem"))
     assert (code, found["TLS"]["state"]) == (int(state == "fail"), state)
 
 

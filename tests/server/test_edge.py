@@ -18,7 +18,7 @@ from tests.server.test_tenants import customer
 from rollbook.app import Application
 from rollbook.operations.networks import read_networks
 from rollbook.protocol.errors import InvalidValue
-from rollbook.server.certificates import Certificate, client_certificate
+from rollbook.server.certificates import CERTIFICATE, Certificate, client_certificate
 from rollbook.server.edge import STALLED_SECONDS, Edge, secured
 from rollbook.server.limits import FailedLogins
 from rollbook.server.peers import peer, settle
@@ -180,6 +180,25 @@ def test_t_20_certificates_in_the_forms_of_proxies(form: str) -> None:
     assert found.holds_at(round(datetime.now(UTC).timestamp() * 1000))
     assert not found.holds_at(0)
     assert shown(STRANGER, FORMS[form]) is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_t_20_the_certificate_of_a_connection(form: str) -> None:
+    """It is its client's, whatever a header says; a trusted proxy's own is nobody's, and its header is whom it speaks for."""
+    own = x509.load_pem_x509_certificate(certificate("own", "Our CA")).public_bytes(
+        serialization.Encoding.DER
+    )
+
+    def subject(sender: str, *headers: tuple[str, str]) -> str | None:
+        scope = {**scope_of(sender, *headers), CERTIFICATE: own}
+        settle(scope, TRUSTED)
+        found = client_certificate(scope)
+        return None if found is None else found.subject
+
+    assert subject(STRANGER) == subject(STRANGER, FORMS[form]) == "CN=own"
+    assert subject(PROXY) is None
+    assert subject(PROXY, FORMS[form]) == "CN=okta"
+    assert subject(PROXY, ("X-Forwarded-For", STRANGER)) is None
 
 
 def test_t_20_the_same_subject_from_another_ca_is_another() -> None:

@@ -27,7 +27,10 @@ def doctor(
     ] = None,
     certificate: Annotated[
         list[Path] | None,
-        typer.Option(help="A certificate chain (PEM) that is served with; may be repeated.", metavar="FILE"),
+        typer.Option(
+            help="A PEM file that is served with: a chain, authorities of clients, or what these revoked; may be repeated.",
+            metavar="FILE",
+        ),
     ] = None,
     targets: Annotated[
         bool, typer.Option("--targets", help="Ask each target, too, whether it answers and knows us.")

@@ -216,17 +216,34 @@ def _private(paths: Sequence[Path]) -> Finding:
 
 
 def certificates(paths: Sequence[Path], now: datetime | None = None) -> Iterator[Finding]:
-    """Whether certificates in PEM files hold for a while."""
+    """Whether certificates in PEM files hold for a while, and lists of revoked ones until now."""
     from cryptography import x509
+
+    from rollbook.server.tls import lists_in
 
     for path in paths:
         try:
-            found = x509.load_pem_x509_certificates(path.read_bytes())
+            held = path.read_bytes()
+            if lists := lists_in(held):
+                dues = [each.next_update_utc for each in lists if each.next_update_utc]
+                yield _due(path, min(dues, default=None), now or datetime.now(UTC))
+                continue
+            found = x509.load_pem_x509_certificates(held)
         except (OSError, ValueError) as error:
             text = getattr(error, "strerror", None) or "not a certificate in PEM form"
             yield Finding("TLS", State.FAIL, f"{path}: {text}", "name the file with the certificate chain")
             continue
         yield _expiry(str(path), min(each.not_valid_after_utc for each in found), now or datetime.now(UTC))
+
+
+def _due(path: Path, due: datetime | None, now: datetime) -> Finding:
+    """A list that is renewed each day is never far from its end: it is late once it is over."""
+    if due is None:
+        return Finding("TLS", State.OK, f"{path}: revoked certificates, with no word of when it is renewed")
+    if due <= now:
+        text = f"{path}: a list of revoked certificates was due anew {due:%Y-%m-%d %H:%M} UTC"
+        return Finding("TLS", State.FAIL, text, "get it: no certificate of its authority is taken until then")
+    return Finding("TLS", State.OK, f"{path}: revoked certificates, due anew {due:%Y-%m-%d %H:%M} UTC")
 
 
 def _expiry(what: str, ends: datetime, now: datetime) -> Finding:

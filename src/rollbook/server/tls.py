@@ -107,7 +107,7 @@ def read_authorities(ca: Path, crl: Path | None, now: datetime, *, is_required: 
             f"{ca}: with --client-crl the authorities above have to be there, too: {_named(next(iter(above)))} is missing"
         )
     revoked = _bytes_of(crl)
-    lists = _lists_in(crl, revoked)
+    lists = _read_lists(crl, revoked)
     overdue = [told for each in found if (told := _overdue(crl, lists, each, now))]
     return Authorities(text, revoked, tuple(overdue), is_required)
 
@@ -122,9 +122,18 @@ def _is_authority(found: x509.Certificate) -> bool:
 _LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
-def _lists_in(crl: Path, text: bytes) -> list[x509.CertificateRevocationList]:
+def lists_in(text: bytes) -> list[x509.CertificateRevocationList]:
+    """The lists of revoked certificates that stand in a PEM file.
+
+    Raises:
+        ValueError: what says it is one is none.
+    """
+    return [x509.load_pem_x509_crl(each) for each in _LIST.findall(text)]
+
+
+def _read_lists(crl: Path, text: bytes) -> list[x509.CertificateRevocationList]:
     try:
-        found = [x509.load_pem_x509_crl(each) for each in _LIST.findall(text)]
+        found = lists_in(text)
     except ValueError:
         found = []
     if not found:
