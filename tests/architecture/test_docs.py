@@ -145,6 +145,7 @@ def test_every_setting_is_written_about() -> None:
         "password_check": "ROLLBOOK_PASSWORD_CHECK",
         "tenant": "--set",
         "home": "--tenant",
+        "clients": "--client-ca",
     }
     fields = [field.name for field in dataclasses.fields(Settings) if field.name != "database_origin"]
     names = [variables.get(name, f"--{name.replace('_', '-')}") for name in fields]

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.blackbox.rollbook_process import TOKEN, Server, environment, free_port, run, serving
+from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run, serving
 from tests.blackbox.tls_server import CLIENT_CA, Authority, Shown, client_context
 
 from rollbook.server.listening import HEAD_SECONDS
-from rollbook.server.tls import TlsError, TlsFiles
+from rollbook.server.tls import TlsError, TlsFiles, read_authorities
 from rollbook.server.uvicorn_connection import HEAD_BYTES
+from rollbook.settings import SettingsError, client_certificates
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +81,9 @@ def told(stream: socket.socket) -> bytes:
     """The status of one answer, which is read to its end."""
     came = b""
     while b"\r\n\r\n" not in came:
-        came += stream.recv(65536)
+        part = stream.recv(65536)
+        assert part, "the connection has ended"
+        came += part
     head, _, body = came.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     while len(body) < length:
@@ -163,7 +166,14 @@ def test_t_20_the_token_ends_and_the_connection_does_not(
         stream.sendall(ASKED + b"\r\n")
         assert told(stream) == b"200"
         database = f"sqlite:///{home}/.local/share/rollbook/rollbook.db"
-        assert run(home, "token", "revoke", made, "--database", database).returncode == 0
+        revoking = subprocess.Popen(
+            [*COMMAND, "token", "revoke", made, "--database", database], env=environment(home), cwd=home
+        )
+        while revoking.poll() is None:
+            stream.sendall(ASKED + b"\r\n")
+            assert told(stream) in {b"200", b"401"}
+            time.sleep(0.5)
+        assert revoking.returncode == 0
         time.sleep(1.5)
         stream.sendall(ASKED + b"\r\n")
         assert told(stream) == b"401"
@@ -357,27 +367,55 @@ def test_a_reader_that_stops_is_cut_off(home: Path, server: Server) -> None:
     wait_for(lambda: descriptors(server) <= before, 20)
 
 
-REFUSED = [
-    (("--client-ca", "ca.pem"), "--client-ca needs --tls-cert and --tls-key"),
-    (("--client-crl", "crl.pem"), "--client-crl needs --client-ca"),
-    (("--client-cert", "required"), "--client-cert needs --client-ca"),
-    ((*CLIENT_CA[:4], "--client-ca", "nowhere.pem"), "No such file"),
-    ((*CLIENT_CA[:4], "--client-ca", "tls.key"), "no certificate in PEM form"),
-    ((*CLIENT_CA[:4], "--client-ca", "tls.crt"), "is not the certificate of an authority"),
-    ((*CLIENT_CA, "--client-crl", "ca.pem"), "no list of revoked certificates in PEM form"),
-    ((*CLIENT_CA, "--client-crl", "other.pem"), "no list that"),
+APART = [
+    ((Path("ca.pem"), None, None, False), "--client-ca needs --tls-cert and --tls-key"),
+    ((None, Path("crl.pem"), None, True), "--client-crl needs --client-ca"),
+    ((None, None, "required", True), "--client-cert needs --client-ca"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "fragment"), REFUSED, ids=[each[1] for each in REFUSED])
-def test_refused_starts(tmp_path: Path, arguments: tuple[str, ...], fragment: str) -> None:
-    """What cannot be done is said at start, in words."""
+@pytest.mark.parametrize(("said", "fragment"), APART, ids=[each[1] for each in APART])
+def test_what_belongs_together(
+    said: tuple[Path | None, Path | None, str | None, bool], fragment: str
+) -> None:
+    """Half of what is needed is refused, in words."""
+    *files, has_tls = said
+    with pytest.raises(SettingsError, match=fragment):
+        client_certificates(*files, has_tls=has_tls)  # type: ignore[arg-type]
+
+
+UNFIT = [
+    ("nowhere.pem", None, "No such file"),
+    ("tls.key", None, "no certificate in PEM form"),
+    ("tls.crt", None, "is not the certificate of an authority"),
+    ("past.pem", None, "none of its 1 authorities is in its time"),
+    ("ca.pem", "nowhere.pem", "No such file"),
+    ("ca.pem", "ca.pem", "no list of revoked certificates in PEM form"),
+    ("ca.pem", "other.pem", "no list that"),
+]
+
+
+@pytest.mark.parametrize(("ca", "crl", "fragment"), UNFIT, ids=[each[2] for each in UNFIT])
+def test_files_that_do_not_do(tmp_path: Path, ca: str, crl: str | None, fragment: str) -> None:
+    """What cannot be served with is refused, in words that name the file."""
     authority = Authority(tmp_path)
     authority.server()
     Authority(tmp_path, "another.pem").revoke(file="other.pem")
-    ended = run(tmp_path, "serve", "--port", str(free_port()), *arguments)
+    (tmp_path / "past.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
+    later = datetime.now(UTC) + timedelta(days=40_000 if ca == "past.pem" else 0)
+    with pytest.raises(TlsError, match=fragment) as refused:
+        read_authorities(tmp_path / ca, None if crl is None else tmp_path / crl, later, is_required=False)
+    assert (crl or ca) in str(refused.value)
+
+
+def test_a_start_is_refused(tmp_path: Path) -> None:
+    """The command says so, and does not begin."""
+    authority = Authority(tmp_path)
+    authority.server()
+    (tmp_path / "ca.pem").write_bytes((tmp_path / "tls.crt").read_bytes())
+    ended = run(tmp_path, "serve", "--port", str(free_port()), *CLIENT_CA)
     assert ended.returncode != 0
-    assert fragment in ended.stderr + ended.stdout
+    assert "is not the certificate of an authority" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
