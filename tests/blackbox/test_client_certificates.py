@@ -18,6 +18,7 @@ import pytest
 import trustme
 from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run, serving
 from tests.blackbox.tls_server import CLIENT_CA, Authority, Shown, client_context
+from tests.postgres_server import database as new_database
 
 from rollbook.server.listening import HEAD_SECONDS
 from rollbook.server.tls import TlsError, TlsFiles, read_authorities
@@ -58,10 +59,11 @@ def okta(home: Path, authority: Authority, server: Server) -> Shown:
     return shown
 
 
-def admit(home: Path, shown: Shown, *arguments: str) -> str:
+def admit(home: Path, shown: Shown, database: str | None = None) -> str:
     """Let a certificate stand for a token; its id."""
-    named = ("token", "create", "--certificate", shown.path.name, "--name", shown.path.stem, *arguments)
-    done = run(home, *named, ROLLBOOK_DATABASE=f"sqlite:///{home}/.local/share/rollbook/rollbook.db")
+    url = database or f"sqlite:///{home}/.local/share/rollbook/rollbook.db"
+    named = ("token", "create", "--certificate", shown.path.name, "--name", shown.path.stem)
+    done = run(home, *named, ROLLBOOK_DATABASE=url)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -273,6 +275,26 @@ def test_a_new_certificate_loses_no_request(tmp_path: Path) -> None:
     assert seen["[b'401']"] > 50
 
 
+def test_several_processes(tmp_path: Path, postgres: str) -> None:
+    """Each of them takes certificates, and follows a list that changes."""
+    authority = Authority(tmp_path)
+    authority.server()
+    authority.revoke()
+    shown = authority.client("okta")
+    with new_database(postgres) as url:
+        assert run(tmp_path, "database", "migrate", "--database", url).returncode == 0
+        admit(tmp_path, shown, database=url)
+        several = ("--client-crl", "crl.pem", "--workers", "2", "--database", url)
+        with serving(tmp_path, *CLIENT_CA, *several, tls=client_context()) as server:
+            assert {str(asked(server, shown)) for _ in range(8)} == {"[b'200']"}
+            authority.revoke(shown)
+            server.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: {str(asked(server, shown)) for _ in range(4)} == {"[]"})
+            assert {str(asked(server, shown)) for _ in range(6)} == {"[]"}
+            assert server.request("GET", "/Users")[0] == 200
+            assert server.stop() == 0
+
+
 TRICKLED = {
     "nothing": [],
     "half a head": [b"GET /scim/v2/Users HTT"],
@@ -388,7 +410,7 @@ UNFIT = [
     ("nowhere.pem", None, "No such file"),
     ("tls.key", None, "no certificate in PEM form"),
     ("tls.crt", None, "is not the certificate of an authority"),
-    ("past.pem", None, "none of its 1 authorities is in its time"),
+    ("early.pem", None, "none of its 1 authorities is in its time"),
     ("ca.pem", "nowhere.pem", "No such file"),
     ("ca.pem", "ca.pem", "no list of revoked certificates in PEM form"),
     ("ca.pem", "other.pem", "no list that"),
@@ -401,8 +423,8 @@ def test_files_that_do_not_do(tmp_path: Path, ca: str, crl: str | None, fragment
     authority = Authority(tmp_path)
     authority.server()
     Authority(tmp_path, "another.pem").revoke(file="other.pem")
-    (tmp_path / "past.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
-    later = datetime.now(UTC) + timedelta(days=40_000 if ca == "past.pem" else 0)
+    (tmp_path / "early.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
+    later = datetime.now(UTC) + timedelta(days=-40_000 if ca == "early.pem" else 0)
     with pytest.raises(TlsError, match=fragment) as refused:
         read_authorities(tmp_path / ca, None if crl is None else tmp_path / crl, later, is_required=False)
     assert (crl or ca) in str(refused.value)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.blackbox.rollbook_process import TOKEN, Server, run, serving
+from tests.blackbox.tls_server import listening
 from tests.postgres_server import database as new_database
 
 from rollbook.protocol import urns
@@ -84,9 +85,18 @@ def _running(url: str) -> int:
     return row[0] if row else 0
 
 
-def test_fs_18_what_nobody_waits_for_is_not_searched(tmp_path: Path, database: str) -> None:
+BY = pytest.mark.parametrize(
+    ("database", "by"),
+    [("sqlite", "granian"), ("postgres", "granian"), ("sqlite", "uvicorn")],
+    indirect=["database"],
+)
+
+
+@BY
+def test_fs_18_what_nobody_waits_for_is_not_searched(tmp_path: Path, database: str, by: str) -> None:
     """FS-18, I-20: of searches whose clients have left, those that run are stopped and those that wait never begin."""
-    with serving(tmp_path, "--database", database) as server:
+    arguments, tls = listening(by, tmp_path)
+    with serving(tmp_path, "--database", database, *arguments, tls=tls) as server:
         with _asked(server, 30):
             pass
         before, quiet = _processor(server), 0.0
@@ -100,9 +110,11 @@ def test_fs_18_what_nobody_waits_for_is_not_searched(tmp_path: Path, database: s
         assert server.stop() == 0
 
 
-def test_fs_24_searches_do_not_hold_up_the_end(tmp_path: Path, database: str) -> None:
+@BY
+def test_fs_24_searches_do_not_hold_up_the_end(tmp_path: Path, database: str, by: str) -> None:
     """FS-24: searches that run or wait when the server has to end are answered 503, and it ends in its time."""
-    with serving(tmp_path, "--database", database) as server:
+    arguments, tls = listening(by, tmp_path)
+    with serving(tmp_path, "--database", database, *arguments, tls=tls) as server:
         with _asked(server, 60) as clients:
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(14) == 0
