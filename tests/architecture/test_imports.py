@@ -81,7 +81,11 @@ def test_help_is_light(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "family"),
-    [("serve", {"serve"}), ("audit", {"journal", "targets", "provision"}), ("nonsense", set())],
+    [
+        ("serve", {"serve", "serve_options"}),
+        ("audit", {"journal", "targets", "provision"}),
+        ("nonsense", set()),
+    ],
 )
 def test_no_other_command_is_loaded(tmp_path: Path, command: str, family: set[str]) -> None:
     """The help of a command loads that command; a name that is none loads none."""
