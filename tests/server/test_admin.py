@@ -79,6 +79,8 @@ BODIES: dict[str, Any] = {
     "changeIssuer": {"scopes": ["read"]},
     "createClient": {"name": "x", "scopes": ["read"]},
     "rotateClient": {},
+    "createOrder": {"kind": "plan"},
+    "applyOrder": {},
 }
 
 

@@ -9,12 +9,17 @@ import pytest
 from tests.clubs import DEFINITIONS
 
 from rollbook.app import Application, now
-from rollbook.operations import tokens
+from rollbook.operations import client_care, issuer_care, tokens
+from rollbook.operations.client_care import ClientWish
+from rollbook.operations.issuer_care import IssuerWish
 from rollbook.operations.tenant_care import TenantCare
+from rollbook.operations.token_care import Wish, grant
 from rollbook.protocol import urns
 from rollbook.storage.base import Author
+from rollbook.storage.orders import Orderer, OrderKind
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.orders import SqlOrders
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.transfer import tables
 from rollbook.storage.tenants import TenantState
@@ -299,3 +304,51 @@ async def test_t_14_a_body_that_takes_long(server: Application) -> None:
     assert (await asked).status == 401
     found = await care.call("GET", "/t/acme/scim/v2/Users?filter=userName%20eq%20%22late%22")
     assert found.json["totalResults"] == 0
+
+
+ADMINISTERED: dict[str, tuple[str, ...]] = {
+    "orders": ("", "/lines", "/apply", "/cancel"),
+    "issuers": ("",),
+    "clients": ("", "/rotate"),
+    "tokens": ("", "/rotate"),
+}
+"""What is administered under an id or name, and what can be done to it."""
+
+
+@pytest.mark.parametrize("kind", ADMINISTERED)
+async def test_t_11_foreign_is_invented_for_administrators(server: Application, kind: str) -> None:
+    """An order, issuer, client or token of the other tenant is answered byte for byte as one that nobody has, and stays as it is."""
+    parties = [await party(server, name) for name in ("acme", "brett")]
+    calls, ids = [], []
+    for number, each in enumerate(parties):
+        author = Author("test", now())
+        wish = Wish("own", now() + 3_600_000, ("admin", "write"))
+        calls.append(AsgiCaller(server.asgi, await grant(server.store, each.number, wish, author)))
+        issuer = IssuerWish(url="https://idp.example", audience=each.name)
+        client, _ = await client_care.add(
+            server.store, each.number, ClientWish("c", now() + 3_600_000), author
+        )
+        orders = SqlOrders(server.store.database)
+        for _ in range(2 + number):  # acme has 2, brett 3: his last number is none of hers
+            order = await orders.add(each.number, OrderKind.PLAN, {}, Orderer("x"), now())
+        await issuer_care.add(server.store, each.number, each.name, issuer, author)
+        (token, *_) = await server.store.tokens(each.number)
+        ids.append(
+            {"orders": str(order.number), "issuers": each.name, "clients": client.id, "tokens": token.id}
+        )
+    for (mine, call), theirs in (((parties[0], calls[0]), ids[1]), ((parties[1], calls[1]), ids[0])):
+        if kind == "orders" and mine is parties[1]:
+            continue  # her numbers are numbers of his own
+        before = await dump(server.store, parties[1 if mine is parties[0] else 0].number)
+        invented = {"orders": "9", "issuers": "other", "clients": "x" * 12, "tokens": "x" * 12}[kind]
+        for part in ADMINISTERED[kind]:
+            for method in ("GET", "POST", "PATCH", "DELETE"):
+                answers = [
+                    await call(method, f"/admin/v1/tenants/{mine.name}/{kind}/{asked}{part}", {})
+                    for asked in (theirs[kind], invented)
+                ]
+                assert answers[0].status == answers[1].status
+                assert answers[0].status in {404, 405}
+                said = answers[0].body.replace(theirs[kind].encode(), invented.encode())
+                assert said == answers[1].body, (method, part)
+        assert await dump(server.store, parties[1 if mine is parties[0] else 0].number) == before

@@ -110,11 +110,7 @@ def _decide(
     from rollbook.cli import matches_output
 
     async def work(desk: "Desk") -> int:
-        from rollbook.cli.acts import act
-        from rollbook.desk.telling import tell
-
         decided = await decide(desk)
-        await tell(desk.store, act(desk.store, "matches", "match.decide", "record", decision=decided.told))
         matches_output.show_decided(decided)
         report = decided.report
         return 1 if report is not None and report.report is not None and report.failed else 0

@@ -15,6 +15,7 @@ from rollbook.cli.provision import DEFAULT_CONFIG, ConfigFile, Database, Schemas
 if TYPE_CHECKING:
     from rollbook.cli.reload import Reload
     from rollbook.cli.traces import Traces
+    from rollbook.desk.clerk import Clerk
     from rollbook.desk.desk import Desk
     from rollbook.provisioning.alerts import Alert, Send
     from rollbook.provisioning.keeper import Keeper
@@ -90,22 +91,42 @@ async def keep(
     if alone:
         await _take_over(desk)
     while not stop.is_set():
-        keeper = _keeper(desk, traces)
-        working = loop.create_task(keeper.run())
+        clerk = _clerk(desk)
+        keeper = _keeper(desk, clerk, traces)
+        working = loop.create_task(_together(keeper, clerk))
         desk = await _until(stop, again, working, desk, config)
         reloaded(desk.config)
         keeper.stop()
+        clerk.stop()
         await working
 
 
 async def _take_over(desk: "Desk") -> None:
     """Go on at once with what the dead have left."""
+    from rollbook.storage.sql.orders import SqlOrders
+
     engine = desk.engine
     await engine.keep_time()
+    await SqlOrders(desk.store.database).free(engine.tenant)
     for name in desk.config.targets:
         progress = await engine.links.target(engine.tenant, name)
         if progress is not None:
             await engine.links.bring_forward(engine.tenant, progress.number, engine.now(), claimed=True)
+
+
+async def _together(keeper: "Keeper", clerk: "Clerk") -> None:
+    """Keep targets in step, and take up orders."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(clerk.run())
+        await clerk.has_looked.wait()
+        group.create_task(keeper.run())
+
+
+def _clerk(desk: "Desk") -> "Clerk":
+    from rollbook.cli.opened import desk_of
+    from rollbook.desk.clerk import Clerk
+
+    return Clerk(desk.store, partial(desk_of, desk.config, desk.store), desk.clock, desk.sitter.lease)
 
 
 async def _until(
@@ -154,7 +175,7 @@ def _desk(store: "SqlStore", config: Path) -> "Desk":
     return desk_of(load_config(config, store.catalog, os.environ), store)
 
 
-def _keeper(desk: "Desk", traces: "Traces | None") -> "Keeper":
+def _keeper(desk: "Desk", clerk: "Clerk", traces: "Traces | None") -> "Keeper":
     from rollbook.desk.pulls import Intake
     from rollbook.provisioning.alerts import Alerter
     from rollbook.provisioning.keeper import Keeper
@@ -164,7 +185,15 @@ def _keeper(desk: "Desk", traces: "Traces | None") -> "Keeper":
     engine, opening = desk.engine, partial(connect)
     if traces is not None:
         engine, opening = replace(engine, span=traces.span), partial(connect, wrap=traces.transport)
-    keeper = Keeper(engine, desk.config, opening, intake.pull_when_due, alerter, undecided=desk.undecided)
+    keeper = Keeper(
+        engine,
+        desk.config,
+        opening,
+        intake.pull_when_due,
+        alerter,
+        undecided=desk.undecided,
+        leaves=clerk.is_at,
+    )
     keeper.follow(intake)
     return keeper
 

@@ -1,5 +1,6 @@
 """A plan that somebody has agreed to: made anew before it is acted on, and refused if it is not the same any more (I-27)."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from rollbook.desk.errors import DeskError
 from rollbook.desk.plan_lines import Entry, Recorder, entry_of, moved
 from rollbook.desk.planning import plan
 from rollbook.desk.reports import Planned
-from rollbook.desk.reviewed import Reviewed
+from rollbook.desk.reviewed import ANEW, Reviewed
+from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.brake import Approval, Way
 
 Waves = Mapping[Way, Mapping[str, Approval]]
@@ -56,8 +58,7 @@ class AgreedPlan:
             text = "\n".join(f"  {line}" for line in told)
             more = f"\n  and {number - len(told)} more" if number > len(told) else ""
             raise DeskError(
-                f"the world has moved since the plan was made, so nothing was done:\n{text}{more}\n"
-                "look at a new one: rollbook plan -o FILE"
+                f"the world has moved since the plan was made, so nothing was done:\n{text}{more}\n{ANEW}"
             )
         read = {one.source: one.report.content for one in planned.sources if one.report}
         desk.reviewed = Reviewed(read, change)
@@ -81,6 +82,37 @@ def waves_of(planned: Planned) -> Waves:
         for wave in one.braked:
             found.setdefault(wave.way, {})[one.target] = wave.approval
     return found
+
+
+def from_digest(digest: str) -> Callable[[Iterator[Entry]], tuple[list[str], int]]:
+    """Whether there is any difference, of a plan whose lines were not all kept."""
+
+    def differs(now: Iterator[Entry]) -> tuple[list[str], int]:
+        again = Digest()
+        for entry in now:
+            again.add({entry.kind: entry.name, **entry.line})
+        return (
+            ([], 0) if again.text == digest else (["other changes than those of the plan would be made"], 1)
+        )
+
+    return differs
+
+
+class Digest:
+    """Stands for lines of a plan in any order."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, line: JsonObject) -> None:
+        """Count a line."""
+        text = json.dumps(line, sort_keys=True, ensure_ascii=False)
+        self._sum += int.from_bytes(hashlib.sha256(text.encode()).digest())
+
+    @property
+    def text(self) -> str:
+        """What it comes to."""
+        return f"{self._sum % 2**256:064x}"
 
 
 def from_lines(before: Callable[[], Iterable[Entry]]) -> Callable[[Iterator[Entry]], tuple[list[str], int]]:

@@ -8,6 +8,7 @@ from rollbook.desk.errors import DeskError
 from rollbook.desk.people import subject
 from rollbook.desk.pulls import pull_record
 from rollbook.desk.reports import SourceReport
+from rollbook.desk.telling import tell
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.provisioning import model
 from rollbook.provisioning.differences import compare, value_at
@@ -16,11 +17,10 @@ from rollbook.provisioning.joining import DECISION
 from rollbook.provisioning.masking import shown
 from rollbook.provisioning.people import UserRules
 from rollbook.provisioning.wanted import label_of
+from rollbook.storage.base import Act
 from rollbook.storage.documents import decode
 from rollbook.storage.matches import Case, Decision, Verdict
 from rollbook.storage.sql.source_records import SqlSourceRecords
-
-AUTHOR = "rollbook matches"
 
 _PAGE = 500
 
@@ -107,10 +107,10 @@ async def decide(desk: Desk, name: str, key: str, verdict: Verdict, who: str | N
         raise DeskError(f"record {key} of {name} waits for no decision; rollbook matches lists those that do")
     await _refuse_applied(desk, name, key)
     user = None if who is None else (await subject(desk, who))[1]
-    decision = Decision(verdict, f"{AUTHOR} {verdict.value}", desk.now(), user)
+    decision = Decision(verdict, desk.sitter.author(f"matches {verdict.value}").name, desk.now(), user)
     await desk.matches.decide(desk.store.home, name, key, decision)
     words = {Verdict.JOIN: f"is {who}", Verdict.NEW: "is somebody new", Verdict.IGNORE: "is left out"}
-    return Decided(f"record {key} of {name} {words[verdict]}", await pull_record(desk, source, key))
+    return await _decided(desk, source, key, f"record {key} of {name} {words[verdict]}")
 
 
 async def _refuse_applied(desk: Desk, name: str, key: str) -> None:
@@ -141,6 +141,12 @@ async def forget(desk: Desk, name: str, key: str) -> Decided:
     if record is not None and record.joined.startswith(DECISION):
         await release(source, desk.hub, record)
     await desk.matches.decide(desk.store.home, name, key, None)
-    return Decided(
-        f"the decision about record {key} of {name} is taken back", await pull_record(desk, source, key)
-    )
+    return await _decided(desk, source, key, f"the decision about record {key} of {name} is taken back")
+
+
+async def _decided(desk: Desk, source: model.Source, key: str, told: str) -> Decided:
+    """Do at once what was decided, and tell the audit log."""
+    report = await pull_record(desk, source, key)
+    author, home = desk.sitter.author("matches"), desk.store.home
+    await tell(desk.store, Act(author, home, "match.decide", "record", detail={"decision": told}))
+    return Decided(told, report)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.entries import changes_of
@@ -27,10 +27,17 @@ class Entry(NamedTuple):
     line: JsonObject
 
 
+class Writable(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take a line, which ends in a line break."""
+
+
 class Recorder:
     """Writes the lines of a plan while another one prints it."""
 
-    def __init__(self, sensitive: frozenset[str], file: IO[str], also: "PlanWatch | None" = None) -> None:
+    def __init__(self, sensitive: frozenset[str], file: Writable, also: "PlanWatch | None" = None) -> None:
         self._sensitive = sensitive
         self._file = file
         self._also = also

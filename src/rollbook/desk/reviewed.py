@@ -12,6 +12,8 @@ from rollbook.storage.sql.store import SqlStore
 
 _PAGE = 500
 
+ANEW = "make a new plan and look at it: rollbook plan -o FILE, or an order of that kind"
+
 
 @dataclass(frozen=True)
 class Reviewed:
@@ -19,6 +21,8 @@ class Reviewed:
 
     sources: Mapping[str, int]
     change: int
+    taken: frozenset[str] = frozenset()
+    """Sources that were taken over since then already, by a worker that was ended in the middle."""
 
     async def check_hub(
         self, store: SqlStore, targets: Iterable[model.Target], done: str, pulled: Collection[str] = ()
@@ -29,7 +33,7 @@ class Reviewed:
             DeskError: somebody has; says whom, and with `done` what has not happened.
         """
         types = {name for target in targets for name in kinds_of(target, store.catalog)}
-        ours = {f"source {name}" for name in pulled}
+        ours = {f"source {name}" for name in {*self.taken, *pulled}}
         found: dict[tuple[str, str], str] = {}
         number = 0
         async for entry in self._since(store):
@@ -42,7 +46,7 @@ class Reviewed:
             text = "\n".join(named)
             raise DeskError(
                 f"the world has moved since the plan was made anew ({number} changes of the hub), so {done}:\n{text}\n"
-                "look at a new one: rollbook plan -o FILE"
+                f"{ANEW}"
             )
 
     async def _since(self, store: SqlStore) -> AsyncIterator[LogEntry]:

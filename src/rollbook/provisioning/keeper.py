@@ -68,8 +68,13 @@ class Keeper:
         alerter: Alerter,
         watch: Watch = lambda _: None,
         undecided: Callable[[str], Awaitable[int]] | None = None,
+        leaves: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`undecided` counts the records of a source that wait for somebody to decide whose they are."""
+        """`undecided` counts the records of a source that wait for somebody to decide whose they are.
+
+        `leaves` says of a target whether it is left to somebody else at present: what an order does there is one run.
+        """
+        self._leaves = leaves
         self._undecided = undecided
         self._told_undecided: dict[str, int] = {}
         self._engine = engine
@@ -175,7 +180,7 @@ class Keeper:
     async def _is_due(self, target: model.Target, progress: Progress | None) -> bool:
         engine, now = self._engine, self._engine.now()
         quiet = target.quiet.until(now) if target.quiet else None
-        if quiet is not None:
+        if quiet is not None or self._leaves(target.name):
             return False
         if progress is None:
             return True

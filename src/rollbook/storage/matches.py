@@ -52,6 +52,11 @@ class Matches(Protocol):
     async def open_cases(self, tenant: int, source: str, after: str, limit: int) -> Sequence[Case]:
         """Cases that nobody has decided, with keys above `after`, in order."""
 
+    async def open_anywhere(
+        self, tenant: int, after: tuple[str, str], limit: int
+    ) -> Sequence[tuple[str, Case]]:
+        """Cases of every source that nobody has decided, beyond a source and key, in order."""
+
     async def count_open(self, tenant: int, source: str) -> int:
         """How many nobody has decided."""
 

@@ -85,7 +85,7 @@ async def _asked(request: Request, row: Row, limits: Limits) -> dict[str, Any]:
             raise InvalidValue(f"there is no parameter {name[:40]!r} here")
         if not text.isprintable():
             raise InvalidValue(f"{name}: write printable characters")
-        said[name] = _limit(text) if name == "limit" else text[:200]
+        said[name] = _limit(text) if name == "limit" else text[:4_000]
     if row.is_conditional:
         said["condition"] = if_match(request.header(b"if-match"))
         if row.needs_match and said["condition"] is None:

@@ -8,7 +8,18 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from rollbook import __version__
 from rollbook.protocol.values import JsonObject
-from rollbook.server.admin import clients, definitions, issuers, keys, runs, targets, tenants, tokens
+from rollbook.server.admin import (
+    clients,
+    definitions,
+    issuers,
+    keys,
+    matches,
+    orders,
+    runs,
+    targets,
+    tenants,
+    tokens,
+)
 from rollbook.server.admin.problems import PROBLEM
 from rollbook.server.admin.rows import MOST, PAGE, Row
 from rollbook.server.admin.shapes import Problem, Shape
@@ -23,6 +34,8 @@ ROWS: tuple[Row, ...] = (
     *definitions.ROWS,
     *targets.ROWS,
     *runs.ROWS,
+    *orders.ROWS,
+    *matches.ROWS,
 )
 """Every operation; what is not here is not served."""
 
@@ -58,7 +71,7 @@ _PARAMETERS: JsonObject = {
         "name": "number",
         "in": "path",
         "required": True,
-        "description": "The number of a run",
+        "description": "The number of a run or order",
         "schema": {"type": "integer", "minimum": 1},
     },
     "cursor": {

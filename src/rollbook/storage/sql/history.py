@@ -13,7 +13,7 @@ import orjson
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Act, Author, LogEntry
 from rollbook.storage.documents import decode
-from rollbook.storage.sql import acts, deliveries, seals, tokens
+from rollbook.storage.sql import acts, deliveries, orders, seals, tokens
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
 from rollbook.storage.sql.journal_check import FORGETTING, ranges
@@ -204,6 +204,7 @@ def forget(connection: Connection, tenant: int, id: str) -> int:
     connection.run(FORGET_ARRIVALS, (tenant, tenant, tenant, tenant, id))
     connection.run(FORGET_RECORDS, (tenant, tenant, tenant, tenant, id))
     connection.run(deliveries.FORGET, (tenant, id))
+    orders.forget_names(connection, tenant)
     return forgotten
 
 

@@ -17,6 +17,10 @@ OPEN = f"""
     SELECT {_COLUMNS} FROM source_match
     WHERE tenant = ? AND source = ? AND decision IS NULL AND key > ? ORDER BY key LIMIT ?
 """
+OPEN_ANYWHERE = f"""
+    SELECT source, {_COLUMNS} FROM source_match
+    WHERE tenant = ? AND decision IS NULL AND (source, key) > (?, ?) ORDER BY source, key LIMIT ?
+"""
 COUNT_OPEN = "SELECT count(*) FROM source_match WHERE tenant = ? AND source = ? AND decision IS NULL"
 
 _PARK = """
@@ -47,6 +51,14 @@ class SqlMatches:
         """Cases that nobody has decided, with keys above `after`, in order."""
         rows = await self._database.read(lambda conn: conn.all(OPEN, (tenant, source, after, limit)))
         return [_case(row) for row in rows]
+
+    async def open_anywhere(
+        self, tenant: int, after: tuple[str, str], limit: int
+    ) -> Sequence[tuple[str, Case]]:
+        """Cases of every source that nobody has decided, beyond a source and key, in order."""
+        values = (tenant, *after, limit)
+        rows = await self._database.read(lambda conn: conn.all(OPEN_ANYWHERE, values))
+        return [(row[0], _case(row[1:])) for row in rows]
 
     async def count_open(self, tenant: int, source: str) -> int:
         """How many nobody has decided."""

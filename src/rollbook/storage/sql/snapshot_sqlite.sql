@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0031
+-- Revision: 0033
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -449,4 +449,41 @@ CREATE INDEX seal_by_log ON seal (log, last);
 
 CREATE INDEX seal_by_time ON seal (at);
 
-INSERT INTO alembic_version (version_num) VALUES ('0031');
+CREATE TABLE work_order (
+        tenant INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        state TEXT NOT NULL,
+        is_open INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        credential TEXT,
+        origin TEXT,
+        created INTEGER NOT NULL,
+        begun INTEGER,
+        ended INTEGER,
+        holder TEXT,
+        until INTEGER,
+        attempts INTEGER NOT NULL,
+        run INTEGER,
+        progress TEXT NOT NULL,
+        result TEXT NOT NULL,
+        error TEXT,
+        PRIMARY KEY (tenant, number)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX work_order_open ON work_order (tenant, state, number) WHERE is_open = 1;
+
+CREATE TABLE work_line (
+        tenant INTEGER NOT NULL,
+        work_order INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        line TEXT NOT NULL,
+        PRIMARY KEY (tenant, work_order, number)
+    ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX source_match_open ON source_match (tenant, source, key) WHERE decision IS NULL;
+
+CREATE TABLE work_seen (tenant INTEGER NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+
+INSERT INTO alembic_version (version_num) VALUES ('0033');
