@@ -113,14 +113,19 @@ async def test_runs_and_what_they_did(works: Works) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "within"),
-    [(["admin"], None), (["admin", "groups"], None), (["admin", "read"], 'userType eq "x"')],
+    ("scopes", "bound"),
+    [
+        (["admin"], {}),
+        (["admin", "groups"], {}),
+        (["admin", "read"], {"within": 'userType eq "x"'}),
+        (["admin", "read"], {"without": ("title",)}),
+    ],
 )
 async def test_t_19_administration_tells_nothing_of_people(
-    works: Works, scopes: list[str], within: str | None
+    works: Works, scopes: list[str], bound: dict[str, Any]
 ) -> None:
     """A token that may not read every resource sees how many there are and which ids, but no names, values and reasons."""
-    call = await works.by(*scopes, within=within)
+    call = await works.by(*scopes, **bound)
     links, failed = works.application.store, "row 7: ada has no key"
     assert links is works.hub.store
     run = await works.hub.links.begin_run(1, "pull", "hr", works.hub.clock.now())

@@ -129,7 +129,9 @@ class Clerk:
         if working.cancelled() or isinstance(working.exception(), StoreUnavailable):
             await self._orders.give_back(self._tenant, order.number, self._name)
         else:
-            await self._orders.end(self._tenant, order.number, self._name, working.result(), self._clock.now())
+            await self._orders.end(
+                self._tenant, order.number, self._name, working.result(), self._clock.now()
+            )
 
     async def _ending(self, desk: Desk, order: Order) -> Ending:
         """Do one; what stands in its way is what came of it."""

@@ -168,7 +168,7 @@ def _check_people(visit: Visit) -> None:
     """
     check_write(visit.who)
     check_sight(visit)
-    if not visit.who.rights.writes:
+    if not visit.who.rights.writes or visit.who.rights.hold:
         raise InsufficientScope("this decides about people: it needs the scope write, too", "write")
 
 
