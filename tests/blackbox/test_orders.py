@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.blackbox.rollbook_process import TOKEN, Server, environment, run, serving
+from tests.blackbox.rollbook_process import Server, environment, run, serving
 
 from rollbook.testing.http_server import served
 from rollbook.testing.scripted_target import Profile, Recorded, ScriptedTarget
@@ -104,7 +104,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     (tmp_path / "people.csv").write_text("\n".join(("id,mail,title", *lines, "")), "utf-8")
     with served(target) as address:
         (tmp_path / "rollbook.yaml").write_text(CONFIG.replace("URL", address), "utf-8")
-        with serving(tmp_path, token=TOKEN, port=None, **variables) as server:
+        with serving(tmp_path, ROLLBOOK_DATABASE=variables["ROLLBOOK_DATABASE"]) as server:
             made = run(
                 tmp_path,
                 "token",
