@@ -322,3 +322,19 @@ def test_i_29_acts_on_targets_are_told(tmp_path: Path, monkeypatch: pytest.Monke
         ("target.apply", "wiki", told[-1][2], said),
     ]
     assert lines("--act", "target")[-1]["run"] == 1
+
+
+def test_t_87_old_lines_are_forgotten(url: str) -> None:
+    """What is older than is wanted; the log holds as before, and says what went."""
+    assert run("token", "create", "--name", "hr")[0] == 0
+    tell(url, *(Act(BY, 0, "export") for _ in range(3)))
+    head = json.loads(run("audit", "verify", "--json")[1])["head"]
+    code, said, _ = run("audit", "forget", "--older-than", "365d", "--json")
+    assert (code, json.loads(said)) == (0, {"lines": 3})
+    assert "0 lines" in run("audit", "forget", "--older-than", "365d")[1]
+    found = [line["act"] for line in lines()]
+    assert "export" not in found
+    assert {"token.create", "audit.forget"} <= set(found)
+    assert run("audit", "verify", "--head", head)[0] == 0
+    code, _, wrong = run("audit", "forget", "--older-than", "1h")
+    assert (code, "at least 1d" in wrong) == (3, True)

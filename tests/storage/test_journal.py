@@ -13,7 +13,7 @@ from rollbook.protocol.resource import Change, Scope
 from rollbook.storage.base import USUAL, Act, Author
 from rollbook.storage.journal import NO_KEYS, Line, SealKeys, Verdict
 from rollbook.storage.sql import journal_check as faults
-from rollbook.storage.sql import seals
+from rollbook.storage.sql import journal_forget, seals
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.databases import open_store
@@ -207,6 +207,65 @@ async def test_t_87_what_was_done_to_the_log_is_found(store: SqlStore, name: str
     await spoil(store, *statements)
     found = told(await SqlJournal(store.database, keys).check())
     assert found[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("tenant", "gone", "first"),
+    [(TENANT, "3", 3), (TENANT, "4", 4), (TENANT, "3, 4", 3), (TENANT + 1, "1", 1), (TENANT, "99", None)],
+)
+async def test_t_87_a_change_removed_before_it_is_sealed_is_found(
+    store: SqlStore, tenant: int, gone: str, first: int | None
+) -> None:
+    """By the numbers of those around it, which they were given when they were written."""
+    journal = SqlJournal(store.database, KEYED)
+    await people(store, 2)
+    assert await journal.seal(AT)
+    await people(store, 2, TENANT + 1)
+    for text in ("boss", "chief", "head"):
+        await title(store, "1-0", text)
+    await spoil(store, f"DELETE FROM change WHERE tenant = {tenant} AND sequence IN ({gone})")
+    assert await journal.seal(AT + 1)
+    found = [what for _, _, what in told(await journal.check())]
+    place = f"change {first} of tenant number {tenant}"
+    assert found == ([] if first is None else [f"{faults.REMOVED_EARLY}: {place}"])
+
+
+async def test_t_87_what_was_missing_before_there_was_an_audit_log_is_no_fault(store: SqlStore) -> None:
+    """A database whose history was shortened before its first line was sealed."""
+    await people(store, 5)
+    await spoil(store, "DELETE FROM change WHERE sequence IN (1, 3)")
+    journal = SqlJournal(store.database, KEYED)
+    assert await journal.seal(AT)
+    await title(store, "1-0", "boss")
+    assert await journal.seal(AT + 1)
+    assert told(await journal.check()) == []
+
+
+async def test_t_87_old_acts_are_forgotten_and_the_rest_holds(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches, each told by a line; a deleted tenant's line stays, as do changes; what goes besides is still found."""
+    monkeypatch.setattr(journal_forget, "BATCH", 4)
+    tenants = SqlTenants(store.database)
+    made = await tenants.create("acme", AT, core_catalog(), author=ANN)
+    await people(store, 2, made.number)
+    journal = SqlJournal(store.database, KEYED)
+    await journal.write([Act(ANN, 0, "export") for _ in range(9)])
+    await journal.write([Act(replace(ANN, at=AT + 10), 0, "import")])
+    assert await journal.seal(AT)
+    head = (await journal.head()).text
+    author = Author("rollbook audit forget", AT + 20)
+    assert await journal.forget(AT + 5, author) == 10
+    assert await journal.forget(AT + 5, author) == 0
+    assert await journal.seal(AT + 30)
+    verdict = await journal.check(head)
+    assert (told(verdict), verdict.removed) == ([], 10)
+    left = [line for line in await lines(journal) if line.type != "User"]
+    assert [line.act for line in left] == ["import", *["audit.forget"] * 3]
+    assert sum(line.times for line in left if line.act == "audit.forget") == 10
+    await spoil(store, "DELETE FROM act WHERE act = 'import'")
+    assert [what for _, _, what in told(await journal.check())] == [faults.REMOVED]
+    assert await journal.forget(AT + 1_000, author) == 0  # the lines that tell what went stay
 
 
 async def made_anew(store: SqlStore, keys: SealKeys) -> None:

@@ -1,4 +1,4 @@
-"""`rollbook audit`: the audit log (`verify`, `list`, `export`), and what somebody changed at targets (`target`).
+"""`rollbook audit`: the audit log (`verify`, `list`, `export`, `forget`), and what somebody changed at targets (`target`).
 
 `rollbook audit` was for targets alone once, and goes on taking their names: what is no command of this family is one.
 """
@@ -185,6 +185,38 @@ def export(
         typer.echo(f"{number} lines; go on later with --after {last}", err=True)
 
 
+@app.command()
+def forget(
+    older_than: Annotated[
+        str, typer.Option(help="Forget lines older than that: 365d, at least 1d.", metavar="AGE")
+    ],
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget old lines of acts and refused requests; one line says which went, and verify holds as before.
+
+    May run beside a server. Lines of changes of resources go with the history: rollbook database compact.
+    """
+    import asyncio
+
+    from rollbook.app import by
+    from rollbook.cli.tokens import length
+    from rollbook.settings import SettingsError
+
+    age, author = length("--older-than", older_than), by("rollbook audit forget")
+    if age < _DAY:
+        raise SettingsError(f"--older-than {older_than!r}: at least 1d")
+
+    async def drop() -> int:
+        async with _opened(database) as (_, journal):
+            await journal.seal(author.at)
+            return await journal.forget(author.at - age, author)
+
+    gone = asyncio.run(drop())
+    print(json.dumps({"lines": gone}) if as_json else f"{gone} lines were forgotten")
+
+
+_DAY = 86_400_000
 _END = 1 << 62
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from rollbook.storage.base import Act
+from rollbook.storage.base import Act, Author
 from rollbook.storage.journal import NO_KEYS, Head, Line, SealKeys, Verdict
-from rollbook.storage.sql import acts, journal_check, journal_lines, seals
+from rollbook.storage.sql import acts, journal_check, journal_forget, journal_lines, seals
 from rollbook.storage.sql.connection import OF_NO_TENANT, Connection, Database
 from rollbook.storage.sql.journal_check import Progress
 from rollbook.storage.sql.seals import Made, Start
@@ -91,6 +91,21 @@ class SqlJournal:
     async def first_since(self, at: int) -> int | None:
         """The first line that was sealed at a moment or later; None if there is none."""
         return await self._database.read(lambda connection: journal_lines.first_since(connection, at))
+
+    async def forget(self, older_than: int, author: Author) -> int:
+        """Forget lines of acts that are older than a moment and sealed; how many. The log can be checked as before."""
+        forgotten, after = 0, 0
+        while True:
+            begin = after
+            then, gone = await self._database.write(
+                OF_NO_TENANT,
+                lambda connection: journal_forget.forget(connection, begin, older_than, author),  # noqa: B023 - awaited here
+                long=True,
+            )
+            forgotten += gone
+            if then is None:
+                return forgotten
+            after = then
 
     async def check(self, kept: str | None = None, progress: Progress = lambda _: None) -> Verdict:
         """Whether every line is what it was; looks at all of them. See `journal_check`."""

@@ -45,6 +45,7 @@ Progress = Callable[[int], None]
 """Told how many lines are looked at."""
 
 REMOVED, ALTERED = "removed", "altered"
+REMOVED_EARLY = "removed before this line, and before it was sealed"
 INSERTED = "inserted"
 SEAL_ALTERED = "seal altered"
 SEAL_REMOVED = "removed with their seals"
@@ -119,6 +120,10 @@ class _Walk:
     """How far each log is sealed."""
     is_found: bool = False
     """Whether the kept head was come by."""
+    begun: int | None = None
+    """When the first seals were made: what was missing by then, nobody can tell."""
+    is_whole: bool = True
+    """Whether no seal is missing, so far."""
 
     def verdict(self) -> Verdict:
         forgotten = _forgotten(self.connection)
@@ -146,6 +151,7 @@ class _Walk:
         """Whether it hangs on to the one before."""
         if seal.number > before.number + 1:
             found.note(before.number + 1, seal.number - 1, SEAL_REMOVED)
+            self.is_whole = False
             return  # what it hangs on to is gone
         if seal.number <= before.number:
             found.note(seal.number, seal.end, SEAL_INSERTED)
@@ -163,6 +169,7 @@ class _Walk:
         """Whether the rows are those that it is over."""
         after = self.places.get(seal.log, 0)
         self.places[seal.log] = max(after, seal.last)
+        self._look_between(seal, after, forgotten, found)
         if not self.keys.knows(seal.key) or len(seal.digests) != seal.lines * DIGEST_BYTES:
             return  # told already
         sql, about = (CHANGES, (seal.log,)) if seal.log else (ACTS, ())
@@ -181,6 +188,15 @@ class _Walk:
                 found.note(number, number, ALTERED)
         for sequence in rows:  # behind the last seal of this log, and before this one
             found.note(seal.number, seal.number, f"{INSERTED}: {_place(seal.log, sequence)}")
+
+    def _look_between(self, seal: Seal, after: int, forgotten: _Forgotten, found: Verdict) -> None:
+        """Changes are counted when they are written: none may be missing between two seals of a log."""
+        self.begun = seal.at if self.begun is None else self.begun
+        if not seal.log or seal.at == self.begun or not self.is_whole:
+            return
+        missing = (at for at in range(after + 1, seal.first) if not forgotten.has(seal.log, at))
+        if (first := next(missing, None)) is not None:
+            found.note(seal.number, seal.number, f"{REMOVED_EARLY}: {_place(seal.log, first)}")
 
     def _look_beyond(self, forgotten: _Forgotten, found: Verdict) -> None:
         """What no seal is over: nothing may be missing at the end, nor have a number already."""
