@@ -372,12 +372,15 @@ def _lines(items: list[Item]) -> list[str]:
     """Items as they can be compared: without what only one of them knows, the ids of accounts that are yet to be made."""
     found: dict[str, set[str]] = {}
     for item in items:
-        if item.action in {Action.COMPLETE, Action.KEEP}:
+        if item.action is Action.KEEP or (item.action is Action.COMPLETE and not item.adopts):
             continue
         names = {one.attribute for one in item.differences if "manager" not in one.attribute}
         if item.action is Action.CHANGE and not names:
             continue
-        found.setdefault(f"{item.resource_type} {item.id}", set()).update({item.action.value, *names})
+        # Who is their own manager is taken over first, and completed then.
+        action = Action.NOTHING if item.action is Action.COMPLETE else item.action
+        adopts = {"taken over"} if item.adopts else set()
+        found.setdefault(f"{item.resource_type} {item.id}", set()).update({action.value, *names, *adopts})
     return [f"{own}: {sorted(what)}" for own, what in sorted(found.items()) if what - {"change"}]
 
 

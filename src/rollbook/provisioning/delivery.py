@@ -16,10 +16,12 @@ from rollbook.provisioning import lease, model
 from rollbook.provisioning.drift import without_reported
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard
-from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken, Unseen
+from rollbook.provisioning.items import Item, Later, NeedsPerson, Overtaken, Swapping, Unseen, failure_text
+from rollbook.provisioning.members import Members
 from rollbook.provisioning.model import Leave, MappingError
 from rollbook.provisioning.plan import Create, Delete, Disable, NoChange, Step, Update, plan
 from rollbook.provisioning.states import Event, move
+from rollbook.provisioning.swaps import ADVICE, ring_of, temporary
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.wanted import Kind, Wish, hub_document, kinds_of, label_of, wish_for
 from rollbook.provisioning.work import (
@@ -32,6 +34,7 @@ from rollbook.provisioning.work import (
     frees_a_value,
     grace_ends,
     is_off,
+    lease_of,
     leave_of,
     may_inherit,
     read_wish,
@@ -41,10 +44,10 @@ from rollbook.provisioning.work import (
     spare_protected,
     want_of,
 )
-from rollbook.storage.links import Link, MemberChanges, Outcome, any_of
+from rollbook.storage.links import Link, Outcome, any_of
 
-REFUSED_AT_MOST = 20
-"""So many members of a group are found out one by one; a target that refuses more refuses something else."""
+_MOMENT = 500
+"""Milliseconds that others have for their new names, before who made room for them asks for the last one."""
 
 _ATTEMPTS = 3  # an account that comes or goes between two calls is looked at again this often
 
@@ -82,6 +85,7 @@ class Delivery:
         self._bring_first = bring_first
         self._guard = guard
         self._kinds = kinds_of(target, engine.catalog)
+        self._members = Members(engine, target, far, place.target, self._kinds)
         self._freed: Counter[str] = Counter()
         """How many accounts of each type have gone, or let go of a value that nobody else may have."""
         self._spared: set[str] = set()
@@ -97,7 +101,7 @@ class Delivery:
             Overtaken: another worker has the link now.
             Later: the account is being worked on for somebody else, or would go, or be made, without the brake having seen it.
         """
-        lease.hold(self._lease(link.due))
+        lease.hold(lease_of(self._engine, self._target, link.due))
         self._spared.discard(link.id)
         self._freed_before[link.id] = self._freed[link.resource_type]
         kind = self._kinds[link.resource_type]
@@ -112,7 +116,7 @@ class Delivery:
             work, step = await self._settle(work)
         if work.link.remote_id is None:
             return await self._drop(work.link, describe(self._target, work, step, (0, 0)))
-        work, moved = await self._settle_members(work)
+        work, moved = await self._members.settle(work)
         item = describe(self._target, work, step, moved)
         await self._finish(work, item, frees=frees_a_value(kind, step))
         self._freed_before.pop(link.id, None)
@@ -203,6 +207,8 @@ class Delivery:
                     raise
                 work = await self._keep_remote_id(work, None)
             except errors.Conflict as error:
+                if isinstance(step, Update) and account is not None:
+                    await self._swap(work, step, account, error)
                 if not isinstance(step, Create):
                     raise
                 conflict = error
@@ -210,6 +216,43 @@ class Delivery:
                 self._freed[work.link.resource_type] += frees_a_value(work.kind, step)
                 return done, step
         raise NeedsPerson("the account comes and goes: something else writes at the target")
+
+    async def _swap(self, work: Work, step: Update, account: ScimResource, conflict: errors.Conflict) -> None:
+        """Begin to undo the ring in which people want each other's names, if it is one (FE-21).
+
+        Raises:
+            Swapping: this one has a name of the moment; all others can have theirs now.
+            Conflict: it is for another to begin, or nobody may.
+        """
+        links, tenant, now = self._engine.links, self._engine.tenant, self._engine.now()
+        ring = await ring_of(self._engine, self._far, self._number, work, step.differences)
+        if ring is None:
+            return
+        if ring.closed and not self._target.temporary_names:
+            raise errors.Uniqueness(f"{conflict.detail}; {ring.told}: {ADVICE}") from conflict
+        begins = ring.closed and ring.is_first(work.link)
+        item: Item | None = None
+        if begins:
+            moment = temporary(work, ring)
+            await self._far.update(work.kind, account, (moment,))
+            item = describe(self._target, work, Update((moment,), f"for a moment: {ring.told}"), (0, 0))
+            self._freed[work.link.resource_type] += 1
+        ranks = {name: kind.rank for name, kind in self._kinds.items()}
+        for other in ring.others:
+            await links.mark(tenant, self._number, ranks, other.id, now)
+        if item is None:
+            return
+        outcome = Outcome(
+            state=move(work.link.state, Event.RETRY),
+            due=now + _MOMENT,
+            attempts=work.link.attempts,
+            error=failure_text(
+                f"it has {moment.new} for a moment: {ring.told}", "nothing: it goes on by itself"
+            ),
+            entry=entry_of(self._run, item, now),
+        )
+        self._held(await links.fail(tenant, self._number, work.link, outcome))
+        raise Swapping(item)
 
     async def _present(self, work: Work) -> tuple[Work, ScimResource | None]:
         """The account, by its remote id if it is known, else by looking for it (client.md 5)."""
@@ -282,80 +325,6 @@ class Delivery:
         links, tenant = self._engine.links, self._engine.tenant
         self._held(await links.expect_account(tenant, self._number, work.link, sought))
 
-    async def _settle_members(self, work: Work) -> tuple[Work, tuple[int, int]]:
-        """Bring a group's members to what they should be, in calls the target can take (C-6-07)."""
-        left, leave = work.want.wish.left, work.want.leave
-        if not work.kind.members or (left is not None and leave is Leave.KEEP):
-            return work, (0, 0)
-        work = await self._learn_members(work)
-        links, tenant, limit = self._engine.links, self._engine.tenant, await self._far.members_per_call()
-        added = removed = 0
-        refused: dict[str, str] = {}
-        while True:
-            found = await links.member_changes(
-                tenant, self._number, work.link, limit + len(refused), nobody=left is not None
-            )
-            changes = _without(found, refused, limit)
-            if not changes:
-                self._tell_refused(refused)
-                return work, (added, removed)
-            self._held(await links.expect_members(tenant, self._number, work.link, changes))
-            await self._change_members(work, changes, refused)
-            made = _without(changes, refused, limit)
-            added, removed = added + len(made.add), removed + len(made.remove)
-
-    async def _change_members(self, work: Work, changes: MemberChanges, refused: dict[str, str]) -> None:
-        """Send changes, and record what was taken; the lease begins anew with each call.
-
-        Whom the target refuses is found by halves and noted with its words, so that one stops no other.
-        """
-        remote_id = self._remote_id(work)
-        try:
-            await self._far.change_members(work.kind, remote_id, changes.add, changes.remove)
-        except _NOT_OF_ONE_MEMBER:
-            raise
-        except errors.RequestError as error:
-            if isinstance(error, errors.NotFound) and await self._far.read(work.kind, remote_id) is None:
-                raise
-            both = [*((one, True) for one in changes.add), *((one, False) for one in changes.remove)]
-            if len(both) == 1:
-                refused[both[0][0]] = error.detail
-                return
-            middle = len(both) // 2
-            for half in (both[:middle], both[middle:]):
-                if len(refused) >= REFUSED_AT_MOST:  # it is not about them
-                    raise
-                await self._change_members(work, _of(half), refused)
-        else:
-            until = self._engine.now() + self._engine.lease
-            links, tenant = self._engine.links, self._engine.tenant
-            self._held(await links.keep_members(tenant, self._number, work.link, changes, until))
-            lease.hold(self._lease(until))
-
-    def _tell_refused(self, refused: Mapping[str, str]) -> None:
-        """Park the group for those whom the target refuses as members; all others are in.
-
-        Raises:
-            NeedsPerson: there are any.
-        """
-        if refused:
-            own, reason = next(iter(refused.items()))
-            others = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
-            told = f"the target refuses account {own}{others} as a member; all others are in: {reason}"
-            names = [
-                name for name, kind in self._kinds.items() if not self._target.is_flat or not kind.members
-            ]
-            raise NeedsPerson(told, [(name, one) for one in refused for name in names])
-
-    async def _learn_members(self, work: Work) -> Work:
-        if work.link.members_read:
-            return work
-        known = () if work.created else await self._far.read_members(work.kind, self._remote_id(work))
-        self._held(
-            await self._engine.links.keep_all_members(self._engine.tenant, self._number, work.link, known)
-        )
-        return replace(work, link=replace(work.link, members_read=True))
-
     def _leave(self, link: Link, kind: Kind, left: str | None) -> Leave:
         if link.id in self._removes:
             return Leave.DELETE
@@ -412,39 +381,6 @@ class Delivery:
         link = replace(work.link, remote_id=remote_id, confirmed=None, disabled=disabled, members_read=False)
         return replace(work, link=link, created=False)
 
-    def _lease(self, until: int) -> lease.Lease:
-        return lease.Lease(until, int(self._target.timeout * 1000), self._engine.now)
-
     def _held(self, kept: bool) -> None:
         if not kept:
             raise Overtaken
-
-    def _remote_id(self, work: Work) -> str:
-        if work.link.remote_id is None:
-            raise NeedsPerson("the account is gone")
-        return work.link.remote_id
-
-
-_NOT_OF_ONE_MEMBER = (
-    errors.Unauthorized,
-    errors.Forbidden,
-    errors.Conflict,
-    errors.PreconditionFailed,
-    errors.MethodNotAllowed,
-    errors.UnsupportedFeature,
-)
-"""Refusals that would be the same whoever is named."""
-
-
-def _of(both: Sequence[tuple[str, bool]]) -> MemberChanges:
-    return MemberChanges(
-        tuple(one for one, is_new in both if is_new), tuple(one for one, is_new in both if not is_new)
-    )
-
-
-def _without(changes: MemberChanges, refused: Mapping[str, str], limit: int) -> MemberChanges:
-    """The changes without those the target refuses, at most so many of each."""
-    add, remove = (
-        tuple(one for one in ids if one not in refused)[:limit] for ids in (changes.add, changes.remove)
-    )
-    return MemberChanges(add, remove)

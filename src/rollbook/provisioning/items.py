@@ -88,5 +88,14 @@ class Unseen(Later):
     """An account would go or be made, and the brake has not looked at it yet."""
 
 
+class Swapping(Exception):
+    """A resource has a name of the moment, and its turn again when others have let go of theirs; that is recorded."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__()
+        self.item = item
+        """What was done."""
+
+
 class Overtaken(Exception):
     """Another worker has taken the link up; whatever this one wanted to record is void (I-18)."""

@@ -14,7 +14,7 @@ from rollbook.provisioning.brake import Approval, Wave, how_to_approve
 from rollbook.provisioning.delivery import Delivery, Place
 from rollbook.provisioning.entries import entry_of
 from rollbook.provisioning.guard import Guard, Presence
-from rollbook.provisioning.items import Action, Item, Later, Overtaken, Unseen, failure_text
+from rollbook.provisioning.items import Action, Item, Later, Overtaken, Swapping, Unseen, failure_text
 from rollbook.provisioning.reach import groups_count
 from rollbook.provisioning.retry import Verdict, hint, judge
 from rollbook.provisioning.states import Event, move
@@ -336,6 +336,10 @@ class Line:
                 item = await self._delivery.deliver(link)
         except Overtaken:
             return
+        except Swapping as swapping:
+            self._in_a_row = 0
+            self._report.counts[swapping.item.action] += 1
+            self._order.watch(swapping.item)
         except LeftAlone:
             due = max(self._engine.now(), self._paused_until)
             await self._engine.links.release(self._engine.tenant, self._number, link, due)

@@ -318,6 +318,8 @@ class Target:
     protect_text: str | None = None
     quiet: Quiet | None = None
     """Hours in which a worker sends nothing."""
+    temporary_names: bool = False
+    """Whether somebody may have a name of the moment there, so that others can swap theirs."""
     profile: Profile = NO_PROFILE
     rate: tuple[Rate, ...] = ()
     """What the profile says, unless the configuration says it."""

@@ -16,7 +16,7 @@ from rollbook.protocol.attributes import Uniqueness
 from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.match import matches
 from rollbook.protocol.values import JsonObject
-from rollbook.provisioning import model
+from rollbook.provisioning import lease, model
 from rollbook.provisioning.differences import Difference, value_at
 from rollbook.provisioning.items import ADOPTED, Action, Item, NeedsPerson, Protected
 from rollbook.provisioning.mapping import day
@@ -100,6 +100,22 @@ class Work:
     def label(self) -> str:
         """What people call the resource."""
         return self.want.wish.label or self.link.id
+
+
+def lease_of(engine: Engine, target: model.Target, until: int) -> lease.Lease:
+    """A lease of a worker at a target; calls may take as long as the target is given."""
+    return lease.Lease(until, int(target.timeout * 1000), engine.now)
+
+
+def account_of(work: Work) -> str:
+    """The account's id.
+
+    Raises:
+        NeedsPerson: there is none any more.
+    """
+    if work.link.remote_id is None:
+        raise NeedsPerson("the account is gone")
+    return work.link.remote_id
 
 
 async def read_wish(engine: Engine, kind: Kind, id: str) -> Wish:
@@ -258,10 +274,11 @@ def frees_a_value(kind: Kind, step: Step) -> bool:
 
 def any_freed(kind: Kind, differences: Iterable[Difference]) -> bool:
     """Whether differences take a value away that nobody else may have."""
-    return any(one.old is not None and _is_unique(kind, one) for one in differences)
+    return any(one.old is not None and is_unique(kind, one) for one in differences)
 
 
-def _is_unique(kind: Kind, difference: Difference) -> bool:
+def is_unique(kind: Kind, difference: Difference) -> bool:
+    """Whether it is about a value that nobody else may have."""
     attribute = difference.path.attribute
     joins = {path.attribute.name for path in kind.joins}
     return attribute.uniqueness is not Uniqueness.NONE or attribute.name in joins | {"emails"}

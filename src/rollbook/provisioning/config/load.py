@@ -141,6 +141,7 @@ def _target(
         protect=rules.protect,
         protect_text=shape.protect,
         quiet=rules.quiet,
+        temporary_names=shape.temporary_names,
         ends=earliest((rules.expires, end_of_token(rules.token))),
         audit=rules.audit,
         drift=drift,
@@ -190,6 +191,7 @@ def _digest(shape: TargetShape, rules: TargetRules) -> str:
         parts += [shape.groups.scope, rules.groups.members, _described(rules.groups.mapping)]
         parts += ["flatten"] if rules.groups.flat else []
     parts += [rules.tables] if rules.tables else []
+    parts += ["temporary names"] if shape.temporary_names else []  # so that those who wait are tried again
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -207,6 +207,10 @@ class TargetShape(Shape):
     quiet: QuietShape | None = Field(
         None, description="Hours in which a worker sends nothing: from, to, zone."
     )
+    temporary_names: bool = Field(
+        False,
+        description="Whether somebody may have another name there for a moment, where people swap theirs and nobody else could begin.",
+    )
     brake: Annotated[
         Annotated[BrakeShape, Tag("limits")] | Annotated[Literal["off"], Tag("off")],
         Discriminator(_limit_kind),
