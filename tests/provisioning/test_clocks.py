@@ -9,7 +9,7 @@ import pytest
 from tests.postgres_server import empty
 from tests.provisioning.world import World, target, world
 
-from rollbook.provisioning.line import Report
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.sql.clock import ASKED_SECONDS, DatabaseClock
 from rollbook.testing.clock import Clock

@@ -20,7 +20,15 @@ from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.config.shape import json_schema
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.mapping import apply_mapping, mapped_paths, record_inputs, resource_inputs
-from rollbook.provisioning.model import Config, Drift, DriftPolicy, Leave, LeavePolicy
+from rollbook.provisioning.model import (
+    ArrivalLimit,
+    BrakeLimit,
+    Config,
+    Drift,
+    DriftPolicy,
+    Leave,
+    LeavePolicy,
+)
 from rollbook.provisioning.names import Names
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -249,6 +257,23 @@ def test_03_audits_and_what_becomes_of_drift(tmp_path: Path) -> None:
     )
 
 
+def test_t_70_limits_of_arrivals(tmp_path: Path) -> None:
+    """Beside those of departures: as they are, others, none; without a brake there are none either."""
+    usual, said, off, none = (
+        load(tmp_path, TARGET + f"    {text}\n").targets["t"].brake
+        for text in (
+            "leave: keep",
+            "brake: {least: 9, arrivals: {least: 7}}",
+            "brake: {arrivals: off}",
+            "brake: off",
+        )
+    )
+    assert usual == BrakeLimit()
+    assert said == BrakeLimit(least=9, arrivals=ArrivalLimit(least=7))
+    assert off == BrakeLimit(arrivals=None)
+    assert none is None
+
+
 def test_everything_may_be_said(tmp_path: Path) -> None:
     """All settings of a source and a target."""
     text = SOURCE + "    encoding: cp1252\n    delimiter: ';'\n    missing: delete\n    shrink_limit: 0.5\n"
@@ -308,6 +333,7 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ("    users:", "    scope: 'active eq true'\n    users:"),
         ("    users:", "    groups: {}\n    users:"),
         ("    users:", "    groups: {members: false}\n    users:"),
+        ("    users:", "    temporary_names: true\n    users:"),
     ],
 )
 def test_a_digest_changes_with_what_is_sent(tmp_path: Path, change: tuple[str, str]) -> None:
@@ -322,6 +348,7 @@ def test_a_digest_changes_with_what_is_sent(tmp_path: Path, change: tuple[str, s
     [
         ("${TOKEN}", "${TOKEN} # rotated"),
         ("    users:", "    concurrency: 3\n    timeout: 5.0\n    users:"),
+        ("    users:", "    brake: {arrivals: off}\n    temporary_names: false\n    users:"),
         ("userName: {from: userName}", "userName:\n        from: userName"),
     ],
 )
@@ -500,6 +527,10 @@ OTHER_CASES = [
     Case(TARGET + "    groups: {displayName: {from: ^displayNam}}\n", "RB107", "Group has no attribute", "did you mean: displayName"),
     Case(TARGET + "    groups: {members: ^yes}\n", "RB105", "members of target t must be true or false"),
     Case(TARGET + "    concurrency: ^'8'\n", "RB105", "concurrency of target t must be a number"),
+    Case(TARGET + "    brake: {arrivals: {^lest: 5}}\n", "RB103", "no key lest", "did you mean: least"),
+    Case(TARGET + "    brake: {arrivals: {share: ^-1}}\n", "RB105", "share of target t is out of range"),
+    Case(TARGET + "    brake: {arrivals: ^on}\n", "RB105", "arrivals of target t"),
+    Case(TARGET + "    temporary_names: ^1\n", "RB105", "temporary_names of target t must be true or false"),
     Case(TARGET + "    ^leaves: keep\n", "RB103", "no key leaves", "did you mean: leave"),
     Case("version: 1\nsensitive: [title, ^enterprise.costCentre]\n", "RB107", "no schema has an attribute enterprise.costCentre", "did you mean: enterprise.costCenter"),
     Case("version: 1\nsources: {a: b^: c}\n", "RB101", "the file is not YAML"),

@@ -10,8 +10,8 @@ import pytest
 from tests.provisioning.world import ENTERPRISE, GROUP, World, target, world
 
 from rollbook.provisioning import model
-from rollbook.provisioning.line import Report
 from rollbook.provisioning.model import Leave
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.worker import Worker
 from rollbook.testing.scripted_target import Answer, Fault, Profile, Recorded, error, html
 

@@ -11,8 +11,8 @@ from rollbook.protocol.filter_parser import parse_filter
 from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.line import Stop
 from rollbook.provisioning.model import Leave
+from rollbook.provisioning.orders import Stop
 from rollbook.provisioning.worker import Session
 from rollbook.testing.scripted_target import Fault, Profile, Recorded
 

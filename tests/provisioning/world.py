@@ -17,9 +17,9 @@ from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
 from rollbook.provisioning.expressions import Subject
 from rollbook.provisioning.items import Item
-from rollbook.provisioning.line import Report
 from rollbook.provisioning.mapping import Constant, CopyAttribute
 from rollbook.provisioning.model import Assignment, Leave, LeavePolicy, ObjectMapping, Rule, TargetGroups
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.preview import Preview, Previewer
 from rollbook.provisioning.targets.scim import ScimTarget
 from rollbook.provisioning.work import Engine

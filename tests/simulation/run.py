@@ -24,8 +24,8 @@ from rollbook.protocol.values import JsonObject
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import DAY, Approval
 from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.line import Report
 from rollbook.provisioning.model import ArrivalLimit, BrakeLimit, Leave, LeavePolicy
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.worker import Worker
 from rollbook.storage.sql.store import SqlStore
 from rollbook.testing.scripted_target import Answer, Fault, Profile, Recorded, ScriptedTarget, error, html

@@ -11,8 +11,8 @@ from rollbook.provisioning import model
 from rollbook.provisioning.brake import Wave, Way
 from rollbook.provisioning.differences import Difference
 from rollbook.provisioning.items import Item
-from rollbook.provisioning.line import Report
 from rollbook.provisioning.masking import shown
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.report import PersonChange
 
 

@@ -17,7 +17,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditReport
 from rollbook.provisioning.brake import how_to_approve
 from rollbook.provisioning.items import Action, Item
-from rollbook.provisioning.line import Report, Watch
+from rollbook.provisioning.orders import Report, Watch
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.report import PersonChange
 from rollbook.provisioning.status import SourceStatus, TargetStatus

@@ -8,7 +8,7 @@ from rollbook.desk.pulls import pull_sources
 from rollbook.desk.reports import Applied
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import DAY, Approval
-from rollbook.provisioning.line import Report, Watch
+from rollbook.provisioning.orders import Report, Watch
 from rollbook.provisioning.targets.scim import connect
 from rollbook.provisioning.worker import Worker
 

@@ -23,7 +23,7 @@ from rollbook.provisioning.explain import (
 )
 from rollbook.provisioning.finding import Ambiguous, find_resource
 from rollbook.provisioning.items import Item
-from rollbook.provisioning.line import Report
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.several import Given, given
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import Row, SourceError

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rollbook.provisioning import model
 from rollbook.provisioning.items import Item
-from rollbook.provisioning.line import Report
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.report import PersonChange, PullReport
 

@@ -5,7 +5,7 @@ from rollbook.desk.desk import Desk
 from rollbook.desk.errors import DeskError
 from rollbook.desk.planning import preview
 from rollbook.desk.reports import Planned, PlanWatch
-from rollbook.provisioning.line import Report, Watch
+from rollbook.provisioning.orders import Report, Watch
 from rollbook.provisioning.undo import Undo, UndoPlan
 from rollbook.storage.links import Run
 from rollbook.storage.sql.archive import Archive

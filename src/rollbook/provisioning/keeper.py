@@ -17,7 +17,7 @@ from rollbook.provisioning.audit import AuditOrder, audit_target, is_due
 from rollbook.provisioning.credentials import ADVICE, days_told, warning_of
 from rollbook.provisioning.follower import Applies, Follower
 from rollbook.provisioning.items import Action
-from rollbook.provisioning.line import Report, Stop, Watch
+from rollbook.provisioning.orders import Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.sitting import Sitting
 from rollbook.provisioning.wanted import kinds_of

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from rollbook.provisioning import model
 from rollbook.provisioning.brake import Approval
 from rollbook.provisioning.guard import Presence
-from rollbook.provisioning.line import Line, Order, Report, Stop, Watch
+from rollbook.provisioning.line import Line
+from rollbook.provisioning.orders import Order, Report, Stop, Watch
 from rollbook.provisioning.reach import reach_digest
 from rollbook.provisioning.targets.base import Target
 from rollbook.provisioning.work import Engine
