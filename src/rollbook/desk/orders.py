@@ -26,7 +26,7 @@ from rollbook.desk.undoing import plan_undo, preview_undo, undo
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.brake import Approval, Wave, Way
 from rollbook.provisioning.items import Action
-from rollbook.provisioning.line import Report
+from rollbook.provisioning.orders import Report
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.undo import UndoPlan
 from rollbook.storage.matches import Verdict
