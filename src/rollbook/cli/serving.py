@@ -1,6 +1,7 @@
 """One serving process: what it opens, what it does beside answering, and how it ends."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 7.0
 """How long requests in flight may take once the server is asked to end."""
+
+HELD_SECONDS = 0.0005
+"""How long a thread may keep Python's lock when another wants it: the loop has it back that soon from one that reads a long page."""
 
 REFUSING_SECONDS = 1.0
 """How long it takes after that to tell those that only read that they are given up."""
@@ -182,6 +186,7 @@ async def listen(
     # What is loaded by now stays: a full collection that walks it holds every request up for tens of milliseconds.
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(HELD_SECONDS)
     freshening = asyncio.get_running_loop().create_task(tls.keep_fresh(settings, server, pair, reload))
     serving = await _until_told(server)
     freshening.cancel()
