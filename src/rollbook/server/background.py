@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
+from rollbook.storage.patience import of_no_request
+
 
 async def _done(work: Awaitable[object]) -> None:
-    with suppress(Exception):  # it is looked after every hour anyway (app.keep_forgetting)
+    with suppress(Exception), of_no_request():  # it is looked after every hour anyway (app.keep_forgetting)
         await work
 
 

@@ -49,7 +49,20 @@ _OF_REQUEST: ContextVar[Patience | None] = ContextVar("patience", default=None)
 @contextmanager
 def of_a_request() -> Iterator[None]:
     """Whatever waits for the database within this does so by one measure."""
-    former = _OF_REQUEST.set(Patience(WAIT_SECONDS))
+    with _by(Patience(WAIT_SECONDS)):
+        yield
+
+
+@contextmanager
+def of_no_request() -> Iterator[None]:
+    """Each wait within this has a measure of its own: it is work that a request has only begun."""
+    with _by(None):
+        yield
+
+
+@contextmanager
+def _by(measure: Patience | None) -> Iterator[None]:
+    former = _OF_REQUEST.set(measure)
     try:
         yield
     finally:
