@@ -174,6 +174,44 @@ def test_filter_is_served_by(connection: SqliteConnection, text: str, index: str
     assert any(index in line for line in _plan(connection, pks_sql(_compiled(text).rows, 1, 1)[0]))
 
 
+MADE = "resource_by_maker (tenant=? AND type=? AND maker=?"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_t_26_ones_own_is_found_by_an_index(connection: SqliteConnection, row: Row) -> None:
+    """Pages and counts of every filter, of what one has made: no table is scanned, and no type is walked as a whole."""
+    scope, leniency = _scope(row.type), Leniency(row.profile)
+    tree = resolve(parse_filter(row.text, leniency), scope.index.resource_type, leniency)
+    plan = compile_filter(tree, scope, "me")
+    for rows in (plan.rows, plan.narrow):
+        if rows is not None:
+            for sql in (pks_sql(rows, 1, 1)[0], count_sql(rows)):
+                lines = _plan(connection, sql)
+                assert [line for line in _scans(lines) if "count(DISTINCT)" not in line] == []
+                walked = [
+                    line
+                    for line in lines
+                    if "resource_by_type" in line or "resource_by_created (tenant=? AND type=?)" in line
+                ]
+                assert walked == [], lines
+
+
+@pytest.mark.parametrize("sort_by", [None, "userName", "meta.lastModified"])
+def test_t_26_ones_own_is_walked_in_an_index(connection: SqliteConnection, sort_by: str | None) -> None:
+    """Without a filter: by creation in the index of what somebody has made, from any place of it; else in that of the order."""
+    scope = _scope("User")
+    rows = compile_filter(None, scope, "me").rows
+    kind = scope.index.resource_type
+    parts = stretches(parse_order(sort_by, kind, Leniency(), descending=False) if sort_by else None, scope)
+    assert parts is not None
+    assert any(MADE in line for line in _plan(connection, pks_sql(rows, 1, 1)[0]))
+    for part in parts:
+        for at in (None, Place(part.missing, b"", 7)):
+            lines = _plan(connection, walk(part, rows, at, forwards=True, limit=1).sql)
+            assert _scans(lines) == []
+            assert any(MADE in line for line in lines) == (sort_by is None), lines
+
+
 @pytest.mark.parametrize(
     ("sql", "index"),
     [

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,6 +24,7 @@ from rollbook.protocol.quirks import Leniency
 from rollbook.protocol.resolve import resolve
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.storage.base import USUAL
+from rollbook.storage.sight import Sight
 from rollbook.storage.sql.connection import Parameters, Row
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.load import Joined, Loaded, Mark
@@ -32,7 +34,8 @@ from rollbook.testing.store_steps import AUTHOR, GROUP, TENANT, USER
 
 pytestmark = pytest.mark.slow
 
-USERS, MEMBERS, GROUPS = 10_000, 5_000, 300
+USERS, MEMBERS, GROUPS, OWN = 10_000, 5_000, 300, 30
+MAKER = replace(AUTHOR, maker="me")
 SORTED = 300
 """Rows that may be sorted: a page, the groups of one user."""
 
@@ -110,6 +113,10 @@ async def _fill(store: SqlStore, tenant: int, users: int) -> None:
         await _title(store, f"u{number}", tenant)
 
 
+def _own(number: int) -> dict[str, Any]:
+    return {"userName": f"own{number:03}", "displayName": f"Person own {number} haystack", "title": "own"}
+
+
 async def _title(store: SqlStore, id: str, tenant: int = TENANT) -> None:
     def decide(present: Any) -> Change:
         return Change({**present.document, "title": "new", "displayName": f"New {id}"})
@@ -126,6 +133,8 @@ def filled(postgres: str) -> Iterator[Filled]:
         runner.run(store.open())
         runner.run(_fill(store, TENANT, USERS))
         runner.run(_fill(store, TENANT + 1, 2_000))
+        for number in range(OWN):
+            runner.run(store.insert(TENANT, USER, f"own{number}", Change(_own(number)), MAKER))
         explaining = FarConnection(arguments(url), "test")
         explaining.script("VACUUM ANALYZE")
         yield Filled(runner, store, explaining)
@@ -154,6 +163,16 @@ def _finds(number: int, *query: Any, **named: Any) -> Work:
     return work
 
 
+def _own_found(number: int, *query: Any, **named: Any) -> Work:
+    """What one has made."""
+
+    async def work(store: SqlStore) -> None:
+        asked = _query(*query, **named)._replace(maker=MAKER.maker)
+        assert len((await store.search(TENANT, asked, members=False)).records) == number
+
+    return work
+
+
 def _walks(sort_by: str | None) -> Work:
     """The page in the middle, by a cursor."""
 
@@ -175,6 +194,13 @@ async def _take(store: SqlStore) -> None:
 
 
 REQUESTS: dict[str, tuple[Work, int]] = {
+    "own, all": (_own_found(OWN), PAGE),
+    "own, by a name": (_own_found(1, 'userName eq "own007"'), FEW),
+    "own, by a name of others": (_own_found(0, 'userName eq "user01234"'), FEW),
+    "own, unindexed": (_own_found(OWN, 'title eq "own"'), PAGE),
+    "own, negated": (_own_found(OWN, 'not (title eq "new")'), PAGE),
+    "own, sorted": (_own_found(OWN, None, "userName"), PAGE),
+    "own, by id": (lambda store: store.referred(TENANT, ["own3"], Sight(maker=MAKER.maker)), FEW),
     "read by id": (lambda store: store.get(TENANT, USER, "u1234"), FEW),
     "userName eq, 1": (_finds(1, 'userName eq "user01234"'), FEW),
     "userName eq, 0": (_finds(0, 'userName eq "nobody"'), FEW),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rollbook.cli.tokens import Hold, Without
+from rollbook.cli.tokens import Hold, Own, Without
 from rollbook.cli.transfer import AsJson, Database, on_store
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def add(
             help="A SCIM filter: resources that do not match are not there for it.", metavar="FILTER"
         ),
     ] = None,
+    own: Own = False,
     without: Without = None,
     hold: Hold = None,
     profile: Annotated[
@@ -81,7 +82,16 @@ def add(
     author, keys = by(_AUTHOR), _keys(key)
     end = expiry(expires, author.at)
     wish = care.ClientWish(
-        name, end, scope or (), within, profile, seconds, keys, without=without or (), hold=hold or ()
+        name,
+        end,
+        scope or (),
+        within,
+        profile,
+        seconds,
+        keys,
+        without=without or (),
+        hold=hold or (),
+        own=own,
     )
 
     async def make(store: "SqlStore") -> "tuple[ClientRecord, str | None]":

@@ -80,6 +80,12 @@ UserAttribute = Annotated[
     str | None,
     typer.Option(help="Which attribute of the user it is: userName, externalId or id.", metavar="NAME"),
 ]
+Own = Annotated[
+    bool | None,
+    typer.Option(
+        "--own/--no-own", help="Whether only what tokens of this issuer have made is there for them."
+    ),
+]
 Private = Annotated[
     bool | None,
     typer.Option("--private/--no-private", help="Whether its address may be of an inner network."),
@@ -99,6 +105,7 @@ def add(
     typ: Typ = None,
     scope: Scope = None,
     within: Within = None,
+    own: Own = None,
     without: Without = None,
     hold: Hold = None,
     profile: Profile = None,
@@ -137,6 +144,7 @@ def set_(
     typ: Typ = None,
     scope: Scope = None,
     within: Within = None,
+    own: Own = None,
     without: Without = None,
     hold: Hold = None,
     profile: Profile = None,
@@ -279,7 +287,7 @@ def _wish(said: dict[str, Any]) -> "IssuerWish":
 
 _OPTIONS = {
     "url": "url", "audience": "audience", "jwks_url": "jwks", "algorithm": "algorithms", "typ": "types",
-    "scope": "scopes", "within": "within", "without": "without", "hold": "hold",
+    "scope": "scopes", "within": "within", "without": "without", "hold": "hold", "own": "own",
     "profile": "profile", "scope_claim": "claims", "words": "words",
     "user_claim": "user_claim", "user_attribute": "user_attribute", "private": "private",
 }  # fmt: skip

@@ -36,6 +36,8 @@ Hold = Annotated[
     ),
 ]
 
+Own = Annotated[bool, typer.Option("--own", help="Only what it has made itself is there for it.")]
+
 _TIMES = ("expires", "used")
 _COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "bounds", "user")
 
@@ -84,6 +86,7 @@ def create(
             help="A SCIM filter: resources that do not match are not there for it.", metavar="FILTER"
         ),
     ] = None,
+    own: Own = False,
     without: Without = None,
     hold: Hold = None,
     profile: Annotated[
@@ -115,7 +118,7 @@ def create(
     end = expiry(expires, now())
     pinned = None if certificate is None else _pin(certificate, pin)
     apart = tuple(without or ()), tuple(hold or ())
-    wish = Wish(name, end, tuple(scope or ()), within, profile, user, *apart, pinned)
+    wish = Wish(name, end, tuple(scope or ()), within, profile, user, *apart, own, pinned)
 
     async def make() -> str:
         async with _store(database) as store:

@@ -102,14 +102,14 @@ def limited(caller: Caller, kind: ResourceType, id: str, decide: Decide) -> Deci
         NotFound: the resource is outside the bound. Unauthorized: the user is switched off.
         Forbidden: names the attributes that the change would touch beside these, or it would leave the bound.
     """
-    if caller.user is None and caller.rights.within is None:
+    if caller.user is None and not caller.rights.is_bound:
         return decide
 
     def decide_within(present: Present) -> Change:
         _check_active(caller, id, present.document)
         if not _is_inside(caller, kind, present.document):
             missing(kind, id)
-        if caller.rights.within is not None:  # members may be outside: their ids are all that counts
+        if caller.rights.is_bound:  # members may be outside: their ids are all that counts
             present = replace(present, members={one: Member(one) for one in present.members})
         change = decide(present)
         if change.document is not None:

@@ -32,6 +32,7 @@ class ClientWish:
     keys: str | None = None
     without: Sequence[str] = ()
     hold: Sequence[str] = ()
+    own: bool = False
 
 
 async def clients_of(store: SqlStore, tenant: int) -> Sequence[ClientRecord]:
@@ -62,7 +63,7 @@ async def add(
     name = check_token_name(wish.name)
     catalog = await store.catalog_of(tenant)
     rights = read_rights(
-        wish.scopes, wish.within, wish.profile, catalog, without=wish.without, hold=wish.hold
+        wish.scopes, wish.within, wish.profile, catalog, without=wish.without, hold=wish.hold, own=wish.own
     )
     allow(rights)
     client, secret = made(

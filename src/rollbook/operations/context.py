@@ -74,13 +74,14 @@ class Tenant:
         """What a caller with these rights sees of what others refer to, None for all of it; its types do not count here."""
         within = rights.within
         if within is None:
-            return None
+            return None if rights.own is None else Sight(maker=rights.own)
         if within not in self._sights:
             if len(self._sights) >= _MOST_BOUNDS:
                 self._sights.clear()
             kinds = self.catalog.resource_types
             self._sights[within] = Sight({kind.name: self._seen(rights, kind) for kind in kinds})
-        return self._sights[within]
+        found = self._sights[within]
+        return found if rights.own is None else replace(found, maker=rights.own)
 
     def _seen(self, rights: Rights, kind: ResourceType) -> ResolvedFilter:
         try:
@@ -186,4 +187,5 @@ class Context:
     def author(self) -> Author:
         """Who writes, and when, for the change log."""
         caller = self.caller
-        return Author(caller.name, self.services.now(), caller.token_id or None, caller.origin)
+        own = caller.rights.own
+        return Author(caller.name, self.services.now(), caller.token_id or None, caller.origin, maker=own)

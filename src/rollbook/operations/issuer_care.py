@@ -34,6 +34,7 @@ class IssuerWish:
     within: str | None = None
     without: Sequence[str] | None = None
     hold: Sequence[str] | None = None
+    own: bool | None = None
     profile: str | None = None
     claims: Sequence[str] | None = None
     words: Iterable[str] | None = None
@@ -140,12 +141,14 @@ def _rights(now: Rights, wish: IssuerWish, catalog: Catalog) -> Rights:
         return getattr(now, name) if said is None else said
 
     within, profile = newest("within") or None, newest("profile") or None
-    return read_rights(
-        newest("scopes"), within, profile, catalog, without=newest("without"), hold=newest("hold")
+    own = now.own is not None if wish.own is None else wish.own
+    told = read_rights(
+        newest("scopes"), within, profile, catalog, without=newest("without"), hold=newest("hold"), own=own
     )
+    return replace(told, own=now.own) if own and now.own is not None else told
 
 
-_RIGHTS = ("scopes", "within", "without", "hold", "profile")
+_RIGHTS = ("scopes", "within", "without", "hold", "own", "profile")
 _PLAIN = ("url", "audience", "user_claim", "user_attribute", "private")
 _LISTS = ("algorithms", "types", "claims")
 

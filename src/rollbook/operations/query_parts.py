@@ -36,7 +36,7 @@ class Part(NamedTuple):
         condition = AllOf(tuple(asked)) if len(asked) > 1 else (asked[0] if asked else None)
         return await context.services.store.search(
             context.tenant,
-            Query(kind, condition, page, self.order),
+            Query(kind, condition, page, self.order, context.caller.rights.own),
             context.rules,
             members=not veil.hides_members and wants(self.projection, kind, kind.memberships),
             groups=not veil.hides_groups and wants(self.projection, kind, kind.derived),

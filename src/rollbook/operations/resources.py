@@ -24,6 +24,7 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonValue
 from rollbook.protocol.versions import if_match, if_none_match
 from rollbook.storage.base import Insert, Record, StepRefused, Updated
+from rollbook.storage.sight import Sight
 
 _TRIES = 5
 """How often a resource may change between a look at it and its removal."""
@@ -105,6 +106,7 @@ async def read(
     access.check_type(context.caller, resource_type, writes=False)
     veil = context.veil(resource_type)
     members, groups = members and not veil.hides_members, groups and not veil.hides_groups
+    await _check_made(context, resource_type, id)
     found = await context.services.store.get(
         context.tenant, resource_type, id, context.rules, members=members, groups=groups
     )
@@ -147,6 +149,7 @@ async def replace(
     decide = access.limited(context.caller, resource_type, id, veil.guarded(replaced))
     scope = Scope(all=veil.replaces_members(resource))
     await context.turn()
+    await _check_made(context, resource_type, id)
     await _check_seen(context, resource_type, id, if_match)
     updated = await context.services.store.update(
         context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
@@ -178,6 +181,7 @@ async def patch(
         return patching.apply(message, present, context.allowance)
 
     await context.turn()
+    await _check_made(context, resource_type, id)
     await _check_seen(context, resource_type, id, if_match)
     updated = await context.services.store.update(
         context.tenant,
@@ -200,10 +204,22 @@ async def delete(context: Context, resource_type: ResourceType, id: str, if_matc
     """
     access.check_type(context.caller, resource_type, writes=True)
     await context.turn()
+    await _check_made(context, resource_type, id)
     if context.caller.rights.within is None:
         await _delete(context, resource_type, id, if_match)
     else:
         await _delete_seen(context, resource_type, id, if_match)
+
+
+async def _check_made(context: Context, kind: ResourceType, id: str) -> None:
+    """See that the caller has made a resource, if nothing else is there for it; who made one never changes, nor is an id used again.
+
+    Raises:
+        NotFound: somebody else has, or there is none.
+    """
+    own = context.caller.rights.own
+    if own is not None and not await context.services.store.referred(context.tenant, [id], Sight(maker=own)):
+        access.missing(kind, id)
 
 
 async def _check_seen(context: Context, kind: ResourceType, id: str, wanted: Precondition) -> None:

@@ -1,5 +1,6 @@
 """What a credential may do within its tenant: read or write, which types, which resources (RFC 7644 §2; T-09, T-30)."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -31,6 +32,7 @@ class Admin(IntEnum):
 ADMIN = {"admin:read": Admin.READ, "admin": Admin.WRITE}
 """The scopes for that. Nothing has them that was not given them by these words."""
 
+_MARK_BYTES = 8
 _ADMIN_WORDS = {admin: word for word, admin in ADMIN.items()}
 
 _SHORT = {USERS: "User", GROUPS: "Group"}
@@ -42,7 +44,8 @@ class Rights:
 
     `types` are names of resource types, none for all. `within` is a filter: what it does not match is not there for
     the caller, and cannot be made. `profile` names whose quirks are accepted, in place of the tenant's. `without` are
-    attributes that are not seen, `hold` those that are seen and stay as they are (`withheld`).
+    attributes that are not seen, `hold` those that are seen and stay as they are (`withheld`). `own` is the mark on what
+    the caller has made (`Author.maker`): with it, nothing else is there for the caller. It outlives rotation.
     """
 
     writes: bool = True
@@ -53,6 +56,7 @@ class Rights:
     admin: Admin = Admin.NOTHING
     without: frozenset[str] = frozenset()
     hold: frozenset[str] = frozenset()
+    own: str | None = None
 
     @property
     def text(self) -> str:
@@ -74,6 +78,8 @@ class Rights:
             said["without"] = sorted(self.without)
         if self.hold:
             said["hold"] = sorted(self.hold)
+        if self.own is not None:
+            said["own"] = self.own
         return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
 
     @property
@@ -89,14 +95,25 @@ class Rights:
     @property
     def bounds(self) -> dict[str, Any]:
         """What there is less than everything beside the scopes, for lists and /admin/v1."""
-        return {"within": self.within, "without": sorted(self.without), "hold": sorted(self.hold)}
+        return {
+            "within": self.within,
+            "own": self.own is not None,
+            "without": sorted(self.without),
+            "hold": sorted(self.hold),
+        }
 
     @property
     def bounds_text(self) -> str:
         """The same in few words; nothing if there is nothing."""
         lists = ((word, self.bounds[word]) for word in ("without", "hold"))
         said = [f"within {self.within}"] if self.within is not None else []
+        said += ["own"] if self.own is not None else []
         return "; ".join((*said, *(f"{word} {', '.join(names)}" for word, names in lists if names)))
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether some resources of the types that it is for are not there."""
+        return self.within is not None or self.own is not None
 
     def may_see(self, type_name: str) -> bool:
         """Whether resources of that type are the caller's business."""
@@ -112,6 +129,7 @@ class Rights:
             and (other.within is None or self.within == other.within)
             and other.without <= self.without
             and other.hold <= self.hold | self.without
+            and (other.own is None or self.own is not None)
         )
 
 
@@ -131,6 +149,7 @@ def rights_of(text: str) -> Rights:
         ADMIN.get(said.get("admin"), Admin.NOTHING),
         frozenset(said.get("without", ())),
         frozenset(said.get("hold", ())),
+        said.get("own"),
     )
 
 
@@ -143,6 +162,7 @@ def read_rights(
     may_administer: bool = False,
     without: Iterable[str] = (),
     hold: Iterable[str] = (),
+    own: bool = False,
 ) -> Rights:
     """Rights as people write them, checked against what the tenant serves.
 
@@ -159,7 +179,10 @@ def read_rights(
     types = frozenset(_type(word, catalog) for word in words if word not in {READ, WRITE})
     writes = reads and (READ not in words or WRITE in words)
     hidden, held = read_names("without", without, catalog), read_names("hold", hold, catalog)
-    rights = Rights(writes, types, within, profile, reads, admin, hidden, held - hidden)
+    mark = secrets.token_hex(_MARK_BYTES) if own else None
+    rights = Rights(writes, types, within, profile, reads, admin, hidden, held - hidden, mark)
+    if own and not writes:
+        raise InvalidValue("own: what only reads has made nothing; give it the scope write")
     if profile is not None and profile not in PROFILES:
         raise InvalidValue(f"profile {profile[:40]!r}: choose one of {', '.join(PROFILES)}")
     if within is not None:

@@ -27,6 +27,7 @@ class Wish:
     user: str | None = None
     without: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
+    own: bool = False
     pin: str | None = None
     """What it is shown by in place of a text: a certificate's (`operations.pins`)."""
 
@@ -63,12 +64,15 @@ async def grant(
         may_administer=True,
         without=wish.without,
         hold=wish.hold,
+        own=wish.own,
     )
     allow(rights)
     name = check_token_name(wish.name)
     if wish.user is not None:
         if rights.admin:
             raise InvalidValue("a token that acts for a user is not for /admin/v1")
+        if wish.own:
+            raise InvalidValue("own: a token that acts for a user makes nothing")
         kind = catalog.resource_type("User")
         if kind is None or not await _is_there(store, tenant, kind, wish.user, rights):
             raise InvalidValue(f"user {wish.user[:64]!r}: there is no user with that id")

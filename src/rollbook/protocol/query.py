@@ -56,12 +56,16 @@ class Order:
 
 
 class Query(NamedTuple):
-    """What to list: one resource type, matching `filter` (None: all), by creation unless there is an order (A-44)."""
+    """What to list: one resource type, matching `filter` (None: all), by creation unless there is an order (A-44).
+
+    With a `maker`, only what that one has made.
+    """
 
     resource_type: ResourceType
     filter: ResolvedFilter | None
     page: Page | Walk
     order: Order | None = None
+    maker: str | None = None
 
 
 def clamped_page(start_index: int | None, count: int | None, *, default: int, most: int) -> Page:

@@ -141,7 +141,7 @@ class Endpoint:
         caller = await self._caller(shell, request)
         note_token(scope, caller.token_id)
         if caller is not shell.nobody:
-            bound = caller.rights.within is not None
+            bound = caller.rights.is_bound
             asked(scope, Asker(shell.tenant.number, caller.name, caller.token_id, bound))
         turn = shell.limiter.arrive(caller, is_known=caller is not shell.nobody)
         try:

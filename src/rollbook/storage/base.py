@@ -33,7 +33,8 @@ class Author:
     """Who writes, and when: kept in the change log. `at` is milliseconds since 1970, UTC.
 
     `credential` is the public id of a token, `origin` from where they ask: an address, or what of this machine.
-    `run` is the number of the run that it is part of.
+    `run` is the number of the run that it is part of. `maker` is kept with a resource that is created, for whoever may
+    see only what is their own.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Author:
     credential: str | None = None
     origin: str | None = None
     run: int | None = None
+    maker: str | None = None
 
 
 class References(StrEnum):

@@ -277,7 +277,7 @@ class MemoryStore:
 
     def _matching(self, of: Holding, query: Query, rules: Rules) -> Iterator[tuple[Place, Kept]]:
         for kept in of.resources.values():
-            if kept.resource_type.name != query.resource_type.name:
+            if kept.resource_type.name != query.resource_type.name or query.maker not in {None, kept.maker}:
                 continue
             document = view(self._record(of, kept, rules, members=True, groups=True), kept.resource_type)
             if query.filter is None or matches(query.filter, document):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rollbook.protocol import compare
 from rollbook.protocol.attributes import Uniqueness
@@ -35,6 +36,7 @@ class Kept:
     stored: Stored
     unique: frozenset[tuple[str, str, bytes]]
     """Resource type, path and key of each of its unique values."""
+    maker: str | None = None
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ def new(of: Holding, insert: Insert, author: Author) -> Kept:
         raise refusals.id_in_use(insert.id)
     resource_type, document = insert.resource_type, insert.change.document or {}
     stored, unique = encode(document, resource_type), _unique_values(resource_type, document)
-    kept = Kept(resource_type, insert.id, of.made + 1, 1, author.at, author.at, stored, unique)
+    kept = Kept(resource_type, insert.id, of.made + 1, 1, author.at, author.at, stored, unique, author.maker)
     _check_unique(of, kept)
     return kept
 
@@ -156,7 +158,7 @@ def seen(of: Holding, sight: Sight | None) -> Mapping[str, Kept]:
     return {
         known: one
         for known, one in of.resources.items()
-        if sight.sees(one.resource_type.name, decode(one.stored.body, one.stored.extra))
+        if sight.sees(one.resource_type.name, one.maker, partial(decode, one.stored.body, one.stored.extra))
     }
 
 

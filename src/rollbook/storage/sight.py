@@ -1,6 +1,6 @@
 """Which resources are there for whoever asks: to others, references and members are to nobody (T-19)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rollbook.protocol.match import matches
@@ -10,11 +10,19 @@ from rollbook.protocol.values import JsonObject
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """By the name of a resource type, what its resources must match; those of other types are not seen."""
+    """By the name of a resource type, what its resources must match, and those of other types are not seen; None for all.
 
-    conditions: Mapping[str, ResolvedFilter]
+    With a `maker`, they must have been made by that one, too (`Author.maker`).
+    """
 
-    def sees(self, type_name: str, document: JsonObject) -> bool:
-        """Whether a resource is there."""
+    conditions: Mapping[str, ResolvedFilter] | None = None
+    maker: str | None = None
+
+    def sees(self, type_name: str, maker: str | None, read: Callable[[], JsonObject]) -> bool:
+        """Whether a resource is there; `read` gives its document."""
+        if self.maker is not None and maker != self.maker:
+            return False
+        if self.conditions is None:
+            return True
         condition = self.conditions.get(type_name)
-        return condition is not None and matches(condition, document)
+        return condition is not None and matches(condition, read())

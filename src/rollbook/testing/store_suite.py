@@ -17,6 +17,7 @@ from rollbook.testing.filter_rows import ROWS
 from rollbook.testing.filter_table import FilterTable, filter_failures
 from rollbook.testing.store_concurrency import TestConcurrency, TestTenants, TestTransactions
 from rollbook.testing.store_contract import TestContract
+from rollbook.testing.store_makers import TestMakers
 from rollbook.testing.store_members import TestMemberships
 from rollbook.testing.store_nested import TestNested
 from rollbook.testing.store_references import TestReferences
@@ -30,6 +31,7 @@ __all__ = [
     "TestConcurrency",
     "TestContract",
     "TestFilters",
+    "TestMakers",
     "TestMemberships",
     "TestNested",
     "TestOrder",

@@ -47,6 +47,7 @@ async def create(visit: Visit) -> Made:
         _keys(asked.jwks),
         asked.without,
         asked.hold,
+        asked.own,
     )
     client, secret = await care.add(
         visit.desk.store, visit.tenant.number, wish, author, partial(check_grant, visit.who)

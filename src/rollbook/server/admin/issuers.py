@@ -88,7 +88,7 @@ def _wish(asked: IssuerChange) -> IssuerWish:
 
 
 _SAME = (
-    "url", "audience", "algorithms", "types", "scopes", "within", "without", "hold", "profile", "claims", "user_claim",
+    "url", "audience", "algorithms", "types", "scopes", "within", "without", "hold", "own", "profile", "claims", "user_claim",
     "user_attribute", "private",
 )  # fmt: skip
 

@@ -82,6 +82,8 @@ class NewToken(Shape):
     """read, write, users, groups, type:NAME, admin:read, admin: no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for it."""
+    own: bool = False
+    """Only what it has made itself is there for it."""
     without: list[str] = []
     """Attributes that it does not see, and so does not change: userName, name.familyName, or with a URN before."""
     hold: list[str] = []
@@ -111,6 +113,7 @@ class Token(Shape):
     state: Literal["valid", "expired", "revoked"]
     scopes: list[str]
     within: str | None
+    own: bool
     without: list[str]
     hold: list[str]
     profile: str | None

@@ -30,6 +30,8 @@ class IssuerChange(Shape):
     """The most its tokens may do: read, write, users, groups, type:NAME; no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for them; empty for none."""
+    own: bool | None = None
+    """Whether only what tokens of this issuer have made is there for them."""
     without: list[str] | None = _Names
     """Attributes that they do not see, and so do not change; empty for none."""
     hold: list[str] | None = _Names
@@ -74,6 +76,7 @@ class Issuer(Shape):
     types: list[str]
     scopes: list[str]
     within: str | None
+    own: bool
     without: list[str]
     hold: list[str]
     profile: str | None
@@ -101,6 +104,8 @@ class NewClient(Shape):
     """The most its tokens may do: read, write, users, groups, type:NAME; no more than the token has that asks."""
     within: str | None = None
     """A SCIM filter: resources that do not match are not there for it."""
+    own: bool = False
+    """Only what its tokens have made is there for them."""
     without: list[str] = _NoNames
     """Attributes that its tokens do not see, and so do not change."""
     hold: list[str] = _NoNames
@@ -137,6 +142,7 @@ class Client(Shape):
     """Its public keys."""
     scopes: list[str]
     within: str | None
+    own: bool
     without: list[str]
     hold: list[str]
     profile: str | None

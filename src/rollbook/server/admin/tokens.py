@@ -43,6 +43,7 @@ async def create(visit: Visit) -> Made:
         asked.user,
         tuple(asked.without),
         tuple(asked.hold),
+        asked.own,
     )
     text = await grant(
         visit.desk.store, visit.tenant.number, wish, author, lambda rights: check_grant(visit.who, rights)

@@ -23,7 +23,7 @@ from rollbook.protocol.schema import AttributePath
 from rollbook.storage.sql import parts
 from rollbook.storage.sql.conditions import SYMBOLS, on_key, on_text
 from rollbook.storage.sql.connection import Parameter
-from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.dialects import R_TENANT, SQLITE
 from rollbook.storage.sql.index import TENANT_SHIFT, Indexed, cut
 from rollbook.storage.sql.member_filters import related_rows, relation_of
 from rollbook.storage.sql.row_sets import (
@@ -59,11 +59,12 @@ class Plan(NamedTuple):
         return self.narrow is self.rows and self.rows.exact and self.rows.rank is Rank.ONE
 
 
-def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
-    """The plan for a filter; None matches everything."""
+def compile_filter(node: ResolvedFilter | None, scope: Scope, maker: str | None = None) -> Plan:
+    """The plan for a filter; None matches everything. With a maker, of what that one has made."""
+    own = [] if maker is None else [made_by(maker, scope)]
     if node is None:
-        return Plan(every(scope))
-    terms = [_rows(term, scope) for term in (node.terms if isinstance(node, AllOf) else (node,))]
+        return Plan(own[0] if own else every(scope))
+    terms = [*(_rows(term, scope) for term in (node.terms if isinstance(node, AllOf) else (node,))), *own]
     rows = terms[0] if len(terms) == 1 else all_of(scope, terms)
     if rows.quick and rows.rank <= Rank.FEW:
         return Plan(rows, rows)
@@ -71,11 +72,23 @@ def compile_filter(node: ResolvedFilter | None, scope: Scope) -> Plan:
     if any(term.rank <= Rank.FEW for term in quick):
         return Plan(rows, all_of(scope, quick)._replace(exact=False))
     part = next((term.part for term in terms if term.part), None)
-    return Plan(rows) if part is None else Plan(rows, _by_part(*part), by_parts=True)
+    return Plan(rows) if part is None else Plan(rows, _by_part(*part, own, scope), by_parts=True)
 
 
-def _by_part(select: str, parameters: tuple[Parameter, ...]) -> Rows:
-    return Rows(select, parameters, "", (), Rank.FEW, exact=False, ordered=True)
+def made_by(maker: str, scope: Scope) -> Rows:
+    """What somebody has made: `resource_by_maker` has it in order of creation."""
+    select = "SELECT pk FROM resource WHERE tenant = ? AND type = ? AND maker = ?"
+    check = f"{SQLITE.unindexed.format(column='r.maker')} = ?"
+    return Rows(select, (*scope.of_type, maker), check, (maker,), Rank.MANY, ordered=True, quick=True)
+
+
+def _by_part(select: str, parameters: tuple[Parameter, ...], own: Sequence[Rows], scope: Scope) -> Rows:
+    for one in own:
+        select = (
+            f"SELECT r.pk AS pk FROM resource r WHERE {R_TENANT} = ? AND r.pk IN ({select}) AND {one.check}"
+        )
+        parameters = (scope.tenant, *parameters, *one.check_parameters)
+    return Rows(select, parameters, "", (), Rank.FEW, exact=False, ordered=not own)
 
 
 def _rows(node: ResolvedFilter, scope: Scope) -> Rows:

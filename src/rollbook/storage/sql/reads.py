@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -125,7 +126,7 @@ NAMED_MEMBERS = f"""
 """
 REFERRED = f"SELECT id, type, display FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
 REFERRED_WHOLE = (
-    f"SELECT id, type, display, body, extra FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
+    f"SELECT id, type, display, body, extra, maker FROM resource WHERE tenant = ? AND id {SQLITE.among_texts}"
 )
 
 
@@ -329,8 +330,8 @@ def referred(
         rows = connection.all(REFERRED_WHOLE, (tenant, listed(ids[start : start + PACKED])))
         found.update(
             (value, Member(value, kind, display))
-            for value, kind, display, body, extra in rows
-            if sight.sees(kind, decode(body, extra))
+            for value, kind, display, body, extra, maker in rows
+            if sight.sees(kind, maker, partial(decode, body, extra))
         )
     return found
 

@@ -82,7 +82,7 @@ class Search(NamedTuple):
 
     def plan(self, connection: Connection) -> Plan:
         """How to find the matches."""
-        return compile_filter(self.query.filter, self.scope(connection))
+        return compile_filter(self.query.filter, self.scope(connection), self.query.maker)
 
     def whole(self, *, near: bool) -> Whole:
         """How the page's resources are read."""

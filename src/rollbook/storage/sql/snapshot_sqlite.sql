@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0033
+-- Revision: 0034
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -54,7 +54,7 @@ CREATE TABLE resource (
         display TEXT,
         body BLOB NOT NULL,
         extra BLOB
-    ) STRICT;
+    , maker TEXT) STRICT;
 
 CREATE UNIQUE INDEX resource_by_id ON resource (tenant, id);
 
@@ -486,4 +486,6 @@ CREATE INDEX source_match_open ON source_match (tenant, source, key) WHERE decis
 
 CREATE TABLE work_seen (tenant INTEGER NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 
-INSERT INTO alembic_version (version_num) VALUES ('0033');
+CREATE INDEX resource_by_maker ON resource (tenant, type, maker, pk) WHERE maker IS NOT NULL;
+
+INSERT INTO alembic_version (version_num) VALUES ('0034');

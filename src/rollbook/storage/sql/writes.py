@@ -28,8 +28,8 @@ NEXT_RESOURCE = """
 """
 
 INSERT = """
-    INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body, extra)
-    VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    INSERT INTO resource (pk, tenant, type, id, version, created, modified, display, body, extra, maker)
+    VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 UPDATE = """
     UPDATE resource SET version = ?, modified = ?, display = ?, body = ?, extra = ? WHERE tenant = ? AND pk = ?
@@ -128,7 +128,7 @@ def _join(connection: Connection, layout: Layout, made: _Made, author: Author, r
 def _insert_row(connection: Connection, tenant: int, pk: int, new: New, author: Author) -> None:
     kept, type_name = new.stored, new.resource_type.name
     times = (author.at, author.at)
-    row = (pk, tenant, type_name, new.id, *times, kept.display, kept.body, kept.extra)
+    row = (pk, tenant, type_name, new.id, *times, kept.display, kept.body, kept.extra, author.maker)
     if connection.run(INSERT, row) == 0:
         raise refusals.id_in_use(new.id)
 
