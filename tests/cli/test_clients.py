@@ -57,6 +57,8 @@ def test_a_life(tmp_path: Path) -> None:
     assert code == 0
     assert "client_secret  rb_live_" in said
     assert "shown this once" in wrong
+    assert client("add", "own", "--own")["own"] is True
+    assert client("remove", client("list")[-1]["id"])["removed"] is True
     assert client("remove", made["id"]) == {"id": made["id"], "removed": True}
     assert [row["name"] for row in client("list")] == ["other"]
 

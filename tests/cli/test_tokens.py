@@ -67,6 +67,15 @@ def test_t_30_attributes_are_held_back() -> None:
         assert row["bounds"].endswith("; hold active, userName")
 
 
+def test_t_26_only_what_it_has_made() -> None:
+    """Listed, and kept by rotation; what cannot make anything is refused."""
+    token("rotate", token_id(token("create", "--own", "--without", "title")["token"]))
+    assert [(row["own"], row["bounds"]) for row in token("list")] == [(True, "own; without title")] * 2
+    for wrong in (("--scope", "read"), ("--scope", "admin"), ("--user", "x")):
+        code, _, said = run("token", "create", "--own", *wrong)
+        assert (code != 0, "made nothing" in said or "makes nothing" in said) == (True, True), wrong
+
+
 def test_a_certificate_stands_for_a_token(tmp_path: Path) -> None:
     """Named by its file; listed as any token, and revoked by its id; a text is never made."""
     file = tmp_path / "okta.pem"

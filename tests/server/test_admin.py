@@ -294,6 +294,25 @@ async def test_t_30_what_is_held_back_is_handed_on(house: House) -> None:
     assert (wrong.status, "did you mean roles?" in wrong.json["detail"]) == (400, True)
 
 
+async def test_t_26_whoever_has_their_own_hands_out_the_like(house: House) -> None:
+    """A token bound to what it has made hands out no other kind; each that is made is another one."""
+    boss, call = await house.by("admin", "write"), await house.by("admin", "write", own=True)
+    where = f"{ROOT}/tenants/default/tokens"
+    asked = {"name": "x", "scopes": ["write"]}
+    assert (await call("POST", where, asked)).status == 403
+    for each in (call, boss):
+        made = await each("POST", where, asked | {"own": True})
+        assert (made.status, made.json["own"]) == (201, True)
+    for path, body in (
+        ("clients", asked),
+        ("issuers", asked | {"name": "idp", "url": "https://idp.example", "audience": "a"}),
+    ):
+        made = await boss("POST", f"{ROOT}/tenants/default/{path}", body | {"own": True})
+        assert (made.status, made.json["own"]) == (201, True), made.body
+    wrong = await boss("POST", where, {"name": "x", "scopes": ["read"], "own": True})
+    assert (wrong.status, "made nothing" in wrong.json["detail"]) == (400, True)
+
+
 async def test_t_09_administration_alone_reads_nobody(house: House) -> None:
     """A token with an admin scope and no other sees and changes no resource, alone and within Bulk."""
     call = await house.by("admin")

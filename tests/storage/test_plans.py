@@ -188,12 +188,11 @@ def test_t_26_ones_own_is_found_by_an_index(connection: SqliteConnection, row: R
             for sql in (pks_sql(rows, 1, 1)[0], count_sql(rows)):
                 lines = _plan(connection, sql)
                 assert [line for line in _scans(lines) if "count(DISTINCT)" not in line] == []
-                walked = [
-                    line
-                    for line in lines
-                    if "resource_by_type" in line or "resource_by_created (tenant=? AND type=?)" in line
-                ]
-                assert walked == [], lines
+                whole = re.compile(r"resource_by_(type|created|modified) \(tenant=\? AND type=\?\)")
+                assert not any(map(whole.search, lines)), lines
+    if plan.rows.rank > Rank.FEW and not plan.by_parts:
+        assert plan.narrow is not None
+        assert any(MADE in line for line in _plan(connection, pks_sql(plan.narrow, 1, 1)[0]))
 
 
 @pytest.mark.parametrize("sort_by", [None, "userName", "meta.lastModified"])

@@ -72,14 +72,16 @@ def compile_filter(node: ResolvedFilter | None, scope: Scope, maker: str | None 
     if any(term.rank <= Rank.FEW for term in quick):
         return Plan(rows, all_of(scope, quick)._replace(exact=False))
     part = next((term.part for term in terms if term.part), None)
-    return Plan(rows) if part is None else Plan(rows, _by_part(*part, own, scope), by_parts=True)
+    if part is not None:
+        return Plan(rows, _by_part(*part, own, scope), by_parts=True)
+    return Plan(rows, all_of(scope, quick)._replace(exact=False)) if own else Plan(rows)
 
 
 def made_by(maker: str, scope: Scope) -> Rows:
     """What somebody has made: `resource_by_maker` has it in order of creation."""
     select = "SELECT pk FROM resource WHERE tenant = ? AND type = ? AND maker = ?"
     check = f"{SQLITE.unindexed.format(column='r.maker')} = ?"
-    return Rows(select, (*scope.of_type, maker), check, (maker,), Rank.MANY, ordered=True, quick=True)
+    return Rows(select, (*scope.of_type, maker), check, (maker,), Rank.SOME, ordered=True, quick=True)
 
 
 def _by_part(select: str, parameters: tuple[Parameter, ...], own: Sequence[Rows], scope: Scope) -> Rows:
