@@ -51,9 +51,12 @@ def test_a_life(tmp_path: Path, outside: OutsideIssuer) -> None:
     held = issuer("set", "idp", "--without", "roles", "--hold", "userName")
     assert (held["without"], held["hold"], held["scopes"]) == (["roles"], ["userName"], changed["scopes"])
     assert issuer("set", "idp", "--without", "", "--hold", "") == changed
-    assert issuer("set", "idp", "--own") == changed | {"own": True}
+    code, _, wrong = run("issuer", "set", "idp", "--own")
+    assert (code != 0, "act for a user" in wrong) == (True, True)
+    nobodys = issuer("set", "idp", "--user-claim", "")
+    assert issuer("set", "idp", "--own") == nobodys | {"own": True}
     assert issuer("set", "idp", "--scope", "write")["own"] is True
-    assert issuer("set", "idp", "--no-own") == changed
+    assert issuer("set", "idp", "--no-own", "--user-claim", "email") == changed
     assert (changed["scopes"], changed["user"]) == (["write"], "email=userName")
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [rsa("one").as_dict(private=False)]}))

@@ -112,6 +112,8 @@ def checked(issuer: Issuer, catalog: Catalog) -> Issuer:
         check_url("--jwks-url", issuer.jwks)
     if issuer.jwks is not None and issuer.keys is not None:
         raise InvalidValue("--jwks-url and --jwks-file: say one of them")
+    if issuer.user_claim and issuer.rights.own is not None:
+        raise InvalidValue("own: tokens that act for a user make nothing; say --no-own, or no --user-claim")
     for word, meant in issuer.words.items():
         if not word or not meant.split():
             raise InvalidValue(f"--map {word}={meant}: write WORD=SCOPE, such as SCIM.Read=read")
