@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run, serving
 from tests.blackbox.tls_server import CLIENT_CA, Authority, Shown, client_context
 from tests.postgres_server import database as new_database
@@ -110,11 +111,13 @@ def test_t_20_without_a_proxy(server: Server, okta: Shown, authority: Authority)
 
 
 def test_t_20_certificates_that_do_not_hold(server: Server, okta: Shown, authority: Authority) -> None:
-    """Of another authority of the same name, self-signed, over, not begun: TLS itself is refused, and the log says why."""
+    """Of another authority of the same name, over, not begun, for servers only: TLS itself is refused, and the log says why."""
     other = Authority(authority.home, "other.pem")
     past = authority.client("past", -timedelta(days=3), -timedelta(days=1))
     future = authority.client("future", timedelta(days=1))
-    for shown in (other.client("okta2"), past, future):
+    apart = authority.client("for_servers", purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    assert asked(server, authority.client("for_clients", purpose=ExtendedKeyUsageOID.CLIENT_AUTH)) == [b"401"]
+    for shown in (other.client("okta2"), past, future, apart):
         assert asked(server, shown) == []
     assert asked(server, okta) == [b"200"]
 
@@ -182,13 +185,20 @@ def test_t_20_the_token_ends_and_the_connection_does_not(
 
 
 def test_t_20_a_certificate_that_is_demanded(tmp_path: Path) -> None:
-    """With `--client-cert required` nobody speaks without one, and a token is asked for all the same."""
+    """With `--client-cert required` nobody speaks without one. What a proxy shows opens nothing: its header says for whom it asks."""
     authority = Authority(tmp_path)
     authority.server()
-    shown = authority.client("one")
-    with serving(tmp_path, *CLIENT_CA, "--client-cert", "required", tls=shown.context()) as server:
-        assert asked(server, None) == []
+    shown, behind = authority.client("proxy"), authority.client("behind")
+    proxied = ("--client-cert", "required", "--trusted-proxy", "127.0.0.1/32")
+    with serving(tmp_path, *CLIENT_CA, *proxied, tls=shown.context()) as server:
+        for each in (shown, behind):
+            admit(tmp_path, each)
+        told_of = (
+            b"Client-Cert: :" + base64.b64encode(ssl.PEM_cert_to_DER_cert(behind.pem.decode())) + b":\r\n"
+        )
+        assert asked(server, None) == asked(server, None, told_of) == []
         assert asked(server, shown) == [b"401"]
+        assert asked(server, shown, told_of) == [b"200"]
         assert server.request("GET", "/Users")[0] == 200
         assert server.stop() == 0
         said = server.process.stdout.read() if server.process.stdout else ""
@@ -309,7 +319,7 @@ TRICKLED = {
 
 @pytest.mark.parametrize("name", TRICKLED)
 def test_t_47_heads_have_a_time(server: Server, name: str) -> None:
-    """Whoever has no whole head after ten seconds is cut off, however much of it comes; so is who does not end TLS's own."""
+    """Whoever has no whole head after ten seconds is cut off, however much of it comes."""
     began = time.monotonic()
     with server.connect(HEAD_SECONDS + 5) as stream:
         stream.settimeout(0.6)
@@ -327,6 +337,16 @@ def test_t_47_heads_have_a_time(server: Server, name: str) -> None:
             with suppress(OSError):
                 stream.sendall(next(parts, b""))
     assert time.monotonic() - began > HEAD_SECONDS - 1
+
+
+def test_t_47_handshakes_have_a_time(server: Server) -> None:
+    """Whoever connects and never begins with TLS is cut off, too."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), HEAD_SECONDS + 5) as stream:
+        stream.sendall(b"\x16\x03")
+        with suppress(ConnectionResetError):
+            assert stream.recv(1) == b""
+    assert HEAD_SECONDS - 1 < time.monotonic() - began < HEAD_SECONDS + 5
 
 
 LONG = {
@@ -352,6 +372,13 @@ def test_t_46_trailers_have_a_length(server: Server) -> None:
     got = answers(server, client_context(), head, b"0\r\nX: ", *[b"a" * 50_000] * 20, seconds=20)
     assert got in ([], [b"431"])
     assert time.monotonic() - began < 8
+
+
+def test_t_46_requests_in_line_have_a_number(server: Server) -> None:
+    """Some written at once are answered in order; a thousand are an attack on memory, and end the connection."""
+    short = ASKED + b"\r\n"
+    assert answers(server, client_context(), short * 50, seconds=3) == [b"401"] * 50
+    assert len(answers(server, client_context(), short * 1000)) <= 101
 
 
 def test_an_upgrade_is_not_made(server: Server) -> None:

@@ -17,6 +17,9 @@ HEAD_BYTES = 65_536
 
 MOST_HEADERS = 100
 
+MOST_WAITING = 100
+"""How many requests may stand in line behind the one that is being answered: one part of what is read may hold thousands."""
+
 REST_SECONDS = 2
 """How long the rest of a body is read, and thrown away, after its request was answered: an end at once would lose the answer."""
 
@@ -108,6 +111,8 @@ class Connection(HttpToolsProtocol):
             self._give_up(431)
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             self._give_up(505)
+        if len(self.pipeline) >= MOST_WAITING:
+            self._give_up(429)
         self._is_in_head, self._is_in_body, self._has_moved = False, True, True
         self._cancel_deadline()
         super().on_headers_complete()
