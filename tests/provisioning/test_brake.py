@@ -188,6 +188,24 @@ async def test_those_who_were_off_before_count_no_more(hub: World) -> None:
     assert not report.braked
 
 
+async def test_what_else_changes_at_an_account_that_is_off_is_no_departure(hub: World) -> None:
+    """Neither told as one, nor added to those of seven days."""
+    people = await hired(hub, 80)
+    for own in people[:2]:
+        await hub.change(own, active=False)
+    await hub.apply(target(brake=LIMIT))
+    hub.clock.milliseconds += 1000
+    for own in people[:2]:
+        await hub.change(own, title="gone")
+    (report,) = await hub.apply(target(brake=LIMIT))
+    assert (report.counts[Action.CHANGE], report.counts[Action.DISABLE]) == (2, 0)
+    hub.clock.milliseconds += 1000
+    for own in people[2:4]:
+        await hub.change(own, active=False)
+    (report,) = await hub.apply(target(brake=LIMIT))
+    assert report.counts[Action.DISABLE] == 2  # 4 of 80 in all
+
+
 async def test_a_first_run_tries_five(hub: World) -> None:
     """If none of the first five goes through, nobody else is tried; if one does, all are."""
     for at in range(20):

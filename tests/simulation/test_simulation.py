@@ -11,6 +11,7 @@ FOUND = {
     1815: "the same between the two calls of a replacement: members",
     2993: "the same: attributes",
     1351: "a frozen worker woke up in the queue for its call, and sent something old",
+    3687: "a manager that was filled in at an account that is off was told, and counted, as a departure",
     3371: "somebody taken over who is their own manager: one line of the plan, two of the run",
     1490: "somebody given up, whom the run took up again because of another account; the plan said only that they were",
 }

@@ -299,6 +299,8 @@ def describe(target: model.Target, work: Work, step: Step, moved: tuple[int, int
     differences: tuple[Difference, ...] = getattr(step, "differences", ())
     reason: str | None = getattr(step, "reason", None)
     action = _ACTIONS[type(step)]
+    if action is Action.DISABLE and not any(one.path.attribute.name == "active" for one in differences):
+        action = Action.CHANGE  # it is off already, and no departure: something else about it changes
     if action is Action.NOTHING and any(moved):
         action = Action.CHANGE
     if action is Action.CHANGE and differences and not any(moved) and _only_completes(work.kind, differences):
