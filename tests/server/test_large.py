@@ -1,15 +1,17 @@
 """Large resources are sent in parts, each made when it is its turn: memory does not grow with them."""
 
 import tracemalloc
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.server.conftest import TOKEN
 
-from rollbook.app import Application, now
+from rollbook.app import Application, now, running
 from rollbook.operations import tokens
 from rollbook.operations.rights import Rights
 from rollbook.protocol.resource import Change, Member
 from rollbook.server.requests import AsgiApp, Message, Receive, Send
+from rollbook.settings import Settings
 from rollbook.storage.base import USUAL, Author
 from rollbook.storage.sql.load import Joined, Loaded, Mark
 from rollbook.testing.asgi import AsgiCaller
@@ -46,9 +48,22 @@ class _Parts:
         await self._app(scope, receive, note)
 
 
-@pytest.fixture
-async def filled(application: Application) -> Application:
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One for the module, as the server is: no test here changes its resources."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def filled(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncIterator[Application]:
     """A server with a large group, and one without members."""
+    database = f"sqlite:///{tmp_path_factory.mktemp('large') / 'store.db'}"
+    async with running(Settings(database=database, bootstrap_token=TOKEN)) as application:
+        await _fill(application)
+        yield application
+
+
+async def _fill(application: Application) -> None:
     store = application.store
     ids = [f"u{number:05}" for number in range(MEMBERS)]
     mark = Mark("test", "")
@@ -66,7 +81,6 @@ async def filled(application: Application) -> Application:
     await application.journal.seal(
         1
     )  # what has been written is sealed beside: a megabyte at most, but not the request's
-    return application
 
 
 async def test_a_large_group_is_whole(filled: Application) -> None:
