@@ -1,5 +1,6 @@
 """Start the real command and talk to it over a real socket."""
 
+import io
 import json
 import os
 import signal
@@ -11,13 +12,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
+import structlog
 from tests.leaks import leaks
 
+from rollbook.cli import main
 from rollbook.demo.processes import free_ports
 
 COMMAND = [sys.executable, "-m", "rollbook"]
@@ -45,6 +50,24 @@ def run(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProc
         check=False,
         cwd=home,
     )
+
+
+def refused(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process, for what ends before anything is served, at the price of a call."""
+    output, errors = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, environment(home), clear=True),
+        patch.object(sys, "argv", ["rollbook", *arguments]),
+        chdir(home),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main.run()
+    structlog.reset_defaults()
+    code = ended.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 def free_port() -> int:

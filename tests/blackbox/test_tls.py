@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
-from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, run
+from tests.blackbox.rollbook_process import COMMAND, TOKEN, Server, environment, free_port, refused
 
 from rollbook.server.tls import Pair, TlsFiles, TlsWatch
 
@@ -219,7 +219,7 @@ def test_refused_pairs(tmp_path: Path, broken: str, fragment: str) -> None:
         (tmp_path / "tls.key").write_bytes(secret)
     elif broken == "alone":
         arguments = TLS[:2]
-    ended = run(tmp_path, "serve", "--port", str(free_port()), *arguments)
+    ended = refused(tmp_path, "serve", "--port", str(free_port()), *arguments)
     assert ended.returncode != 0
     assert fragment in ended.stderr + ended.stdout
     assert "Traceback" not in ended.stderr

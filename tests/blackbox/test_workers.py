@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.blackbox.rollbook_process import Server, run, serving
+from tests.blackbox.rollbook_process import Server, refused, run, serving
 from tests.postgres_server import database as new_database
+from tests.postgres_server import make_tables
 
 from rollbook.protocol import urns
 from rollbook.testing.http_server import served
@@ -25,11 +26,10 @@ EACH = 10
 
 
 @pytest.fixture
-def url(postgres: str, tmp_path: Path) -> Iterator[str]:
+def url(postgres: str) -> Iterator[str]:
     """A database with our tables."""
     with new_database(postgres) as made:
-        done = run(tmp_path, "database", "migrate", "--database", made)
-        assert done.returncode == 0, done.stderr
+        make_tables(made)
         yield made
 
 
@@ -100,9 +100,9 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path, url: str) -> None:
 
 def test_a_file_has_one_process(tmp_path: Path) -> None:
     """SQLite is served by one process; the refusal says what to use instead."""
-    refused = run(tmp_path, "serve", "--workers", "2")
-    assert refused.returncode == 3
-    assert "use PostgreSQL for more" in refused.stderr
+    done = refused(tmp_path, "serve", "--workers", "2")
+    assert done.returncode == 3
+    assert "use PostgreSQL for more" in done.stderr
 
 
 CONFIG = """
