@@ -119,6 +119,7 @@ async def test_runs_and_what_they_did(works: Works) -> None:
         (["admin", "groups"], {}),
         (["admin", "read"], {"within": 'userType eq "x"'}),
         (["admin", "read"], {"without": ("title",)}),
+        (["admin", "write"], {"own": True}),
     ],
 )
 async def test_t_19_administration_tells_nothing_of_people(

@@ -45,7 +45,7 @@ class Visit:
     def sees_everybody(self) -> bool:
         """Whether the token may read all of every resource, so that what is told of one is no more than it could ask for."""
         rights = self.who.rights
-        return rights.reads and not rights.types and rights.within is None and not rights.without
+        return rights.reads and not (rights.types or rights.is_bound or rights.without)
 
     def author(self) -> Author:
         """Who writes, and from where, for the audit log (I-29)."""
