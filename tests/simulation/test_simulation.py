@@ -12,6 +12,7 @@ FOUND = {
     2993: "the same: attributes",
     1351: "a frozen worker woke up in the queue for its call, and sent something old",
     3687: "a manager that was filled in at an account that is off was told, and counted, as a departure",
+    4249: "a plan said of a new account, in place of one that goes, that it is taken over",
     3371: "somebody taken over who is their own manager: one line of the plan, two of the run",
     1490: "somebody given up, whom the run took up again because of another account; the plan said only that they were",
 }

@@ -325,7 +325,7 @@ class Previewer:
             work = replace(work, adopted=work.link.sought is None)
         account = None if account is None else await self._after_its_holder(work, account)
         if account is None:
-            return work, None
+            return replace(work, adopted=False), None
         link = replace(work.link, remote_id=account.id, members_read=False, disabled=is_off(account))
         return replace(work, link=link), account
 
