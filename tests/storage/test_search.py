@@ -27,7 +27,7 @@ from rollbook.storage.base import USUAL, Found, Rules
 from rollbook.storage.memory import MemoryStore
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.databases import open_store
-from rollbook.storage.sql.editions import PRESENT_EDITION
+from rollbook.storage.sql.editions import PRESENT_STATE
 from rollbook.storage.sql.search import SOME
 from rollbook.storage.sql.sqlite_file import SqliteFile
 from rollbook.storage.sql.store import SqlStore
@@ -373,7 +373,7 @@ async def _traced(store: SqlStore, work: Awaitable[object]) -> list[str]:
     await work
     for connection in connections:
         connection._apsw.set_exec_trace(None)
-    return [sql for sql in seen if not sql.startswith(_FRAME) and sql != PRESENT_EDITION]
+    return [sql for sql in seen if not sql.startswith(_FRAME) and sql != PRESENT_STATE]
 
 
 @pytest.mark.anyio
