@@ -186,3 +186,38 @@ async def test_definitions(works: Works) -> None:
     assert (refused.status, refused.json["code"]) == (400, "invalidValue")
     for name in ("User", "urn:ietf:params:scim:schemas:core:2.0:User"):
         assert (await call("POST", path, {"remove": [name]})).status == 400
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"without": ("roles",)},
+        {"hold": ("title",)},
+        {"within": 'title eq "x"'},
+        {"own": True},
+    ],
+    ids=lambda bounds: next(iter(bounds)),
+)
+async def test_t_30_bounds_are_not_passed_by_what_concerns_everything(
+    works: Works, bounds: dict[str, Any]
+) -> None:
+    """Definitions change and count everybody's values, and with Basic whoever sets passwords is anybody at /Me."""
+    call = await works.by("admin", "write", **bounds)
+    dropped = {"remove": ["Course"], "dropValues": True}
+    for method, path, body in [
+        ("POST", f"{HERE}/definitions", {"add": DEFINITIONS, "dryRun": True}),
+        ("POST", f"{HERE}/definitions", dropped),
+        ("PATCH", HERE, {"settings": {"basic": "on"}}),
+        ("PATCH", HERE, {"settings": {"self-service": "roles"}}),
+    ]:
+        answer = await call(method, path, body)
+        assert (answer.status, "everything of the tenant" in answer.json["detail"]) == (403, True), path
+    assert (await call("GET", f"{HERE}/definitions")).status == 200
+    assert (await call("PATCH", HERE, {"settings": {"explain": "on"}})).status == 200
+
+
+async def test_t_30_bounds_of_types(works: Works) -> None:
+    """The same for a token of some types only."""
+    call = await works.by("admin", "users")
+    answer = await call("PATCH", HERE, {"settings": {"basic": "on"}})
+    assert (answer.status, "(types)" in answer.json["detail"]) == (403, True)

@@ -21,6 +21,9 @@ LIMITS = frozenset(
 )  # fmt: skip
 """Settings of a tenant that protect others from it: they are for whoever runs the server."""
 
+WAYS_IN = frozenset({"basic", "self-service"})
+"""Settings by which somebody who may set passwords can be anybody at /Me: past all that a token is bound by."""
+
 
 @dataclass(frozen=True)
 class Administrator:
@@ -88,6 +91,20 @@ def check_settings(who: Administrator, names: Iterable[str]) -> None:
     beyond = sorted(LIMITS & asked)
     if beyond and not who.runs_the_server:
         raise Forbidden(f"{', '.join(beyond)}: set by whoever runs the server")
+    if ways := sorted(WAYS_IN & asked):
+        check_whole(who, ", ".join(ways))
+
+
+def check_whole(who: Administrator, what: str) -> None:
+    """Whether they may do what concerns all resources of a tenant alike.
+
+    Raises:
+        Forbidden: something of them is held back from their token.
+    """
+    if who.rights.is_partial:
+        raise Forbidden(
+            f"{what}: this token has bounds ({who.rights.bounds_text or 'types'}), and this concerns everything of the tenant"
+        )
 
 
 def check_grant(who: Administrator, rights: Rights) -> None:

@@ -115,6 +115,11 @@ class Rights:
         """Whether some resources of the types that it is for are not there."""
         return self.within is not None or self.own is not None
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether something of the tenant's resources is not there for the caller, or not to be changed."""
+        return bool(self.types or self.is_bound or self.without or self.hold)
+
     def may_see(self, type_name: str) -> bool:
         """Whether resources of that type are the caller's business."""
         return self.reads and (not self.types or type_name in self.types)

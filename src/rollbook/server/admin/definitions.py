@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from rollbook.operations.administration import check_whole
 from rollbook.operations.definitions import (
     added,
     catalog_summary,
@@ -41,6 +42,7 @@ async def show(visit: Visit) -> Made:
 
 async def change(visit: Visit) -> Made:
     """POST a change: taken if every resource stays valid, or loses values and that was agreed to."""
+    check_whole(visit.who, "definitions")
     asked: DefinitionsChange = visit.body
     store = visit.desk.store
     before = await store.catalog_of(visit.tenant.number)
