@@ -38,8 +38,9 @@ def merge_duplicates(attribute: Attribute, values: Sequence[JsonValue]) -> list[
     if len(values) < 2 or _plainly_differ(attribute, values):
         return list(values)
     found: dict[Hashable, JsonValue] = {}
+    is_plain = all(_is_plain(attribute.sub(name)) for name in ("value", "type"))
     for value in values:
-        key = _identity(attribute, value)
+        key = (_plain_identity(value) if is_plain else None) or _identity(attribute, value)
         known = found.get(key)
         if known is None:
             found[key] = value
@@ -89,6 +90,22 @@ def _plainly_differ(attribute: Attribute, values: Sequence[JsonValue]) -> bool:
     texts = [value.get("value") if isinstance(value, dict) else value for value in values]
     plain = {text.lower() for text in texts if isinstance(text, str) and text.isascii()}
     return len(plain) == len(values)
+
+
+def _is_plain(sub: Attribute | None) -> bool:
+    return sub is not None and sub.type is Type.STRING and not sub.compares_exactly and not sub.multi_valued
+
+
+def _plain_identity(value: JsonObject) -> tuple[bytes, bytes | None] | None:
+    """As `_identity` would have it, found cheaply; None if `value` or `type` needs more: each step of a patch comes here."""
+    text, kind = value.get("value"), value.get("type")
+    if not (isinstance(text, str) and text.isascii()):
+        return None
+    if kind is None:
+        return text.lower().encode(), None
+    return (
+        (text.lower().encode(), kind.lower().encode()) if isinstance(kind, str) and kind.isascii() else None
+    )
 
 
 def _identity(attribute: Attribute, value: JsonValue) -> Hashable:

@@ -120,6 +120,8 @@ class ResourceType:
 
         Returns the schema, None if no known URN leads, and the rest, empty if text is the URN alone.
         """
+        if ":" not in text:  # every URN has one
+            return None, text
         lower = text.lower()
         best = max((urn for urn in self.urns if _leads(urn, lower)), key=len, default=None)
         return (None, text) if best is None else (self.urns[best], text[len(best) + 1 :])
@@ -152,8 +154,15 @@ class ResourceType:
 
     def find_in_extensions(self, name: str) -> AttributePath | None:
         """The attribute that exactly one extension defines under that unqualified `attribute[.sub]` name."""
+        first = name.partition(".")[0].lower()
+        if ":" not in first and first not in self._extension_names:
+            return None
         found = [path for ext in self.extensions if (path := self.find(f"{ext.schema.id}:{name}"))]
         return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _extension_names(self) -> frozenset[str]:
+        return frozenset(each.name.lower() for ext in self.extensions for each in ext.schema.attributes)
 
     def paths(self) -> Iterator[AttributePath]:
         """Every top-level attribute: common, base, extensions."""
