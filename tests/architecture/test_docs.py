@@ -107,6 +107,7 @@ def test_no_option_is_invented() -> None:
         "--rounds",
         "--rate",
         "--at-once",
+        "--page",
         "--groups",
         "--targets",
         "--backends",
