@@ -23,7 +23,8 @@ from tests.postgres_server import database as new_database
 
 from rollbook.server.listening import HEAD_SECONDS
 from rollbook.server.tls import TlsError, TlsFiles, read_authorities
-from rollbook.server.uvicorn_connection import HEAD_BYTES
+from rollbook.server.uvicorn_connection import FRAMING_BYTES, HEAD_BYTES
+from rollbook.server.uvicorn_door import MOST_OF_ONE
 from rollbook.settings import SettingsError, client_certificates
 
 pytestmark = pytest.mark.slow
@@ -349,6 +350,27 @@ def test_t_47_handshakes_have_a_time(server: Server) -> None:
     assert HEAD_SECONDS - 1 < time.monotonic() - began < HEAD_SECONDS + 5
 
 
+def test_t_47_unfinished_handshakes_have_a_number(tmp_path: Path) -> None:
+    """Who connects and says nothing, again and again, takes little memory and no place of those who come in; the log says so once."""
+    Authority(tmp_path).server()
+    with serving(tmp_path, *CLIENT_CA, tls=client_context()) as server:
+        finished = [server.connect(5) for _ in range(MOST_OF_ONE + 20)]
+        before = memory(server)
+        silent = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(600)]
+        wait_for(lambda: descriptors(server) < 2 * MOST_OF_ONE + 100)
+        assert memory(server) - before < 30_000_000
+        for stream in silent:
+            stream.close()
+        assert server.request("GET", "/Users")[0] == 200
+        finished[0].sendall(ASKED + b"\r\n")
+        assert told(finished[0]) == b"401"
+        for stream in finished:
+            stream.close()
+        assert server.stop() == 0
+        said = server.process.stdout.read() if server.process.stdout else ""
+    assert said.count("too many connections have not finished their handshake") == 1
+
+
 LONG = {
     "a header": b"X: " + b"a" * HEAD_BYTES + b"\r\n",
     "many headers": b"X: y\r\n" * 101,
@@ -364,14 +386,65 @@ def test_t_46_heads_have_a_length(server: Server, name: str) -> None:
     assert answers(server, client_context(), b"GET / HTTP/2.0\r\n\r\n") in ([b"505"], [b"400"])
 
 
-def test_t_46_trailers_have_a_length(server: Server) -> None:
-    """The end of a body that has none is not kept: the connection ends."""
-    head = b"POST /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + TOKEN.encode()
-    head += b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+SEARCH = b"POST /scim/v2/Users/.search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/scim+json\r\n"
+SEARCH += b"Authorization: Bearer " + TOKEN.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+FRAMED = {
+    "chunks of one byte": [b"1\r\n \r\n" * 20_000],
+    "an extension": [b"2;x=" + b"a" * 200_000 + b"\r\n{}\r\n0\r\n\r\n"],
+    "many extensions": [b"1;" + b"a" * 500 + b"\r\n \r\n"] * 200,
+    "a trailer": [b"2\r\n{}\r\n0\r\nX: ", b"a" * 200_000],
+}
+
+
+@pytest.mark.parametrize("name", FRAMED)
+def test_t_46_what_frames_a_body_has_a_length(server: Server, name: str) -> None:
+    """Sizes, extensions and trailers that are far longer than what they frame are refused, and the connection ends."""
     began = time.monotonic()
-    got = answers(server, client_context(), head, b"0\r\nX: ", *[b"a" * 50_000] * 20, seconds=20)
-    assert got in ([], [b"431"])
+    assert answers(server, client_context(), SEARCH, *FRAMED[name], seconds=20) in ([b"413"], [])
     assert time.monotonic() - began < 8
+    assert server.request("GET", "/Users")[0] == 200
+
+
+def test_t_46_who_frames_too_much_is_told(server: Server) -> None:
+    """413, where all that was sent is read before the connection ends."""
+    sent = b"1\r\n \r\n" * (FRAMING_BYTES // 4)
+    with server.connect(5) as stream:
+        stream.sendall(SEARCH)
+        with suppress(OSError):
+            for at in range(0, len(sent), 600):
+                stream.sendall(sent[at : at + 600])
+                time.sleep(0.01)
+        assert stream.recv(12) == b"HTTP/1.1 413"
+
+
+@pytest.mark.parametrize("size", [1, 32, 1000, 16_384, 100_000])
+def test_t_46_chunks_of_any_usual_size(server: Server, size: int) -> None:
+    """A body in chunks is read whole: short ones in chunks of one byte, long ones in chunks from a line on."""
+    search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 0}
+    body = json.dumps(search).encode() + b" " * (0 if size == 1 else 300_000)
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    twice = (SEARCH + chunks + b"0\r\n\r\n") * 2
+    assert answers(server, client_context(), twice, seconds=2) == [b"200", b"200"]
+
+
+@pytest.mark.parametrize("size", [b"2 \r\n{}", b"0x2\r\n{}", b"x\r\n{}", b"2\n{}", b"-2\r\n{}"])
+def test_i_21_broken_chunks_are_answered(server: Server, size: bytes) -> None:
+    """400, and the end of the connection, whether they come with the head or after it."""
+    broken = size + b"\r\n0\r\n\r\n"
+    assert answers(server, client_context(), SEARCH + broken) == [b"400"]
+    assert answers(server, client_context(), SEARCH, broken) == [b"400"]
+    assert answers(server, client_context(), SEARCH + b"1\r\n{\r\n", broken) == [b"400"]
+
+
+def test_i_21_no_host(server: Server) -> None:
+    """RFC 9112 section 3.2: HTTP/1.1 without one is 400, HTTP/1.0 may be."""
+    head = b"GET /scim/v2/Users?count=0 HTTP/1."
+    assert answers(server, client_context(), head + b"1\r\n\r\n") == [b"400"]
+    assert answers(server, client_context(), head + b"1\r\nX-Host: localhost\r\n\r\n" + ASKED + b"\r\n") == [
+        b"400"
+    ]
+    assert answers(server, client_context(), head + b"0\r\n\r\n") == [b"401"]
 
 
 def test_t_46_requests_in_line_have_a_number(server: Server) -> None:
@@ -512,3 +585,9 @@ def wait_for(holds: object, seconds: float = 10) -> None:
 def descriptors(server: Server) -> int:
     """How many files and connections it has open."""
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+
+def memory(server: Server) -> int:
+    """How much memory it takes."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024

@@ -174,7 +174,7 @@ class FailedLogins:
     def wait(self, address: str, token_id: str | None) -> float:
         """Count a failure; the seconds until it should be answered."""
         now, longest = self.clock(), 0.0
-        for key in (("address", _network_of(address)), ("id", token_id or "")):
+        for key in (("address", network_of(address)), ("id", token_id or "")):
             if key[1]:
                 found = self._buckets.found.get(key)
                 bucket = drawn(found, FAILURES_A_SECOND, FREE_FAILURES, now, 1 - LONGEST_SECONDS)
@@ -183,7 +183,7 @@ class FailedLogins:
         return longest
 
 
-def _network_of(address: str) -> str:
+def network_of(address: str) -> str:
     """An IPv6 client has 2^64 addresses: they count as one."""
     found = read_address(address)
     return str(ip_network((found, 64), strict=False)) if isinstance(found, IPv6Address) else address

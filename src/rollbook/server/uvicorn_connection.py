@@ -4,8 +4,9 @@ uvicorn bounds neither the head of a request nor the time that it takes; both ar
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -13,7 +14,11 @@ from rollbook.server.certificates import CERTIFICATE
 from rollbook.server.listening import HEAD_SECONDS
 
 HEAD_BYTES = 65_536
-"""The longest head of a request, and the longest trailer of a body."""
+"""The longest head of a request."""
+
+FRAMING_BYTES = 16_384
+"""How much the sizes, extensions and trailer of a chunked body may take, beside a quarter of the body itself: what is sent in chunks
+of a few bytes costs far more to read than what it says."""
 
 MOST_HEADERS = 100
 
@@ -49,16 +54,18 @@ class Connection(HttpToolsProtocol):
 
     server_state: State
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, config: Config, state: State, secured: Callable[[], None]) -> None:
+        super().__init__(config, state, {})
+        self._secured = secured
         self._certificate: bytes | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._is_in_head = self._is_in_body = False
-        self._held, self._has_moved = 0, False
+        self._stretch, self._held, self._taken = 0, 0, 0
         self._status = 400
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done: what the client showed was checked in it."""
+        self._secured()
         super().connection_made(transport)  # type: ignore[arg-type]  # it is a transport to read and write
         self.transport.set_write_buffer_limits(high=_BUFFER)
         shown = transport.get_extra_info("ssl_object")
@@ -71,23 +78,28 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, which keeps what is neither a whole head nor part of a body: that is counted."""
+        """Feed the parser, and count what makes no whole head and is no part of a body: that has a limit."""
         if self.transport.is_closing():
             return
+        stretch, taken = self._stretch, self._taken
         super().data_received(data)
-        self._held = 0 if self._has_moved else self._held + len(data)
-        self._has_moved = False
-        if self._held > HEAD_BYTES and not self.transport.is_closing():
-            self._status = 431
+        if self._stretch == stretch:
+            self._held += len(data) - (self._taken - taken)
+        most = FRAMING_BYTES + self._taken // 4 if self._is_in_body else HEAD_BYTES
+        if self._held > most and not self.transport.is_closing():
+            self._status = 413 if self._is_in_body else 431
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not ours
-        """Refuse what is no request; in the middle of another answer only the connection ends."""
-        if not self._is_busy():
+        """Refuse what is no request; in the middle of another answer, or behind its own, only the connection ends."""
+        if self._is_open():
             lines = [STATUS_LINE[self._status]]
             lines += [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
             lines.append(b"server: rollbook\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.write(b"".join(lines))
+            if self._is_in_body:  # who waits for the rest of it is told that nobody is there any more
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
         self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -109,29 +121,30 @@ class Connection(HttpToolsProtocol):
         """A head is whole: the request is begun, or stands in line behind the one before."""
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             self._give_up(431)
-        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+        version = self.parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
             self._give_up(505)
+        if version == "1.1" and all(name != b"host" for name, _ in self.headers):
+            self._give_up(400)
         if len(self.pipeline) >= MOST_WAITING:
             self._give_up(429)
-        self._is_in_head, self._is_in_body, self._has_moved = False, True, True
+        self._is_in_head, self._is_in_body = False, True
+        self._begin_stretch()
         self._cancel_deadline()
         super().on_headers_complete()
         # After an upgrade that was not made the parser reads no further.
         if self.server_state.is_ending or self.parser.should_upgrade():
             self.cycle.keep_alive = False
 
-    def on_chunk_header(self) -> None:
-        """A chunk begins, or the trailer."""
-        self._has_moved = True
-
     def on_body(self, body: bytes) -> None:
         """A part of a body."""
-        self._has_moved = True
+        self._taken += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A body has ended."""
-        self._is_in_body, self._has_moved = False, True
+        self._is_in_body = False
+        self._begin_stretch()
         super().on_message_complete()
         if not self._is_busy():
             self._wait()
@@ -149,6 +162,17 @@ class Connection(HttpToolsProtocol):
     def _is_busy(self) -> bool:
         last: RequestResponseCycle | None = self.cycle
         return last is not None and not last.response_complete
+
+    def _is_open(self) -> bool:
+        """Whether nothing is being answered, but for the request whose body comes in, and that not yet."""
+        if self._is_in_body:
+            return not self.pipeline and not self.cycle.response_started
+        return not self._is_busy()
+
+    def _begin_stretch(self) -> None:
+        """A head or a body has ended, and something else begins."""
+        self._stretch += 1
+        self._held = self._taken = 0
 
     def _give_up(self, status: int) -> None:
         self._status = status

@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 import tempfile
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,9 @@ from rollbook.server.listening import DRAIN_SECONDS, HEAD_SECONDS, open_socket
 from rollbook.server.requests import AsgiApp, Message, Receive, Scope, Send
 from rollbook.server.tls import Authorities, Pair
 from rollbook.server.uvicorn_connection import Connection, State
+from rollbook.server.uvicorn_door import Arrival, Door
 
 log = structlog.get_logger("rollbook.server")
-
-GOODBYE_SECONDS = 5.0
-"""How long a connection that ends may take for it."""
 
 PART = 65_536
 
@@ -49,6 +47,7 @@ class UvicornListener(uvicorn.Server):
         self.server_state: State = State()
         self._context = server_context(pair)
         self._socket = open_socket(host, port)
+        self._door = Door()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,7 +56,8 @@ class UvicornListener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - it has its own
         """Begin to accept connections."""
-        self.servers = [await self._accepting()]
+        arrival = partial(Arrival, self._door, self._enter)
+        self.servers = [await asyncio.get_running_loop().create_server(arrival, sock=self._socket)]
         self.started = True
 
     def stop(self) -> None:
@@ -72,12 +72,6 @@ class UvicornListener(uvicorn.Server):
         """
         self._context = server_context(pair)
         loop = asyncio.get_running_loop()
-        former, self.servers = self.servers, [await self._accepting()]
-        for server in former:
-            for each in server.sockets:
-                loop.remove_reader(each.fileno())
-            # Closed at once, it would drop connections that it has accepted in this very moment.
-            loop.call_later(DRAIN_SECONDS, server.close)
         # Twice: a handshake that had begun ends within its own time.
         for seconds in (DRAIN_SECONDS, HEAD_SECONDS + DRAIN_SECONDS):
             loop.call_later(seconds, self._end_former)
@@ -86,15 +80,8 @@ class UvicornListener(uvicorn.Server):
         """Close the socket, once nothing is served any more."""
         self._socket.close()
 
-    async def _accepting(self) -> asyncio.Server:
-        """Accept by the present context, on a descriptor of its own: what waits in the socket's queue outlives each."""
-        return await asyncio.get_running_loop().create_server(
-            partial(Connection, self.config, self.server_state, {}),
-            sock=self._socket.dup(),
-            ssl=self._context,
-            ssl_handshake_timeout=HEAD_SECONDS,
-            ssl_shutdown_timeout=GOODBYE_SECONDS,
-        )
+    def _enter(self, done: Callable[[], None]) -> tuple[Connection, ssl.SSLContext]:
+        return Connection(self.config, self.server_state, done), self._context
 
     def _end_former(self) -> None:
         for connection in list(self.server_state.connections):
