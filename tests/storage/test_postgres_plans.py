@@ -50,7 +50,7 @@ FEW = 150
 """The same for a request that concerns one resource."""
 
 _OF_A_TENANT = re.compile(r"\(\w*\.?tenant = \S+\)\Z")
-_SMALL = {"sequence", "counter", "setting", "attribute", "target", "token"}
+_SMALL = {"sequence", "counter", "setting", "attribute", "target", "token", "alembic_version"}
 """Tables with a row for each type, target or attribute of a tenant."""
 
 
