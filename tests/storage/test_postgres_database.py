@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 from tests.postgres_server import database as new_database
-from tests.postgres_server import empty
+from tests.postgres_server import empty, make_tables
 
 from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.patience import of_a_request, patience
@@ -341,9 +341,10 @@ async def test_fs_21_a_lock_is_waited_for_no_longer(
     await other.close()
 
 
-def test_t_57_no_text_is_ordered_by_the_platform(postgres_database: str) -> None:
+def test_t_57_no_text_is_ordered_by_the_platform(postgres: str) -> None:
     """T-57: every text that is in an index, or may be compared, has the collation "C": an update of the system reorders nothing."""
-    with psycopg.connect(postgres_database) as connection:
+    with new_database(postgres) as url, psycopg.connect(url) as connection:
+        make_tables(url)
         found = connection.execute(
             "SELECT c.relname, a.attname, l.collname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
             " JOIN pg_collation l ON l.oid = a.attcollation JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam"

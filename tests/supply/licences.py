@@ -82,8 +82,10 @@ def licence(package: Distribution) -> str:
     name = said["Name"].lower()
     if name in CHOSEN:
         return CHOSEN[name]
-    if said["License-Expression"]:
-        return str(said["License-Expression"])
+    if expression := said.get_all(
+        "License-Expression"
+    ):  # not said[…]: from Python 3.12 that warns of what is not there
+        return str(expression[0])
     classified = [
         line.rpartition(" :: ")[2]
         for line in said.get_all("Classifier") or ()
@@ -91,7 +93,7 @@ def licence(package: Distribution) -> str:
     ]
     if classified:  # whether several are a choice is not said
         return " AND ".join(WORDS.get(words, re.sub(r"\W+", "-", words)) for words in classified)
-    words = (said["License"] or "").strip()
+    words = "".join(said.get_all("License") or ()).strip()
     if re.match(r"Apache License\s+Version 2\.0", words):
         return "Apache-2.0"
     return WORDS.get(words, words)

@@ -37,7 +37,8 @@ class Table:
         """Make or change somebody."""
         tick = next(self._ticks)
         moment = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(minutes=tick)
-        row = {"name": name, "mail": mail, "changed": moment if self._times else tick}
+        time = str(moment) if self._engine.dialect.name == "sqlite" else moment
+        row = {"name": name, "mail": mail, "changed": time if self._times else tick}
         with self._engine.begin() as connection:
             connection.execute(
                 text(
