@@ -209,7 +209,7 @@ targets:
 
 def test_i_32_secrets_of_targets_are_never_stored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After plans, runs and refused credentials no file has a target's token or a webhook's secret: they are named, not kept."""
-    secrets = {"WIKI_TOKEN": "marker-of-wiki", "DESK_SECRET": f"whsec_{'marker+of+desk+' * 3}AAA="}
+    secrets = {"WIKI_TOKEN": "marker-of-wiki", "DESK_SECRET": f"whsec_{'marker+of+desk+' * 3}AAA"}
     (home / "secrets").mkdir()
     monkeypatch.chdir(home)
     for name, value in secrets.items():
