@@ -83,6 +83,7 @@ crash-server: setup
 
 fuzz: setup
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile fuzz -q $(ARGS)
+	$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile explore -n 2 -q $(ARGS)
 
 nightly: setup
 	$(BIN)/python -m tests.simulation.run --seeds 10000 $(ARGS)

@@ -28,9 +28,13 @@ for part in (
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Timings are never asserted: a busy machine must not fail a property.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", settings.get_profile("suite"), max_examples=3000)  # make fuzz
+# Timings are never asserted: a busy machine must not fail a property. The suite tries the same examples each time, so that what
+# fails is what changed; other ones are tried by `make fuzz`.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile("explore", settings.get_profile("suite"), derandomize=False)
+settings.register_profile("fuzz", settings.get_profile("explore"), max_examples=3000)
 settings.load_profile("suite")
 
 

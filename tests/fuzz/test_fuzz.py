@@ -1,6 +1,6 @@
 """Whatever comes in is answered, and what is refused changes nothing (I-21, I-23, I-26; T-02, T-18, T-41, T-44, T-45).
 
-Seconds here; `make fuzz` goes on for minutes, with other requests each time.
+Seconds here; `make fuzz` goes on for minutes, with other requests each time, and tries every other property with new examples.
 """
 
 import json
