@@ -8,7 +8,7 @@ STAMP := $(VENV)/.synced
 # Each command starts twice as fast from bytecode, and the demo and the tests start hundreds: it is kept, whatever was said outside.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test check audit sbom spec fix bench client costs scale engine prompt unchanged tenants soak crash crash-server fuzz nightly docs clean
+.PHONY: setup demo test check audit sbom release spec fix bench client costs scale engine prompt unchanged tenants soak crash crash-server fuzz nightly docs clean
 
 setup: $(STAMP)
 
@@ -43,6 +43,9 @@ audit: setup
 
 sbom: setup
 	$(BIN)/python -m tests.supply.sbom
+
+release: setup
+	$(BIN)/python -m tests.supply.release --key $(or $(KEY),none)
 
 spec: setup
 	$(BIN)/python -m spec

@@ -130,6 +130,7 @@ def test_no_option_is_invented() -> None:
         "--strict",
         "--i-accept-side-effects",
         "--now",  # of systemctl
+        "--check",  # of sha256sum
         "--read-only",  # of docker, and those below
         "--cap-drop",
         "--tmpfs",
