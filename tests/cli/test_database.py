@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,27 @@ def test_a_backup_comes_back(url: str, tmp_path: Path) -> None:
     assert run("check")[0] == 0
     if url.startswith("sqlite"):
         assert version(f"sqlite:///{kept}", "bob") is not None
+
+
+def test_a_backup_comes_back_in_an_empty_place(
+    request: pytest.FixtureRequest, url: str, tmp_path: Path
+) -> None:
+    """On a new machine there is no former database: nothing has to be made before, and nothing is replaced."""
+    run("migrate")
+    add(url, "ann")
+    file = tmp_path / "backup"
+    asked("backup", str(file))
+    with ExitStack() as stack:
+        other = f"sqlite:///{tmp_path}/other.db"
+        if not url.startswith("sqlite"):
+            other = stack.enter_context(new_database(request.getfixturevalue("postgres")))
+            code, _, words = run("backup", str(tmp_path / "nothing"), "--database", other)
+            assert (code, "has no tables yet" in words, (tmp_path / "nothing").exists()) == (1, True, False)
+        code, said, words = run("restore", str(file), "--database", other)
+        assert (code, words) == (0, "")
+        assert "look at them with: rollbook token list" not in said
+        assert version(other, "ann") is not None
+        assert run("check", "--database", other)[0] == 0
 
 
 def _target(store: SqlStore) -> Awaitable[Any]:

@@ -17,6 +17,7 @@ from tests.postgres_server import database as new_database
 from tests.postgres_server import make_tables
 
 from rollbook.cli import doctor_checks
+from rollbook.cli.doctor_advice import advice_for, time_in_words
 from rollbook.cli.doctor_checks import State
 from rollbook.storage.sql.files import opened
 from rollbook.testing.http_server import served
@@ -80,6 +81,54 @@ def test_a_database_that_is_not_well(home: Path, check: str, state: str, stateme
     assert found[check]["advice"]
 
 
+def test_a_database_of_an_earlier_version_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is brought up to date, also where there is a configuration to look at, whose schemas would be in the database."""
+    monkeypatch.setenv("WIKI_TOKEN", "marker")
+    (home / "rollbook.yaml").write_text(CONFIG.replace("URL", "https://wiki.example.com/v2"), "utf-8")
+    connection = opened(home / "rollbook.db")
+    connection.run("UPDATE alembic_version SET version_num = '0020'")
+    connection.close()
+    code, found = _found()
+    assert (code, found["migrations"]["state"], found["config"]["state"]) == (0, "warn", "ok")
+    assert "without the schemas in the database" in found["config"]["text"]
+    connection = opened(home / "rollbook.db")
+    assert connection.one("SELECT version_num FROM alembic_version") == ("0020",)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("connection to server at 127.0.0.1, port 1 failed: Connection refused", "start the database server"),
+        ('FATAL:  database "rollbok" does not exist', "createdb"),
+        ('FATAL:  role "rolbook" does not exist', "createuser"),
+        ('FATAL:  password authentication failed for user "rollbook"', "~/.pgpass"),
+        ("the database cannot be written: its file or directory is read-only", "make the disk writable"),
+        ("the file is not a SQLite database", "rollbook database restore"),
+        ("something new", "try again"),
+    ],
+)
+def test_what_to_do_about_a_database(words: str, advice: str) -> None:
+    """Each way in which a database cannot be opened has its own advice."""
+    assert advice in advice_for(words)
+
+
+def test_a_database_server_that_is_away(home: Path) -> None:
+    """The server that was asked is named with its port, and what to do."""
+    code, found = _found("--database", "postgresql://rollbook@127.0.0.1:1/rollbook")
+    assert (code, found["database"]["state"]) == (1, "fail")
+    assert found["database"]["text"].startswith("postgresql://rollbook@127.0.0.1:1/rollbook: ")
+    assert found["database"]["advice"].startswith("start the database server")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(90, "90 s"), (7_000, "117 minutes"), (90_000, "25 hours"), (864_000, "10 days")]
+)
+def test_lengths_of_time(seconds: float, words: str) -> None:
+    """A clock is said to be off in units that people read."""
+    assert time_in_words(seconds) == words
+
+
 def test_a_file_of_another_program(home: Path) -> None:
     """It is no database of ours: said in words, and not touched."""
     (home / "rollbook.db").write_bytes(b"something else, " * 100)
@@ -129,7 +178,7 @@ def test_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free:
     assert doctor_checks._room(tmp_path).state is state
 
 
-def _certificate(file: Path, days: int) -> Path:
+def _certificate(file: Path, days: int, begun: int = 100) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scim.example.com")])
     now = datetime.now(UTC)
@@ -139,7 +188,7 @@ def _certificate(file: Path, days: int) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - timedelta(days=100))
+        .not_valid_before(now - timedelta(days=begun))
         .not_valid_after(now + timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
@@ -159,6 +208,13 @@ def test_certificates_end(home: Path, days: int | None, state: str) -> None:
     assert (code, found["TLS"]["state"]) == (int(state == "fail"), state)
 
 
+def test_a_certificate_that_has_not_begun(home: Path) -> None:
+    """The server would refuse it, so it fails here, too."""
+    code, found = _found("--certificate", str(_certificate(home / "chain.pem", days=90, begun=-1)))
+    assert (code, found["TLS"]["state"]) == (1, "fail")
+    assert "valid from" in found["TLS"]["text"]
+
+
 @pytest.mark.parametrize(("days", "state"), [(1, "ok"), (-1, "fail"), (None, "fail")])
 def test_lists_of_revoked_certificates_are_due(home: Path, days: int | None, state: str) -> None:
     """One that is overdue fails, as servers take nobody's certificate by it; so does what only looks like one."""
@@ -171,15 +227,20 @@ def test_lists_of_revoked_certificates_are_due(home: Path, days: int | None, sta
 
 
 def test_configuration_and_targets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mistakes are counted; with --targets each is asked, and one that refuses us is a failure. No secret is shown."""
+    """Mistakes are counted, the first is shown, a source's file that is not there is told; with --targets each is asked, and one that refuses us is a failure. No secret is shown."""
     file = home / "rollbook.yaml"
     with served(ScriptedTarget(Profile(token="marker-secret"))) as url:
         file.write_text(CONFIG.replace("URL", f"{url}/v2"), "utf-8")
         code, found = _found()
         assert (code, found["config"]["state"]) == (1, "fail")
+        assert "1 mistake, the first in line 6: the variable WIKI_TOKEN is not set" in found["config"]["text"]
         monkeypatch.setenv("WIKI_TOKEN", "marker-secret")
         code, found = _found("--targets")
         assert (code, found["config"]["state"], found["target"]["state"]) == (0, "ok", "ok"), found
+        assert "no mistakes (1 source, 1 target)" in found["config"]["text"]
+        assert (found["source"]["state"], "people.csv" in found["source"]["text"]) == ("warn", True)
+        (home / "people.csv").write_text("id,mail\n", "utf-8")
+        assert "source" not in _found()[1]
         monkeypatch.setenv("WIKI_TOKEN", "marker-wrong")
         code, out, _ = run("doctor", "--targets")
         assert code == 1

@@ -77,18 +77,20 @@ def _findings(
     from rollbook.cli import doctor_checks as checks
     from rollbook.cli.doctor_keys import keys
 
-    on_database = list(checks.database(backend, now()))
+    on_database = list(checks.database(backend, now))
     yield from on_database
     yield from checks.files(backend, config)
     if not any(each.state == "fail" for each in on_database if each.check in {"database", "migrations"}):
         yield from keys(backend)
     yield from checks.certificates(certificates)
-    is_sound = all(each.state != "fail" for each in on_database)
     loaded: Config | None = None
     if config is not None:
-        finding, loaded = _configuration(config, database if is_sound else "sqlite:///nowhere.db")
+        # Opening a file of an earlier version would bring it up to date, and nothing is changed here.
+        is_current = any((each.check, each.state) == ("migrations", "ok") for each in on_database)
+        finding, loaded = _configuration(config, database, by_database=is_current)
         yield finding
     if loaded is not None:
+        yield from checks.files_of_sources(loaded)
         yield from checks.own_certificates(loaded)
         if targets:
             yield from asyncio.run(checks.targets(loaded))
@@ -97,18 +99,25 @@ def _findings(
         yield checks.Finding("target", checks.State.WARN, text, "name one with --config")
 
 
-def _configuration(config: Path, database: str | None) -> "tuple[Finding, Config | None]":
-    """Whether it has mistakes, secrets that cannot be had among them."""
+def _configuration(
+    config: Path, database: str | None, *, by_database: bool
+) -> "tuple[Finding, Config | None]":
+    """Whether it has mistakes, secrets that cannot be had among them; by the schemas in the database if these can be read."""
     from rollbook.cli.config import catalog_of
+    from rollbook.cli.doctor_advice import counted
     from rollbook.cli.doctor_checks import Finding, State
+    from rollbook.protocol.catalog import core_catalog
     from rollbook.provisioning.config import ConfigError, load_config
 
+    catalog = catalog_of(None, database) if by_database else core_catalog()
+    aside = "" if by_database else "; looked at without the schemas in the database"
     try:
-        loaded = load_config(config, catalog_of(None, database), os.environ)
+        loaded = load_config(config, catalog, os.environ)
     except ConfigError as error:
-        text = f"{config}: {len(error.problems)} mistakes"
+        first = error.problems[0]
+        text = f"{config}: {counted(len(error.problems), 'mistake')}, the first in line {first.mark.line}: {first.title}{aside}"
         return Finding("config", State.FAIL, text, f"see them: rollbook config check {config}"), None
     except OSError as error:
         return Finding("config", State.FAIL, f"{config}: {error.strerror}", "name it with --config"), None
-    told = f"{len(loaded.sources)} sources, {len(loaded.targets)} targets"
-    return Finding("config", State.OK, f"{config}: no mistakes ({told})"), loaded
+    told = f"{counted(len(loaded.sources), 'source')}, {counted(len(loaded.targets), 'target')}"
+    return Finding("config", State.OK, f"{config}: no mistakes ({told}){aside}"), loaded

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,15 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rollbook.cli.doctor_advice import advice_for, time_in_words
 from rollbook.protocol.errors import ScimError, StoreUnavailable
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.check import check_sample
 from rollbook.storage.sql.connection import Backend, Connection
 from rollbook.storage.sql.layout import present
-from rollbook.storage.sql.postgres_schema import NOW
+from rollbook.storage.sql.postgres_schema import NOW, NoTables
 from rollbook.storage.sql.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from rollbook.provisioning.model import Config, Target
 
 
@@ -58,7 +61,7 @@ OVER_THE_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fus
 """File systems whose locks, or shared memory, SQLite cannot rely on."""
 
 
-def database(found: Backend, now: int) -> Iterator[Finding]:
+def database(found: Backend, now: Callable[[], int]) -> Iterator[Finding]:
     """Whether it is there, of this version, sound as far as a sample tells, and goes by the same clock."""
     if found.is_new:
         yield Finding(
@@ -72,22 +75,16 @@ def database(found: Backend, now: int) -> Iterator[Finding]:
         with found.snapshot() as connection:
             yield from _within(found, connection, now)
     except StoreUnavailable as error:
-        yield Finding(
-            "database", State.FAIL, error.detail, "see that it is there and may be read, and try again"
-        )
+        check = "migrations" if isinstance(error, NoTables) else "database"
+        yield Finding(check, State.FAIL, error.detail, advice_for(error.detail))
 
 
-def _within(found: Backend, connection: Connection, now: int) -> Iterator[Finding]:
+def _within(found: Backend, connection: Connection, now: Callable[[], int]) -> Iterator[Finding]:
     is_file = isinstance(found, SqliteFile)
     row = connection.one(_VERSION[is_file])
     yield Finding(
         "database", State.OK, f"{found.name}: {'SQLite' if is_file else 'PostgreSQL'} {row and row[0]}"
     )
-    if not is_file and connection.all(_HAS_TABLES) == [(False,)]:
-        yield Finding(
-            "migrations", State.FAIL, "it has no tables yet", "make them: rollbook database migrate"
-        )
-        return
     revision = migrate.revision(connection)
     try:
         is_current = migrate.is_current(revision)
@@ -123,26 +120,28 @@ def _within(found: Backend, connection: Connection, now: int) -> Iterator[Findin
 
 
 _VERSION = {True: "SELECT sqlite_version()", False: "SELECT current_setting('server_version')"}
-_HAS_TABLES = "SELECT to_regclass('alembic_version') IS NOT NULL"
 _NEWEST = (
     "SELECT max(at) FROM (SELECT at FROM change WHERE tenant = 1 ORDER BY sequence DESC LIMIT 1) AS last"
 )
 
 
-def _clock(connection: Connection, now: int, *, is_file: bool) -> Finding:
+def _clock(connection: Connection, now: Callable[[], int], *, is_file: bool) -> Finding:
     """The clock here against the database server's; against the newest change where they are the same."""
+    before = now()
     row = connection.one(_NEWEST if is_file else NOW)
     told = None if row is None or row[0] is None else int(row[0])
     if told is None:
         return Finding("clock", State.OK, "nothing to compare it with yet")
-    seconds = (told - now) / 1000
+    # What the answer took to come is not the clock's fault.
+    seconds = (told - min(max(told, before), now())) / 1000
     off = max(0.0, seconds) if is_file else abs(seconds)
     if off < CLOCK_WARN:
         return Finding(
             "clock", State.OK, "agrees with the database; whether both are right only a time server knows"
         )
     state = State.WARN if off < CLOCK_FAIL else State.FAIL
-    text = f"{off:.0f} s {'behind the newest change' if is_file else 'off from that of the database server'}"
+    than = "behind the newest change" if is_file else "off from that of the database server"
+    text = f"{time_in_words(off)} {than}"
     return Finding("clock", state, text, "set it by a time server: timedatectl set-ntp true")
 
 
@@ -233,7 +232,7 @@ def certificates(paths: Sequence[Path], now: datetime | None = None) -> Iterator
             text = getattr(error, "strerror", None) or "not a certificate in PEM form"
             yield Finding("TLS", State.FAIL, f"{path}: {text}", "name the file with the certificate chain")
             continue
-        yield _expiry(str(path), min(each.not_valid_after_utc for each in found), now or datetime.now(UTC))
+        yield _validity(str(path), found, now or datetime.now(UTC))
 
 
 def _due(path: Path, due: datetime | None, now: datetime) -> Finding:
@@ -246,13 +245,33 @@ def _due(path: Path, due: datetime | None, now: datetime) -> Finding:
     return Finding("TLS", State.OK, f"{path}: revoked certificates, due anew {due:%Y-%m-%d %H:%M} UTC")
 
 
-def _expiry(what: str, ends: datetime, now: datetime) -> Finding:
+def _validity(what: str, chain: "Sequence[Certificate]", now: datetime) -> Finding:
+    begins = max(each.not_valid_before_utc for each in chain)
+    ends = min(each.not_valid_after_utc for each in chain)
+    if begins > now:
+        text = f"{what}: valid from {begins:%Y-%m-%d %H:%M} UTC only"
+        return Finding(
+            "TLS", State.FAIL, text, "serve another one until then, or set the clock of this machine"
+        )
     text = f"{what}: valid until {ends:%Y-%m-%d %H:%M} UTC"
     if ends <= now:
         return Finding("TLS", State.FAIL, f"{what}: ended {ends:%Y-%m-%d %H:%M} UTC", "get a new one")
     if ends - now < SOON:
         return Finding("TLS", State.WARN, text, "get a new one in time")
     return Finding("TLS", State.OK, text)
+
+
+IN_FILES = frozenset({"csv", "jsonl"})
+"""Types of sources that are one file."""
+
+
+def files_of_sources(config: "Config") -> Iterator[Finding]:
+    """Files that people are read from and that cannot be: a pull would fail."""
+    for source in config.sources.values():
+        if source.type in IN_FILES and not os.access(source.path, os.R_OK):
+            text = f"{source.name}: {source.path} is not there, or may not be read"
+            advice = "put it there, or correct its path; until then it cannot be pulled"
+            yield Finding("source", State.WARN, text, advice)
 
 
 def own_certificates(config: "Config", now: datetime | None = None) -> Iterator[Finding]:
@@ -262,8 +281,7 @@ def own_certificates(config: "Config", now: datetime | None = None) -> Iterator[
     for target in config.targets.values():
         if target.access.certificate is not None:
             found = x509.load_pem_x509_certificates(target.access.certificate[0])
-            ends = min(each.not_valid_after_utc for each in found)
-            yield _expiry(f"certificate for {target.name}", ends, now or datetime.now(UTC))
+            yield _validity(f"certificate for {target.name}", found, now or datetime.now(UTC))
 
 
 async def targets(config: "Config") -> Sequence[Finding]:

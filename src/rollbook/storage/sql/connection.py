@@ -155,3 +155,10 @@ class Lock(Protocol):
 
     def release(self) -> None:
         """Let go."""
+
+
+class NoLock:
+    """Where nothing has to be held."""
+
+    def release(self) -> None:
+        """Nothing to do."""

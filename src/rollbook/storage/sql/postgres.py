@@ -17,7 +17,7 @@ from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.key_files import NOWHERE, KeySource
 from rollbook.storage.patience import Patience, patience
 from rollbook.storage.sql import postgres_care, postgres_schema
-from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock
+from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock, NoLock
 from rollbook.storage.sql.group_commit import BATCH, Request
 from rollbook.storage.sql.postgres_connection import (
     BECAUSE_OF_OTHERS,
@@ -151,16 +151,17 @@ class PostgresDatabase:
 
     def serve_lock(self) -> Lock:
         """Any number of processes may serve it."""
-        return _NoLock()
+        return NoLock()
 
     def work_lock(self) -> tuple[Lock, bool]:
         """Any number of processes may work on targets; whether there are others nobody knows."""
-        return _NoLock(), False
+        return NoLock(), False
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """A connection that sees one moment."""
+        """A connection that sees one moment; raises `NoTables` if there are none."""
         with self._alone() as connection:
+            postgres_schema.require_tables(connection, self._name)
             connection.script(_SNAPSHOT)
             yield connection
 
@@ -188,7 +189,8 @@ class PostgresDatabase:
 
     def backup(self, file: Path) -> None:
         """Write a copy of one moment."""
-        postgres_care.backup(self._url, file)
+        with self._alone() as connection:
+            postgres_care.backup(self._url, connection, file)
 
     def restore(self, file: Path, *, replace: bool) -> Path | None:
         """Put a copy in the place of the tables."""
@@ -404,13 +406,6 @@ class _Transaction:
             request.run(connection)
         self.is_committing = True
         connection.script("COMMIT")
-
-
-class _NoLock:
-    """Where nothing has to be held."""
-
-    def release(self) -> None:
-        """Nothing to do."""
 
 
 class _Lost(Exception):

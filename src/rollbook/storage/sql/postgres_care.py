@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.after_restore import settle
 from rollbook.storage.sql.postgres_connection import FarConnection
-from rollbook.storage.sql.postgres_schema import has_tables, upgrade
+from rollbook.storage.sql.postgres_schema import has_tables, require_tables, upgrade
 
 _OTHERS = """
     SELECT count(*) FROM pg_stat_activity
@@ -22,12 +22,13 @@ _SIZE = "SELECT pg_database_size(current_database())"
 _OURS = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
 
 
-def backup(url: str, file: Path) -> None:
+def backup(url: str, connection: FarConnection, file: Path) -> None:
     """Write a copy of one moment with pg_dump, in its custom format; others go on reading and writing the while.
 
     Raises:
-        StoreUnavailable: there is such a file already, pg_dump is missing or fails.
+        StoreUnavailable: there is such a file already, there are no tables yet, pg_dump is missing or fails.
     """
+    require_tables(connection, connection.name)
     if file.exists():
         raise StoreUnavailable(f"{file} exists; name another file")
     os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # people's data: owner only

@@ -129,7 +129,7 @@ def arguments(url: str, schema: str | None = None) -> dict[str, Any]:
 def public_name(url: str) -> str:
     """A URL without its password."""
     given = conninfo_to_dict(url)
-    where = given.get("host", "localhost")
+    where = f"{given.get('host', 'localhost')}{':' if 'port' in given else ''}{given.get('port', '')}"
     return f"postgresql://{given.get('user', '')}@{where}/{given.get('dbname', '')}".replace("//@", "//")
 
 

@@ -28,6 +28,16 @@ class Scripted(Connection, Protocol):
         """Run statements of constant text."""
 
 
+class NoTables(StoreUnavailable):
+    """The database is there, and has no tables of ours yet."""
+
+
+def require_tables(connection: Connection, name: str) -> None:
+    """Raise `NoTables` if our tables are not there; says what to do."""
+    if not has_tables(connection):
+        raise NoTables(f"{name} has no tables yet; run: rollbook database migrate --database URL")
+
+
 def has_tables(connection: Connection) -> bool:
     """Whether our tables are there."""
     row = connection.one(_HAS_TABLES)
@@ -40,8 +50,7 @@ def check_revision(connection: Connection, name: str) -> None:
     Raises:
         StoreUnavailable: they are missing, older or newer; says what to do.
     """
-    if not has_tables(connection):
-        raise StoreUnavailable(f"{name} has no tables yet; run: rollbook database migrate --database URL")
+    require_tables(connection, name)
     if not migrate.is_current(migrate.revision(connection)):
         raise StoreUnavailable(
             f"{name} is at revision {migrate.revision(connection)}, this program needs {migrate.head()}; "
