@@ -22,14 +22,8 @@ from rollbook.storage.patience import of_a_request
 WINDOW = 64
 """Operations under way at once: so many share a commit, and so many writes of others wait behind them."""
 
-_AT_ONCE = 8
-"""Operations that are begun without a pause: some milliseconds of work."""
-
-_PLANNED_AT_ONCE = 64
-"""Operations that are planned without a pause."""
-
-_PAUSE = 0.001
-"""Seconds in which other requests have their turn. Really idle ones: threads cannot enter a loop that never waits."""
+AT_ONCE = 4
+"""Operations that are begun in a turn: about a millisecond of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +54,12 @@ async def read(context: Context, body: JsonValue, base: str) -> Bulk:
     request = read_bulk(body, context.leniency, context.limits.bulk_operations)
     ids = {
         operation.bulk_id: services.new_id()
-        for operation in request.operations
+        async for some in context.some(request.operations)
+        for operation in some
         if operation.method == "POST" and operation.bulk_id is not None
     }
     planner = Planner(ids, context.caller.tenant.catalog, base, context.leniency)
-    plans: list[Plan] = []
-    for operation in request.operations:
-        if len(plans) % _PLANNED_AT_ONCE == 0:
-            await asyncio.sleep(_PAUSE)
-        plans.append(planner.plan(operation))
+    plans = [planner.plan(one) async for some in context.some(request.operations) for one in some]
     return Bulk(units(plans), request.fail_on_errors)
 
 
@@ -85,8 +76,8 @@ async def outcomes(context: Context, bulk: Bulk) -> AsyncGenerator[list[Outcome]
             if run.is_over:
                 break
             run.start(unit)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(_PAUSE)
+            if number % AT_ONCE == 0:
+                await context.services.pieces.turn(context.tenant)
         while run.is_under_way:
             yield told.with_new(await run.finished())
         yield told.rest()

@@ -1,11 +1,13 @@
 """What every operation is given: the store, what is served, the limits, the clock, and who asks."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 from rollbook.operations.cursors import Cursors
 from rollbook.operations.passwords import PasswordHasher
+from rollbook.operations.pieces import Pieces
 from rollbook.operations.rights import ALL, Rights, bound
 from rollbook.operations.tenant_settings import Limits, TenantSettings
 from rollbook.operations.veil import Veil
@@ -26,6 +28,8 @@ DEFAULT_TENANT = DEFAULT
 
 
 _MOST_BOUNDS = 1_000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class Services:
     passwords: PasswordHasher
     cursors: Cursors
     note_quirks: Callable[["Caller", Iterable[Quirk], int], None]
+    pieces: Pieces = field(default_factory=Pieces)
 
 
 async def at_once() -> None:
@@ -179,6 +184,10 @@ class Context:
     def sight(self) -> Sight | None:
         """What the caller sees, None for everything."""
         return self.caller.tenant.sight(self.caller.rights)
+
+    def some(self, things: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+        """The same things, some at a time, for work that may be long: others have their turns in between."""
+        return self.services.pieces.some(self.tenant, things)
 
     def veil(self, kind: ResourceType) -> Veil:
         """What is held back from the caller of resources of a type."""

@@ -56,11 +56,14 @@ async def search(
         listing = await _by_cursor(context, parts, request, _bound(context, parts, tree))
     else:
         listing = await _by_index(context, parts, request)
-    found = [context.veil(part.resource_type).shown(record) for part, record in listing.found]
+    found: list[Record] = []
     ids = set[str]()
-    for part in parts:
-        of_part = [record for (of, _), record in zip(listing.found, found, strict=True) if of is part]
-        ids |= ids_shown(of_part, part.resource_type, part.projection)
+    async for some in context.some(listing.found):
+        shown = [context.veil(part.resource_type).shown(record) for part, record in some]
+        for part in parts:
+            of_part = [record for (of, _), record in zip(some, shown, strict=True) if of is part]
+            ids |= ids_shown(of_part, part.resource_type, part.projection)
+        found += shown
     records = await referred(context, found, ids)
     return listing._replace(
         found=[(part, record) for (part, _), record in zip(listing.found, records, strict=True)]

@@ -25,7 +25,8 @@ from rollbook.server.requests import (
     Send,
     answer_type,
     parameters,
-    read_json,
+    parsed,
+    read_json_body,
 )
 from rollbook.server.responses import Answer, Site, send_answer
 from rollbook.server.sites import Sites
@@ -97,11 +98,13 @@ class Exchange:
             self.waiting.end()
 
     async def json(self, most: Most | None = None) -> JsonValue:
-        """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does."""
-        caller, limits = self.context.caller, self.context.limits
-        body = await read_json(self.request, limits, most, decimals=caller.tenant.catalog.has_decimals)
+        """The body; `most` is for endpoints with a limit of their own. Raises as `read_json` does.
+
+        To parse it is work as well: it is done when it is this request's turn.
+        """
+        raw = await read_json_body(self.request, self.context.limits, most)
         await self.begin()
-        return body
+        return parsed(raw, decimals=self.context.caller.tenant.catalog.has_decimals)
 
 
 def _searches(request: Request) -> bool:

@@ -1,18 +1,15 @@
 """Query endpoints: GET on a type or the root, POST to .search (RFC 7644 §3.4.2, §3.4.3)."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rollbook.operations.context import Context
 from rollbook.operations.search import Listing, search
 from rollbook.protocol.messages import LIST_END, list_head
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import SearchRequest, from_body, from_parameters
 from rollbook.server.exchange import Exchange
 from rollbook.server.responses import Answer, Site, Stream, is_large, projected_bytes, projected_parts, stream
-
-PIECE = 50
-"""Resources that are rendered before others have their turn on the event loop: about a millisecond's work."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,10 @@ class Queries:
 
     async def _answer(self, exchange: Exchange, request: SearchRequest, *, in_url: bool) -> Answer:
         found = await search(exchange.context, self.types, request, exchange.site.base, in_url=in_url)
-        return Answer(200, await _rendered(found, exchange.site))
+        return Answer(200, await _rendered(exchange.context, found, exchange.site))
 
 
-async def _rendered(listing: Listing, site: Site) -> bytes | Stream:
+async def _rendered(context: Context, listing: Listing, site: Site) -> bytes | Stream:
     """The page; in parts if it has large resources."""
     head = list_head(
         len(listing.found),
@@ -47,10 +44,8 @@ async def _rendered(listing: Listing, site: Site) -> bytes | Stream:
     if any(is_large(record) for _, record in listing.found):
         return stream(_parts(head, listing, site))
     items: list[bytes] = []
-    for part, record in listing.found:
-        if items and not len(items) % PIECE:
-            await asyncio.sleep(0)
-        items.append(projected_bytes(record, part.resource_type, site, part.projection))
+    async for some in context.some(listing.found):
+        items += [projected_bytes(record, part.resource_type, site, part.projection) for part, record in some]
     return b"".join((head, b",".join(items), LIST_END))
 
 

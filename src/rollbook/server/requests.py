@@ -111,8 +111,17 @@ async def read_json(
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout, InvalidSyntax: see RFC 7644 §3.8, §3.12.
     """
+    return parsed(await read_json_body(request, limits, most), decimals=decimals)
+
+
+async def read_json_body(request: Request, limits: Limits, most: "Most | None" = None) -> bytes:
+    """The body as it is, if it is said to be JSON. Raises as `read_json`, but for what is in it."""
     _check_content_type(request)
-    raw = await read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
+    return await read_body(request, most or Most(limits.body_bytes), limits.body_seconds)
+
+
+def parsed(raw: bytes, *, decimals: bool = False) -> JsonValue:
+    """What a body says; see `read_json`."""
     value = parse_json(raw)
     if decimals and _LONG_NUMBER.search(raw):  # or a text that looks like one: then this says nothing
         return _look_at(raw, parse_float=_number, parse_int=_whole_number)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 BUSY_MILLISECONDS = 10_000
 """How long a write waits for another process; reads never wait in WAL mode."""
 
-TURN_SECONDS = 0.005
+TURN_SECONDS = 0.001
 """How long a batch may run on the event loop before others have their turn."""
 
 READERS = 4
