@@ -1,8 +1,11 @@
 """Fixtures every test may use."""
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +30,13 @@ for part in (
 # Hundreds of real commands are started: without bytecode each of them compiles all that it loads.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Thousands of databases are made, and each waits for a real disk several times. What a loss of power leaves of one is
+# proved on a disk of our own (tests/storage/power.py), what a loss of a process leaves is the same in memory.
+MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None
 
 # Timings are never asserted: a busy machine must not fail a property. The suite tries the same examples each time, so that what
 # fails is what changed; other ones are tried by `make fuzz`.
@@ -67,15 +77,20 @@ def postgres_database(postgres: str) -> Iterator[str]:
         yield url
 
 
+SUMMARIES = {"judge": "judges that are not ours", "spec": "specification"}
+"""What tests may record, and what it is shown under at the end (`tests/judges`, `tests/architecture/test_spec.py`)."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the judges that are not ours have counted (`tests/judges`)."""
-    reports = (report for kind in terminalreporter.stats.values() for report in kind)
-    properties = (each for report in reports for each in getattr(report, "user_properties", ()))
-    lines = sorted({str(said) for name, said in properties if name == "judge"})
-    if lines:
-        terminalreporter.section("judges that are not ours")
-    for line in lines:
-        terminalreporter.write_line(line)
+    """Show what tests have counted."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    for recorded, title in SUMMARIES.items():
+        lines = sorted({str(said) for name, said in properties if name == recorded})
+        if lines:
+            terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
