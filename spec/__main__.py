@@ -1,33 +1,17 @@
-"""`python -m spec`: which rows of the specification have a test.
-
-A test names a row by the mark `spec`, in the id of its table row, or before the colon of its docstring. A name
-says that the test observes what the row says under "test".
-"""
+"""`python -m spec`: which rows of the specification have a test."""
 
 import contextlib
-import inspect
 import io
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
-from spec.table import Row, count, deferred, rows, shortcomings
-
-_ID = re.compile(r"\b(?:P-[0-9.]+-(?:[0-9]-)?\d\d|P-9865-2-\d\d|S-\d\d)\b")
-
-
-def names(item: pytest.Item) -> Iterator[str]:
-    """The rows a test names."""
-    for mark in item.iter_markers("spec"):
-        yield from map(str, mark.args)
-    yield from _ID.findall(item.name.partition("[")[2])
-    function = getattr(item, "function", None)
-    yield from _ID.findall((inspect.getdoc(function) or "").partition(":")[0])
+from spec.names import named
+from spec.table import Row, closing, count, deferred, rows, shortcomings
 
 
 class Collector:
@@ -38,8 +22,7 @@ class Collector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the rows of every test."""
-        for item in session.items:
-            self.ids.update(set(names(item)))
+        self.ids = named(session.items)
 
 
 def collected() -> Counter[str]:
@@ -66,11 +49,7 @@ def main() -> int:
     short = shortcomings(tested)
     for line in short:
         console.print(f"! {line[:118]}", markup=False, highlight=False, style="red")
-    whole = count(rows(), tested)
-    console.print(
-        f"{whole.rows} rows: {whole.tested} with a test, {whole.deferred} deferred,"
-        f" {whole.rows - whole.tested - whole.deferred} without"
-    )
+    console.print(closing(tested))
     return 1 if short else 0
 
 

@@ -66,6 +66,15 @@ def count(chosen: Iterable[Row], tested: Iterable[str]) -> Count:
     return Count(len(each), len(with_test), len(waiting))
 
 
+def closing(tested: Iterable[str]) -> str:
+    """How many rows there are, have a test, wait and have none, in a line."""
+    whole = count(rows(), tested)
+    return (
+        f"{whole.rows} rows: {whole.tested} with a test, {whole.deferred} deferred,"
+        f" {whole.rows - whole.tested - whole.deferred} without"
+    )
+
+
 def shortcomings(tested: Iterable[str]) -> list[str]:
     """What keeps the specification from being covered, in words; nothing if it is."""
     known = set(tested)
