@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import gc
 import os
 import shutil
 import sys
@@ -37,6 +38,16 @@ MEMORY = Path("/dev/shm")
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
     os.environ["TMPDIR"] = str(MEMORY)
     tempfile.tempdir = None
+
+# All that is collected stays to the end: looking through ten thousand tests for garbage, again and again, finds none.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave alone what is there by now, and look for garbage from here on."""
+    gc.freeze()
+    gc.enable()
+
 
 # Timings are never asserted: a busy machine must not fail a property. The suite tries the same examples each time, so that what
 # fails is what changed; other ones are tried by `make fuzz`.
