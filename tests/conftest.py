@@ -5,13 +5,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.leaks import pytest_runtest_makereport
 from tests.postgres_server import KEY, database, make_tables, server
+
+from rollbook.operations import passwords
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -65,6 +68,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     os.environ.pop("ROLLBOOK_KEY", None)
     if "postgres" in getattr(item, "fixturenames", ()) or "postgres" in item.nodeid:
         os.environ["ROLLBOOK_KEY"] = KEY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[Mapping[str, Any]]:
+    """Passwords are hashed a thousand times quicker in this process; gives what it costs elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        usual = passwords.COST
+        patch.setattr(passwords, "COST", {"time_cost": 1, "memory_cost": 64, "parallelism": 1})
+        yield usual
+
+
+@pytest.fixture
+def usual_hashes(cheap_hashes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes cost in this test what they cost elsewhere."""
+    monkeypatch.setattr(passwords, "COST", cheap_hashes)
 
 
 @pytest.fixture

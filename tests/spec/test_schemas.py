@@ -134,6 +134,17 @@ async def test_passwords_that_are_one(sent: str, same: str) -> None:
         await hasher.hashes(["a long\tpassword"])
 
 
+@pytest.mark.usefixtures("usual_hashes")
+async def test_t_32_what_a_hash_costs() -> None:
+    """Argon2id as RFC 9106 §4 recommends it where memory is short: 64 MiB, three rounds, four lanes."""
+    hasher = PasswordHasher()
+    try:
+        (hashed,) = (await hasher.hashes(["a long password"])).values()
+    finally:
+        hasher.close()
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 @pytest.mark.spec("S-03", "S-08")
 @pytest.mark.parametrize(
     ("attribute", "said"),
