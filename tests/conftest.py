@@ -62,6 +62,12 @@ settings.register_profile("fuzz", settings.get_profile("explore"), max_examples=
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of tests that run long first: at the end there are quick ones for a worker that has nothing to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Secrets in PostgreSQL want a key that is given; a SQLite file has one of its own beside it."""
