@@ -15,6 +15,7 @@ from rollbook.server.metrics import BUCKETS, MOST_ROUTES, MOST_TENANTS, Families
 from rollbook.server.watching import Watched
 from rollbook.settings import Settings, SettingsError
 from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.link_marks import AHEAD
 from rollbook.testing.asgi import AsgiCaller
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +140,53 @@ async def test_how_targets_stand_is_asked_of_the_database(
     }  # fmt: skip
     assert {(name, of): found[f"rollbook_target_{name}", of] for name, of in expected} == expected
     assert found["rollbook_targets_left_out", ()] == 0
+
+
+_LINK = """
+    INSERT INTO link (tenant, target, pk, id, type, rank, state, due, marked, fence, attempts, disabled, members_read)
+    VALUES (1, 1, ?, ?, 'User', 0, ?, ?, 0, ?, ?, 0, 0)
+"""
+_TRY = """
+    INSERT INTO delivery (tenant, target, at, pk, fence, run, id, type, action, detail)
+    VALUES (1, 1, ?, ?, ?, 1, ?, 'User', ?, x'7b7d')
+"""
+
+
+def _outage(connection: Connection) -> None:
+    connection.run(
+        "INSERT INTO target (tenant, number, name, digest, position, paused_until) VALUES (1, 1, 'wiki', '', 0, 0)"
+    )
+    # `ann` failed long ago, was done, fails since 40 s: with a try given back in between. `bob` is new.
+    connection.run(_LINK, (1, "ann", "ready", 400_000, 7, 3))
+    for at, fence, action in (
+        (5_000, 2, "wait"),
+        (9_000, 3, "update"),
+        (60_000, 4, "wait"),
+        (70_000, 6, "wait"),
+        (90_000, 7, "wait"),
+    ):
+        connection.run(_TRY, (at, 1, fence, "ann", action))
+    connection.run(_LINK, (2, "bob", "claimed", 300_000, 2, 1))
+    connection.run(_TRY, (95_000, 2, 1, "bob", "wait"))
+
+
+def _put_ahead(connection: Connection) -> None:
+    connection.run("DELETE FROM link WHERE id = 'ann'")
+    connection.run(_LINK, (3, "cyn", "ready", 93_000 - AHEAD, 0, 0))
+
+
+async def test_what_is_tried_in_vain_is_waiting_since_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target that is away has a lag that grows, though each try puts the next one off; and who goes first has none of years."""
+    monkeypatch.setattr("rollbook.app.now", lambda: 100_000)
+    settings = Settings(database=f"sqlite:///{tmp_path}/rollbook.db")
+    lag = "rollbook_target_lag_seconds", ("wiki", "default")
+    async with opened(settings) as store:
+        await store.database.write(1, _outage)
+        assert (await _samples(Page(Metrics(), lambda: _families(store.database))))[lag] == 40
+        await store.database.write(1, _put_ahead)
+        assert (await _samples(Page(Metrics(), lambda: _families(store.database))))[lag] == 7
 
 
 async def test_a_database_that_is_away_is_a_figure() -> None:

@@ -573,7 +573,12 @@ async def test_statements_use_their_indexes(hub: Hub, sql: str, parameters: tupl
 
 
 LOOK_UPS = {
-    "figures-of-what-waits": (target_figures.WAITING, (1, 1, 10), "INDEX link_due (tenant=? AND target=?)"),
+    "figures-of-what-waits": (
+        target_figures.WAITING,
+        (0, 1, 1, 10),
+        "INDEX link_due (tenant=? AND target=?)",
+    ),
+    "figures-of-what-was-tried": (target_figures.TRIED, (1, 1, 10), "INDEX link_due (tenant=? AND target=?)"),
     "figures-of-what-is-parked": (
         target_figures.PARKED,
         (1, 1, 10),

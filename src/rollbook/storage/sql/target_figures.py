@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rollbook.storage.sql.connection import Connection, Database
+from rollbook.storage.sql.link_marks import AHEAD
 
 MOST_TARGETS = 200
 """Targets that are looked at; how many there are more is told."""
@@ -10,17 +11,33 @@ MOST_TARGETS = 200
 MOST_COUNTED = 10_000
 """Of each target; a count of one more says that there are more."""
 
+MOST_TRIED, MOST_FAILED = 20, 50
+"""Of each target: how many of those that failed are looked at for when that began, and how many tries of each."""
+
+NEVER = 2**62
+
 _TARGETS = """
     SELECT target.tenant, tenant.name, target.number, target.name, target.position, target.paused_until, target.stopped
     FROM target JOIN tenant ON tenant.number = target.tenant
     ORDER BY target.tenant, target.number LIMIT ?
 """
 # In the order of the index for what is due, or all links of the target would be walked through.
-WAITING = """
-    SELECT count(*), min(due) FROM (
-        SELECT due FROM link WHERE tenant = ? AND target = ? AND state IN ('ready', 'claimed')
-        ORDER BY rank, due, pk LIMIT ?
-    ) AS waiting
+_FIRST = """
+    SELECT id, fence, attempts, due FROM link WHERE tenant = ? AND target = ? AND state IN ('ready', 'claimed')
+    ORDER BY rank, due, pk LIMIT ?
+"""
+# Of what was never tried the due time is when it began to wait; but for those put ahead, whose place in the queue it is.
+WAITING = f"""
+    SELECT count(*), min(CASE WHEN attempts > 0 THEN NULL WHEN due < ? THEN due + {AHEAD} ELSE due END)
+    FROM ({_FIRST}) AS waiting
+"""
+# Of what was tried it is when it will be tried again. Who has been tried most often waits longest.
+TRIED = (
+    f"SELECT id, fence FROM ({_FIRST}) AS tried WHERE attempts > 0 ORDER BY attempts DESC LIMIT {MOST_TRIED}"
+)
+FAILED = f"""
+    SELECT at, fence, action FROM delivery WHERE tenant = ? AND id = ? AND target = ?
+    ORDER BY at DESC LIMIT {MOST_FAILED}
 """
 PARKED = """
     SELECT count(*) FROM (
@@ -59,12 +76,16 @@ async def target_figures(database: Database, now: int) -> tuple[list[TargetFigur
 def _figures(connection: Connection, row: tuple[object, ...], now: int) -> TargetFigures:
     tenant, tenant_name, number, name, position, paused_until, stopped = row
     of = (int(str(tenant)), int(str(number)))
-    ((waiting, due),) = connection.all(WAITING, (*of, MOST_COUNTED + 1))
+    ((waiting, due),) = connection.all(WAITING, (now - AHEAD // 2, *of, MOST_COUNTED + 1))
+    failed = [
+        _failing_since(connection, of, str(own), int(fence))
+        for own, fence in connection.all(TRIED, (*of, MOST_COUNTED + 1))
+    ]
     ((parked,),) = connection.all(PARKED, (*of, MOST_COUNTED + 1))
     seen = int(str(position))
     ((last,),) = connection.all(_LAST, of[:1])
     unseen = connection.one(_NEXT, (of[0], seen))
-    since = min(int(due) if waiting else now, int(unseen[0]) if unseen else now)
+    since = min(now if due is None else int(due), int(unseen[0]) if unseen else now, *failed, now)
     return TargetFigures(
         str(tenant_name),
         str(name),
@@ -75,3 +96,14 @@ def _figures(connection: Connection, row: tuple[object, ...], now: int) -> Targe
         paused=int(str(paused_until)) > now,
         stopped=stopped is not None,
     )
+
+
+def _failing_since(connection: Connection, of: tuple[int, int], own: str, fence: int) -> int:
+    """When the first of the latest tries failed without another outcome in between; `NEVER` if none is known."""
+    since = NEVER
+    for at, tried, action in connection.all(FAILED, (of[0], own, of[1])):
+        # Each time a link is taken up its fence grows by one; once in between it may have been given back untried.
+        if action != "wait" or fence - int(tried) > 2:
+            break
+        since, fence = int(at), int(tried)
+    return since
