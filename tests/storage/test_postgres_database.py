@@ -18,7 +18,7 @@ from rollbook.storage.sql import migrate
 from rollbook.storage.sql.connection import ALONE, Connection
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.postgres import NEAR, TRIES, WRITERS, PostgresDatabase
-from rollbook.storage.sql.postgres_connection import NearConnection
+from rollbook.storage.sql.postgres_connection import NearConnection, translated
 
 pytestmark = pytest.mark.anyio
 
@@ -280,6 +280,55 @@ async def test_fs_21_a_pool_that_is_exhausted(
             await _write(database, "refused")
     await _write(database, "after")
     assert await database.read_now(_names) == ["after"]
+    assert database._near.free == NEAR
+
+
+async def test_fs_21_a_server_that_has_no_connection_left(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-21: what is there goes on in turn, a burst is no refusal; without any the refusal says what is lacking, and all heals by itself."""
+    connect = database._connect
+    words = "FATAL:  sorry, too many clients already"
+
+    async def refused() -> NearConnection:
+        raise translated(psycopg.OperationalError(words), "postgresql://here")
+
+    await database.read_now(_names)
+    database._near._connect = refused
+    await asyncio.gather(*(database.read_now(_names) for _ in range(NEAR)))
+    monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.3)
+    async with database._near.taken(patience()):
+        with pytest.raises(StoreUnavailable, match="takes no more connections"):
+            await database.read_now(_names)
+    assert await database.read_now(_names) == []
+    database._near._connect = connect
+    await asyncio.gather(*(database.read_now(_names) for _ in range(NEAR)))
+    assert database._near.free == NEAR
+
+
+async def test_fs_21_idle_connections_are_let_go(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FS-21: what a burst has opened is there for other processes a minute later, and one is enough for what is asked now."""
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rollbook'"
+
+    async def count() -> int:
+        ((found,),) = await database.read_now(lambda connection: connection.all(ours))
+        return int(found)
+
+    before = await count()
+    async with AsyncExitStack() as burst:
+        for _ in range(NEAR):
+            await burst.enter_async_context(database._near.taken(patience()))
+    assert await count() == before + NEAR - 1
+    monkeypatch.setattr("rollbook.storage.sql.postgres_slots.IDLE_SECONDS", 0.05)
+    await asyncio.sleep(0.1)
+    await database.read_now(_names)
+    for _ in range(500):  # the server takes a moment to see that a connection has ended
+        if await count() <= before:
+            break
+        await asyncio.sleep(0.02)
+    assert await count() <= before
     assert database._near.free == NEAR
 
 

@@ -52,23 +52,38 @@ _OPTIONS = {
     "enable_seqscan": "off",  # every statement has its index, and a table without statistics looks small
 }
 
+FULL = (
+    "the database server takes no more connections; raise max_connections there, or serve by fewer processes"
+)
+NO_DATABASE = "there is no such database; create it first (createdb)"
+NOT_LET_IN = "the database server refuses user or password"
 _WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.QueryCanceled, STOPPED),
     (errors.LockNotAvailable, "the database is busy: other writes hold it; try again"),
     (errors.DeadlockDetected, "the database is busy: other writes hold it; try again"),
     (errors.SerializationFailure, "the database is busy: other writes hold it; try again"),
     (errors.DiskFull, "the disk of the database server is full; free some space, nothing needs a restart"),
-    (errors.TooManyConnections, "the database server takes no more connections; raise max_connections there"),
+    (errors.TooManyConnections, FULL),
     (errors.ReadOnlySqlTransaction, "the database cannot be written: it is read-only, perhaps a standby"),
     (errors.InsufficientPrivilege, "the database user may not do this; it has to own the tables"),
-    (errors.InvalidCatalogName, "there is no such database; create it first (createdb)"),
-    (errors.InvalidPassword, "the database server refuses user or password"),
+    (errors.InvalidCatalogName, NO_DATABASE),
+    (errors.InvalidPassword, NOT_LET_IN),
     (errors.OutOfMemory, "memory of the database server is exhausted"),
     (errors.IdleInTransactionSessionTimeout, "the transaction stood still for too long; nothing was written"),
     (psycopg.OperationalError, "the database server cannot be reached, or ended the connection"),
     (psycopg.InterfaceError, "the connection to the database server is closed"),
 )
 """What the driver raises for reasons outside this program, the first that fits. Anything else is our mistake."""
+
+_CONNECTING = (
+    ("too many clients", FULL),
+    ("too many connections", FULL),
+    ("remaining connection slots", FULL),
+    ("authentication failed", NOT_LET_IN),
+    ('role "', NOT_LET_IN),
+    ('" does not exist', NO_DATABASE),
+)
+"""While it connects the driver says what is wrong in the server's words only; in other languages than English nothing fits."""
 
 BECAUSE_OF_OTHERS = (errors.DeadlockDetected, errors.SerializationFailure)
 """What the server gives up for the sake of other transactions, and may work the next time."""
@@ -89,6 +104,10 @@ def copy_sql(sql: str) -> str | None:
     return None if found is None else f"COPY {found[1]} ({found[2]}) FROM STDIN"
 
 
+class NoConnectionLeft(StoreUnavailable):
+    """The server takes no more connections now; those that are there go on."""
+
+
 def translated(error: psycopg.Error, name: str) -> Exception:
     """Our error for the driver's, or the driver's own if no outside reason explains it."""
     if isinstance(error, errors.UniqueViolation):
@@ -99,7 +118,9 @@ def translated(error: psycopg.Error, name: str) -> Exception:
     if words is None:
         return error
     told = str(error).strip().partition("\n")[0] if type(error) is psycopg.OperationalError else ""
-    return StoreUnavailable(f"{name}: {words}{f' ({told})' if told else ''}", public=words)
+    words = next((better for part, better in _CONNECTING if part in told), words)
+    kind = NoConnectionLeft if words is FULL else StoreUnavailable
+    return kind(f"{name}: {words}{f' ({told})' if told else ''}", public=words)
 
 
 def arguments(url: str, schema: str | None = None) -> dict[str, Any]:
