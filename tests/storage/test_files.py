@@ -77,6 +77,10 @@ def _text(path: Path) -> None:
     path.write_text("name,mail\n" * 1000)
 
 
+def _lost(path: Path) -> None:
+    path.with_name(f"{path.name}.key").write_text("rb_key_")
+
+
 def _no_directory(path: Path) -> None:
     path.parent.rmdir()
 
@@ -90,6 +94,7 @@ def _no_directory(path: Path) -> None:
         (_truncated, "damaged"),
         (_text, "not a SQLite database"),
         (_no_directory, "there is no directory"),
+        (_lost, r"a database was here, .*rollbook database restore"),
         (Path.mkdir, "cannot be opened"),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from rollbook.protocol.errors import StoreUnavailable
+from rollbook.storage.key_files import beside
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.dialects import WORDS
 from rollbook.storage.sql.sqlite import LOWEST_SQLITE, SqliteConnection, sqlite_version
@@ -62,6 +63,12 @@ def _make(path: Path) -> bool:
     """Build the database beside its place and move it there whole; False if another process was quicker."""
     if not path.parent.is_dir():
         raise StoreUnavailable(f"{path}: there is no directory {path.parent}; create it first")
+    key = beside(path).file
+    if key and key.exists():  # made after the database, whose secrets it opens
+        raise StoreUnavailable(
+            f"{path} is missing, but its key {key.name} is there: a database was here, and no empty one takes its place. "
+            "Put it back (rollbook database restore), or, to start anew, take the key away"
+        )
     building = path.with_name(f"{path.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # people's data: owner only
@@ -177,14 +184,14 @@ def serve_lock(path: Path) -> FileLock:
     Raises:
         StoreUnavailable: another process serves it.
     """
-    beside = path.with_name(path.name + ".serve.lock")
+    held = path.with_name(path.name + ".serve.lock")
     try:
-        file = beside.open("a", encoding="ascii")
+        file = held.open("a", encoding="ascii")
     except OSError as error:
         raise StoreUnavailable(
-            f"{beside}: {error.strerror}; create it first, or name another file with --database"
+            f"{held}: {error.strerror}; create it first, or name another file with --database"
             if not path.parent.is_dir()
-            else f"{beside}: {error.strerror}"
+            else f"{held}: {error.strerror}"
         ) from error
     if not _lock(file):
         file.close()
