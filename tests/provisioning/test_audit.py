@@ -17,7 +17,7 @@ from rollbook.provisioning.model import Drift, DriftPolicy
 from rollbook.provisioning.profile import Profile
 from rollbook.provisioning.schedule import Schedule, quiet_hours
 from rollbook.provisioning.undo import Undo
-from rollbook.storage.links import Audit, Drifted
+from rollbook.storage.audits import Audit, Drifted
 from rollbook.storage.sql.archive import Archive
 from rollbook.testing.scripted_target import Fault, Recorded, html
 

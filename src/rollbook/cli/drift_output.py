@@ -8,7 +8,7 @@ from rich.console import Console
 from rollbook.cli.plan_text import moment, printable
 from rollbook.cli.provision_output import console_of, line_on
 from rollbook.protocol.values import JsonObject
-from rollbook.storage.links import Drifted
+from rollbook.storage.audits import Drifted
 
 
 async def show(found: AsyncIterator[tuple[str, Drifted]], *, as_json: bool) -> int:

@@ -17,7 +17,8 @@ from rollbook.provisioning.explain import RuleResult, TargetView
 from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.masking import masked
 from rollbook.provisioning.model import Apply, Clear
-from rollbook.storage.links import Delivered, State
+from rollbook.storage.links import State
+from rollbook.storage.runs import Delivered
 
 _WIDE = 26
 _LONGEST = 160

@@ -13,7 +13,7 @@ from rollbook.cli.provision_json import print_json
 from rollbook.cli.provision_output import console_of, line_on
 from rollbook.provisioning.undo import Back, UndoPlan
 from rollbook.settings import SettingsError
-from rollbook.storage.links import Delivered, Run
+from rollbook.storage.runs import Delivered, Run
 
 if TYPE_CHECKING:
     from rollbook.desk.desk import Desk

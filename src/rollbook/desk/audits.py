@@ -8,7 +8,7 @@ from rollbook.provisioning import model
 from rollbook.provisioning.audit import AuditOrder, AuditReport, audit_target
 from rollbook.provisioning.preview import Preview
 from rollbook.provisioning.targets.scim import connect
-from rollbook.storage.links import Drifted
+from rollbook.storage.audits import Drifted
 
 _PAGE = 500
 

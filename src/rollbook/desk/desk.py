@@ -16,7 +16,7 @@ from rollbook.provisioning.status import SourceStatus, TargetStatus, target_stat
 from rollbook.provisioning.work import Engine
 from rollbook.storage.base import Act, Author
 from rollbook.storage.ids import new_id
-from rollbook.storage.links import Run
+from rollbook.storage.runs import Run
 from rollbook.storage.sql.clock import DatabaseClock
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.matches import SqlMatches

@@ -13,7 +13,7 @@ from rollbook.provisioning.sitting import Sitting
 from rollbook.provisioning.sources import source_of
 from rollbook.provisioning.sources.base import SourceError
 from rollbook.provisioning.sources.webhook import Within
-from rollbook.storage.links import Run
+from rollbook.storage.runs import Run
 from rollbook.storage.sql.arrivals import SqlArrivals
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.source_marks import SqlSourceMarks

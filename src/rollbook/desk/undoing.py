@@ -7,7 +7,7 @@ from rollbook.desk.planning import preview
 from rollbook.desk.reports import Planned, PlanWatch
 from rollbook.provisioning.orders import Report, Watch
 from rollbook.provisioning.undo import Undo, UndoPlan
-from rollbook.storage.links import Run
+from rollbook.storage.runs import Run
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.links import SqlLinks
 from rollbook.storage.sql.store import SqlStore

@@ -29,8 +29,9 @@ from rollbook.provisioning.targets.rates import Rates, seconds_for
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine, Work, describe, leave_of, read_wish, situation_of, want_of
 from rollbook.provisioning.worker import first_of
+from rollbook.storage.audits import Audit, Drifted
 from rollbook.storage.base import Author
-from rollbook.storage.links import Audit, Drifted, Link, Progress, State
+from rollbook.storage.links import Link, Progress, State
 
 LEASE_MILLISECONDS = 10 * 60_000
 """How long an audit is somebody's who shows no sign of life."""

@@ -135,7 +135,7 @@ class Delivery:
         if self._target.drift is None:
             return step
         links, tenant = self._engine.links, self._engine.tenant
-        kept = without_reported(step, await links.drift_of(tenant, self._number, work.link))
+        kept = without_reported(step, await links.drift_of(tenant, self._number, work.link.key))
         if kept is not step:
             self._spared.add(work.link.id)
         return kept

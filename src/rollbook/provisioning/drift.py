@@ -21,8 +21,8 @@ from rollbook.provisioning.items import Action, Item
 from rollbook.provisioning.mapping import CopyAttribute
 from rollbook.provisioning.model import Drift, DriftPolicy, ObjectMapping
 from rollbook.provisioning.plan import NoChange, Step, Update
+from rollbook.storage.audits import Drifted
 from rollbook.storage.base import Decide
-from rollbook.storage.links import Drifted
 
 REPORT = DriftPolicy()
 """What holds where nothing is said."""

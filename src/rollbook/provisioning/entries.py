@@ -3,7 +3,7 @@
 from rollbook.protocol.values import JsonObject
 from rollbook.provisioning.items import Item
 from rollbook.provisioning.masking import shown
-from rollbook.storage.links import Entry
+from rollbook.storage.runs import Entry
 
 
 def changes_of(item: Item) -> list[JsonObject]:

@@ -28,7 +28,8 @@ from rollbook.provisioning.masking import MASK, is_sensitive, shown
 from rollbook.provisioning.model import Apply, Assignment, Clear, MappingError, Rule
 from rollbook.provisioning.wanted import Kind, kinds_of, left_because
 from rollbook.provisioning.work import Engine, document_of, grace_ends
-from rollbook.storage.links import Delivered, Link
+from rollbook.storage.links import Link
+from rollbook.storage.runs import Delivered
 
 _TOLD = 5
 """Deliveries that are told of each target."""

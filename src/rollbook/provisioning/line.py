@@ -22,7 +22,8 @@ from rollbook.provisioning.targets.governed import Governed, LeftAlone
 from rollbook.provisioning.targets.rates import Rates, seconds_for
 from rollbook.provisioning.wanted import kinds_of
 from rollbook.provisioning.work import Engine
-from rollbook.storage.links import Entry, Link, Outcome, Progress, State
+from rollbook.storage.links import Link, Outcome, Progress, State
+from rollbook.storage.runs import Entry
 
 MARKED_AT_ONCE = 1000
 """Resources that one transaction marks."""

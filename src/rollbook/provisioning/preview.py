@@ -257,7 +257,7 @@ class Previewer:
             step = plan(situation_of(work, None if account is None else account.body))
             if self._target.drift is not None and self._progress is not None:
                 links, number = self._engine.links, self._progress.number
-                step = without_reported(step, await links.drift_of(self._engine.tenant, number, link))
+                step = without_reported(step, await links.drift_of(self._engine.tenant, number, link.key))
         if isinstance(step, Create):
             self._created[link.id] = f"account of {work.label}"
         elif work.adopted and work.link.remote_id is not None:

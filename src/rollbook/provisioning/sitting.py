@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rollbook.storage.links import Run
+from rollbook.storage.runs import Run
 
 IDLE_MILLISECONDS, LONGEST_MILLISECONDS = 60_000, 900_000
 """A run lasts until there was nothing to do for so long, or it has lasted that long."""

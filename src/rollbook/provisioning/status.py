@@ -7,7 +7,8 @@ from rollbook.provisioning import model
 from rollbook.provisioning.credentials import warning_of
 from rollbook.provisioning.wanted import record_label
 from rollbook.storage.base import Store
-from rollbook.storage.links import Link, LinkStore, Run, State
+from rollbook.storage.links import Link, LinkStore, State
+from rollbook.storage.runs import Run
 
 
 @dataclass(frozen=True)

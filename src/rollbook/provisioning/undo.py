@@ -15,7 +15,8 @@ from rollbook.provisioning.items import Action
 from rollbook.provisioning.wanted import label_of
 from rollbook.storage.base import USUAL, Author, LogEntry, Store
 from rollbook.storage.documents import view
-from rollbook.storage.links import LinkStore, Run
+from rollbook.storage.links import LinkStore
+from rollbook.storage.runs import Run
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.history import Version
 

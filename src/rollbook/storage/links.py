@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from rollbook.protocol.values import JsonObject
 from rollbook.storage.agreements import Agreements
+from rollbook.storage.audits import Audits
+from rollbook.storage.runs import Entry, Runs
 
 
 class State(StrEnum):
@@ -55,36 +56,6 @@ class Link:
     error: str | None = None
     left_at: int | None = None
     """Since when its account is only switched off, and to be deleted later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is kept of a delivery: the run it belongs to, when, the action, and more as JSON without secrets."""
-
-    run: int
-    at: int
-    action: str
-    detail: JsonObject
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """An entry as it is read: the target's number, when, the link's key and fence, the run, the resource, and what was done."""
-
-    target: int
-    at: int
-    key: int
-    fence: int
-    run: int
-    id: str
-    resource_type: str
-    action: str
-    detail: JsonObject
-
-    @property
-    def place(self) -> tuple[int, int, int, int]:
-        """Where it stands among those of its run."""
-        return self.target, self.at, self.key, self.fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,44 +130,6 @@ class Figures:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run over a source or a target, and what came of it; `ended` is None while it lasts."""
-
-    number: int
-    kind: str
-    subject: str
-    started: int
-    ended: int | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    error: str | None = None
-    batch: int | None = None
-    """The number of the first run of the command that made it."""
-    from_change: int | None = None
-    to_change: int | None = None
-    """The last numbers of the change log before and after it, for runs over sources."""
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """An audit under way: when it began, the key of the last link it has looked at, and until when it is somebody's."""
-
-    began: int
-    after: int
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """What an audit has found different at a target and left: of which link, since when, and what as JSON without secrets."""
-
-    key: int
-    id: str
-    resource_type: str
-    since: int
-    detail: JsonObject
-
-
 def any_of(resource_type: str) -> str:
     """What waits for any account of a type to go, or to let go of a value that nobody else may have."""
     return f"*{resource_type}"
@@ -206,8 +139,8 @@ Ranks = Mapping[str, int]
 """The resource types that go to a target, with the order in which they go: lower ones first."""
 
 
-class LinkStore(Agreements, Protocol):
-    """Links, members at targets, progress and runs. Every method may raise `StoreUnavailable`.
+class LinkStore(Agreements, Audits, Runs, Protocol):
+    """Links, members at targets, progress, audits and runs. Every method may raise `StoreUnavailable`.
 
     `target` is a target's number. Methods that take a `Link` and return whether they did anything refuse to
     when another worker has taken the link up since (fence).
@@ -423,63 +356,5 @@ class LinkStore(Agreements, Protocol):
         With `accounts` it is not even believed which accounts it has: they are looked for again, and made if need be.
         """
 
-    async def delivered(
-        self, tenant: int, run: int, after: Delivered | None, limit: int
-    ) -> Sequence[Delivered]:
-        """What a run did, in order."""
-
-    async def deliveries_of(self, tenant: int, id: str, limit: int) -> Sequence[Delivered]:
-        """What was done for a resource at all targets, newest first."""
-
-    async def forget_deliveries(self, tenant: int, target: int, older_than: int) -> bool:
-        """Forget some of what was done before then; whether there may be more."""
-
     async def accounts(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Link]:
         """Links that have an account, in order of their keys, from above one on."""
-
-    async def begin_audit(
-        self, tenant: int, target: int, now: int, since: int, lease_until: int
-    ) -> Audit | None:
-        """Begin an audit unless one has begun since then, or go on with one that was broken off; None if somebody is at it."""
-
-    async def keep_audit(
-        self,
-        tenant: int,
-        target: int,
-        audit: Audit,
-        looked_at: Sequence[int],
-        found: Sequence[Drifted],
-        lease_until: int,
-    ) -> Audit | None:
-        """Record what it has found of some links, and that it has come to `audit.after`; None if it is another's by now."""
-
-    async def end_audit(self, tenant: int, target: int, audit: Audit, *, through: bool) -> None:
-        """The audit is through, or is left for whoever comes next to go on with."""
-
-    async def drift(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Drifted]:
-        """What audits have found different and left, in order of the links' keys, from above one on."""
-
-    async def drift_of(self, tenant: int, target: int, link: Link) -> Drifted | None:
-        """The same of one link."""
-
-    async def begin_run(
-        self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None
-    ) -> Run:
-        """Note that a run begins; the first one of a command begins a batch."""
-
-    async def begin_run_once(self, tenant: int, kind: str, subject: str, now: int, since: int) -> Run | None:
-        """Note that a run begins, unless one of that kind and subject has begun since then: None."""
-
-    async def runs(self, tenant: int, limit: int, before: int | None = None) -> Sequence[Run]:
-        """The latest runs, newest first; those with numbers below one, if it is named."""
-
-    async def batch(self, tenant: int, number: int) -> Sequence[Run]:
-        """The runs of the batch with that number, in order."""
-
-    async def end_run(
-        self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
-    ) -> None:
-        """Note how it ended."""
-
-    async def last_run(self, tenant: int, kind: str, subject: str) -> Run | None:
-        """The latest run of that kind, or None."""

@@ -7,7 +7,7 @@ from rollbook.protocol.errors import InvalidCursor, NotFound
 from rollbook.server.admin import shapes
 from rollbook.server.admin.rows import TENANT, Made, Row, Visit
 from rollbook.server.admin.shapes import Delivery, DeliveryList, RunDetail, RunList
-from rollbook.storage.links import Delivered, Run
+from rollbook.storage.runs import Delivered, Run
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 

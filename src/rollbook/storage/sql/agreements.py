@@ -1,6 +1,7 @@
 """`Agreements` over SQL: each is one transaction, so that of several workers one comes first."""
 
-from rollbook.storage.sql.connection import Connection, Database
+from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.link_part import SqlLinkPart
 
 TAKE_TURNS = """
     INSERT INTO turn (tenant, target, name, until) VALUES (?, ?, ?, ?)
@@ -14,11 +15,8 @@ WARN = "UPDATE target SET warned = ? WHERE tenant = ? AND number = ?"
 _TAKEN = "taken until "
 
 
-class SqlAgreements:
+class SqlAgreements(SqlLinkPart):
     """What workers agree on."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def take_turns(self, tenant: int, target: int, limit: str, start: int, length: int) -> int:
         """The beginning of a stretch of time, not before `start`, that no other worker has for that limit."""

@@ -1,11 +1,13 @@
 """How far the audit of a target has come, and what audits have found different and left as it is."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import orjson
 
-from rollbook.storage.links import Audit, Drifted
+from rollbook.storage.audits import Audit, Drifted
 from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.link_part import SqlLinkPart
 
 _COLUMNS = "pk, id, type, since, detail"
 
@@ -14,6 +16,48 @@ _KEEP = f"""
     INSERT INTO drift (tenant, target, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (tenant, target, pk) DO UPDATE SET detail = excluded.detail
 """
+
+
+class SqlAudits(SqlLinkPart):
+    """`Audits` in the same database as the links."""
+
+    async def begin_audit(
+        self, tenant: int, target: int, now: int, since: int, lease_until: int
+    ) -> Audit | None:
+        """Begin an audit unless one has begun since then, or go on with one that was broken off."""
+        return await self._database.write(
+            tenant, lambda conn: begin(conn, tenant, target, now, since, lease_until)
+        )
+
+    async def keep_audit(
+        self,
+        tenant: int,
+        target: int,
+        audit: Audit,
+        looked_at: Sequence[int],
+        found: Sequence[Drifted],
+        lease_until: int,
+    ) -> Audit | None:
+        """Record what it has found of some links, and how far it has come; None if it is another's by now."""
+
+        def work(conn: Connection) -> bool:
+            return keep(conn, tenant, target, audit, looked_at=looked_at, found=found, until=lease_until)
+
+        kept = await self._database.write(tenant, work)
+        return replace(audit, until=lease_until) if kept else None
+
+    async def end_audit(self, tenant: int, target: int, audit: Audit, *, through: bool) -> None:
+        """The audit is through, or is left for whoever comes next to go on with."""
+        work = end if through else leave
+        await self._database.write(tenant, lambda conn: work(conn, tenant, target, audit))
+
+    async def drift(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Drifted]:
+        """What audits have found different and left, in order of the links' keys, from above one on."""
+        return await self._database.read(lambda conn: found(conn, tenant, target, after, limit))
+
+    async def drift_of(self, tenant: int, target: int, key: int) -> Drifted | None:
+        """The same of one link."""
+        return await self._database.read_now(lambda conn: found_of(conn, tenant, target, key))
 
 
 def begin(conn: Connection, tenant: int, target: int, now: int, since: int, until: int) -> Audit | None:

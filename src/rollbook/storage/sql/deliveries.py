@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from rollbook.storage.links import Delivered, Entry, Link
+from rollbook.storage.links import Link
+from rollbook.storage.runs import Delivered, Entry
 from rollbook.storage.sql.connection import Connection, Parameter, Row
 
 _COLUMNS = "target, at, pk, fence, run, id, type, action, detail"

@@ -6,9 +6,10 @@ thousand moves one row (architecture 3).
 
 from collections.abc import Iterable, Sequence
 
-from rollbook.storage.links import MemberChanges
+from rollbook.storage.links import Link, MemberChanges
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.link_part import SqlLinkPart
 
 TO_ADD = """
     SELECT own.remote_id FROM membership
@@ -159,3 +160,52 @@ def forget_account(conn: Connection, tenant: int, target: int, remote_id: str) -
         "DELETE FROM link_member WHERE tenant = ? AND target = ? AND remote_id = ?",
         (tenant, target, remote_id),
     )
+
+
+class SqlLinkMembers(SqlLinkPart):
+    """What of a `LinkStore` is about members."""
+
+    async def member_changes(
+        self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
+    ) -> MemberChanges:
+        """At most `limit` members of a group to add, and as many to remove; all of them if `nobody` should be in."""
+        return await self._database.read(
+            lambda conn: changes(conn, tenant, target, link.key, limit, nobody=nobody)
+        )
+
+    async def people_in(self, tenant: int, id: str) -> Sequence[str]:
+        """The ids of all people in a group, directly or by way of others, each once."""
+        return await self._database.read(lambda conn: people_in(conn, tenant, id))
+
+    async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
+        """The members by remote id that the group is known to have at the target."""
+        return await self._database.read(lambda conn: known(conn, tenant, target, link.key))
+
+    async def expect_members(self, tenant: int, target: int, link: Link, changes: MemberChanges) -> bool:
+        """Record that these changes are about to be sent: from now on nobody knows whether they are made."""
+        return await self._held(
+            tenant, target, link, lambda conn: expect(conn, tenant, target, link.key, changes)
+        )
+
+    async def keep_members(
+        self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int
+    ) -> bool:
+        """Record that the target has taken these changes, and hold the lease for longer."""
+        sql = "UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND pk = ?"
+
+        def work(conn: Connection) -> None:
+            keep(conn, tenant, target, link.key, changes.add, changes.remove)
+            conn.run(sql, (lease_until, tenant, target, link.key))
+
+        return await self._held(tenant, target, link, work)
+
+    async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
+        """Record that these are all members the target has."""
+        sql = "UPDATE link SET members_read = 1 WHERE tenant = ? AND target = ? AND pk = ?"
+
+        def work(conn: Connection) -> None:
+            forget_group(conn, tenant, target, link.key)
+            keep(conn, tenant, target, link.key, remote_ids, ())
+            conn.run(sql, (tenant, target, link.key))
+
+        return await self._held(tenant, target, link, work, long=True)

@@ -4,7 +4,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rollbook.protocol.errors import Conflict, Uniqueness
-from rollbook.storage.links import Entry, Link, Outcome, State, any_of
+from rollbook.storage.links import Link, Outcome, State, any_of
+from rollbook.storage.runs import Entry
 from rollbook.storage.sql import audits, deliveries, link_marks, link_members
 from rollbook.storage.sql.connection import Connection
 

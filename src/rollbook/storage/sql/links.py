@@ -1,28 +1,18 @@
 """`LinkStore` over SQL: marks, claims with lease and fence, outcomes, progress of targets (architecture 8)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from rollbook.storage.links import (
-    Audit,
-    Delivered,
-    Drifted,
-    Entry,
-    Figures,
-    Link,
-    MemberChanges,
-    Outcome,
-    Progress,
-    Ranks,
-    Run,
-    State,
-)
-from rollbook.storage.sql import audits, deliveries, link_marks, link_members, link_outcomes, runs
+from rollbook.storage.links import Figures, Link, Outcome, Progress, Ranks, State
+from rollbook.storage.runs import Entry
+from rollbook.storage.sql import deliveries, link_marks, link_outcomes
 from rollbook.storage.sql.agreements import SqlAgreements
+from rollbook.storage.sql.audits import SqlAudits
 from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.dialects import SQLITE
+from rollbook.storage.sql.link_members import SqlLinkMembers
 from rollbook.storage.sql.link_outcomes import Account, keep_account
 from rollbook.storage.sql.reads import FEW, above, listed
+from rollbook.storage.sql.runs import SqlRuns
 
 _COLUMNS = "pk, id, type, state, due, marked, fence, attempts, remote_id, sought, confirmed, disabled, members_read, error, left_at"
 
@@ -104,7 +94,7 @@ _PENDING = """
 """
 
 
-class SqlLinks(SqlAgreements):
+class SqlLinks(SqlAgreements, SqlAudits, SqlRuns, SqlLinkMembers):
     """Links in the same database as the resources, so that marks and log position share a transaction."""
 
     async def target(self, tenant: int, name: str) -> Progress | None:
@@ -311,51 +301,6 @@ class SqlLinks(SqlAgreements):
             lambda conn: sum(conn.one(sql, (tenant, target, own)) is not None for own in remote_ids)
         )
 
-    async def member_changes(
-        self, tenant: int, target: int, link: Link, limit: int, *, nobody: bool = False
-    ) -> MemberChanges:
-        """At most `limit` members of a group to add, and as many to remove; all of them if `nobody` should be in."""
-        return await self._database.read(
-            lambda conn: link_members.changes(conn, tenant, target, link.key, limit, nobody=nobody)
-        )
-
-    async def people_in(self, tenant: int, id: str) -> Sequence[str]:
-        """The ids of all people in a group, directly or by way of others, each once."""
-        return await self._database.read(lambda conn: link_members.people_in(conn, tenant, id))
-
-    async def known_members(self, tenant: int, target: int, link: Link) -> Sequence[str]:
-        """The members by remote id that the group is known to have at the target."""
-        return await self._database.read(lambda conn: link_members.known(conn, tenant, target, link.key))
-
-    async def expect_members(self, tenant: int, target: int, link: Link, changes: MemberChanges) -> bool:
-        """Record that these changes are about to be sent: from now on nobody knows whether they are made."""
-        return await self._held(
-            tenant, target, link, lambda conn: link_members.expect(conn, tenant, target, link.key, changes)
-        )
-
-    async def keep_members(
-        self, tenant: int, target: int, link: Link, changes: MemberChanges, lease_until: int
-    ) -> bool:
-        """Record that the target has taken these changes, and hold the lease for longer."""
-        sql = "UPDATE link SET due = ? WHERE tenant = ? AND target = ? AND pk = ?"
-
-        def work(conn: Connection) -> None:
-            link_members.keep(conn, tenant, target, link.key, changes.add, changes.remove)
-            conn.run(sql, (lease_until, tenant, target, link.key))
-
-        return await self._held(tenant, target, link, work)
-
-    async def keep_all_members(self, tenant: int, target: int, link: Link, remote_ids: Sequence[str]) -> bool:
-        """Record that these are all members the target has."""
-        sql = "UPDATE link SET members_read = 1 WHERE tenant = ? AND target = ? AND pk = ?"
-
-        def work(conn: Connection) -> None:
-            link_members.forget_group(conn, tenant, target, link.key)
-            link_members.keep(conn, tenant, target, link.key, remote_ids, ())
-            conn.run(sql, (tenant, target, link.key))
-
-        return await self._held(tenant, target, link, work, long=True)
-
     async def pending(
         self,
         tenant: int,
@@ -496,22 +441,6 @@ class SqlLinks(SqlAgreements):
             tenant, lambda conn: link_marks.reset(conn, tenant, target, accounts=accounts), long=True
         )
 
-    async def delivered(
-        self, tenant: int, run: int, after: Delivered | None, limit: int
-    ) -> Sequence[Delivered]:
-        """What a run did, in order."""
-        return await self._database.read(lambda conn: deliveries.of_run(conn, tenant, run, after, limit))
-
-    async def deliveries_of(self, tenant: int, id: str, limit: int) -> Sequence[Delivered]:
-        """What was done for a resource at all targets, newest first."""
-        return await self._database.read(lambda conn: deliveries.of_resource(conn, tenant, id, limit))
-
-    async def forget_deliveries(self, tenant: int, target: int, older_than: int) -> bool:
-        """Forget some of what was done before then; whether there may be more."""
-        return await self._database.write(
-            tenant, lambda conn: deliveries.forget_old(conn, tenant, target, older_than), long=True
-        )
-
     async def accounts(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Link]:
         """Links that have an account, in order of their keys, from above one on."""
         sql = (
@@ -520,103 +449,6 @@ class SqlLinks(SqlAgreements):
         )
         rows = await self._database.read(lambda conn: conn.all(sql, (tenant, target, after, limit)))
         return [_link(row) for row in rows]
-
-    async def begin_audit(
-        self, tenant: int, target: int, now: int, since: int, lease_until: int
-    ) -> Audit | None:
-        """Begin an audit unless one has begun since then, or go on with one that was broken off."""
-        return await self._database.write(
-            tenant, lambda conn: audits.begin(conn, tenant, target, now, since, lease_until)
-        )
-
-    async def keep_audit(
-        self,
-        tenant: int,
-        target: int,
-        audit: Audit,
-        looked_at: Sequence[int],
-        found: Sequence[Drifted],
-        lease_until: int,
-    ) -> Audit | None:
-        """Record what it has found of some links, and how far it has come; None if it is another's by now."""
-
-        def work(conn: Connection) -> bool:
-            return audits.keep(
-                conn, tenant, target, audit, looked_at=looked_at, found=found, until=lease_until
-            )
-
-        kept = await self._database.write(tenant, work)
-        return replace(audit, until=lease_until) if kept else None
-
-    async def end_audit(self, tenant: int, target: int, audit: Audit, *, through: bool) -> None:
-        """The audit is through, or is left for whoever comes next to go on with."""
-        work = audits.end if through else audits.leave
-        await self._database.write(tenant, lambda conn: work(conn, tenant, target, audit))
-
-    async def drift(self, tenant: int, target: int, after: int, limit: int) -> Sequence[Drifted]:
-        """What audits have found different and left, in order of the links' keys, from above one on."""
-        return await self._database.read(lambda conn: audits.found(conn, tenant, target, after, limit))
-
-    async def drift_of(self, tenant: int, target: int, link: Link) -> Drifted | None:
-        """The same of one link."""
-        return await self._database.read_now(lambda conn: audits.found_of(conn, tenant, target, link.key))
-
-    async def begin_run(
-        self, tenant: int, kind: str, subject: str, now: int, batch: int | None = None
-    ) -> Run:
-        """Note that a run begins; the first one of a command begins a batch."""
-        return await self._database.write(
-            tenant, lambda conn: runs.begin(conn, tenant, kind, subject, now, batch)
-        )
-
-    async def begin_run_once(self, tenant: int, kind: str, subject: str, now: int, since: int) -> Run | None:
-        """Note that a run begins, unless one of that kind and subject has begun since then: None."""
-
-        def work(conn: Connection) -> Run | None:
-            last = runs.last(conn, tenant, kind, subject)
-            if last is not None and last.started >= since:
-                return None
-            return runs.begin(conn, tenant, kind, subject, now)
-
-        return await self._database.write(tenant, work)
-
-    async def runs(self, tenant: int, limit: int, before: int | None = None) -> Sequence[Run]:
-        """The latest runs, newest first; those with numbers below one, if it is named."""
-        return await self._database.read(lambda conn: runs.latest(conn, tenant, limit, before))
-
-    async def batch(self, tenant: int, number: int) -> Sequence[Run]:
-        """The runs of the batch with that number, in order."""
-        return await self._database.read(lambda conn: runs.of_batch(conn, tenant, number))
-
-    async def end_run(
-        self, tenant: int, run: Run, now: int, counts: Mapping[str, int], error: str | None
-    ) -> None:
-        """Note how it ended."""
-        await self._database.write(tenant, lambda conn: runs.end(conn, tenant, run, now, counts, error))
-
-    async def last_run(self, tenant: int, kind: str, subject: str) -> Run | None:
-        """The latest run of that kind, or None."""
-        return await self._database.read_now(lambda conn: runs.last(conn, tenant, kind, subject))
-
-    async def _held(
-        self,
-        tenant: int,
-        target: int,
-        link: Link,
-        work: Callable[[Connection], object],
-        *,
-        long: bool = False,
-    ) -> bool:
-        """Do the work if the worker still has the link (I-18)."""
-        sql = "SELECT fence, state FROM link WHERE tenant = ? AND target = ? AND pk = ?"
-
-        def fenced(conn: Connection) -> bool:
-            if conn.one(sql, (tenant, target, link.key)) != (link.fence, State.CLAIMED):
-                return False
-            work(conn)
-            return True
-
-        return await self._database.write(tenant, fenced, long=long)
 
 
 def _link(row: Row) -> Link:
