@@ -21,6 +21,7 @@ pytest.importorskip("opentelemetry.sdk", reason="needs the extra: pip install 'r
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def test_a_request_and_what_it_asks_of_the_database(tmp_path: Path) -> Non
     traces, exporter = _kept()
     settings = Settings(database=f"sqlite:///{tmp_path}/rollbook.db", bootstrap_token=TOKEN)
     async with running(settings) as application:
-        trace_database(application.store.database, traces.span)
+        trace_database(application.store.database, traces.span, traces.span_within)
         call = AsgiCaller(Traced(application.asgi, traces.begin), TOKEN)
         own = (await call("POST", "/scim/v2/Users", {"userName": "marker-ann"})).json["id"]
         exporter.clear()
@@ -50,7 +51,15 @@ async def test_a_request_and_what_it_asks_of_the_database(tmp_path: Path) -> Non
         assert (await call("GET", "/scim/v2/Users/marker-none")).status == 404
         assert (await call("BREW", "/marker-coffee")).status == 404
         others = exporter.get_finished_spans()
+        exporter.clear()
+        database = application.store.database
+        await database.read_now(lambda connection: connection.one("SELECT 1"))
+        await database.read(lambda connection: connection.one("SELECT 1"))
+        assert exporter.get_finished_spans() == ()  # a process that looks for work fills nobody's collector
+        await database.write(1, lambda connection: connection.one("SELECT 1"))
+        assert [span.name for span in exporter.get_finished_spans()] == ["database write"]
     request = next(span for span in read if span.name == "GET /scim/v2/Users/{id}")
+    assert request.status.status_code is StatusCode.UNSET
     assert dict(request.attributes) == {
         "http.request.method": "GET",
         "http.route": "/scim/v2/Users/{id}",
@@ -111,7 +120,19 @@ async def test_of_an_error_only_its_kind_is_told() -> None:
         await traces.transport(_Target(fails=True), "wiki").send(HttpRequest("GET", "https://x.example/"))
     (call,) = exporter.get_finished_spans()
     assert call.attributes["error.type"] == "TargetUnavailable"
+    assert (call.status.status_code, call.status.description) == (StatusCode.ERROR, None)
+    assert call.kind is SpanKind.CLIENT
     assert "marker" not in call.to_json()
+
+
+@pytest.mark.parametrize(("status", "fails"), [(200, False), (404, False), (500, True), (503, True)])
+async def test_requests_that_fail_are_seen(status: int, fails: bool) -> None:
+    """By the status of a span a collector finds what went wrong; a request that was refused is none of our failures."""
+    traces, exporter = _kept()
+    with traces.begin("GET", None) as told:
+        told("http.response.status_code", status)
+    (request,) = exporter.get_finished_spans()
+    assert request.status.status_code is (StatusCode.ERROR if fails else StatusCode.UNSET)
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def _watched(
     if traces is not None:
         from rollbook.server.traces import Traced, trace_database
 
-        trace_database(application.store.database, traces.span)
+        trace_database(application.store.database, traces.span, traces.span_within)
         app = Traced(app, traces.begin)
     return app
 

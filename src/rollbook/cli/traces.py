@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rollbook.settings import SettingsError
@@ -38,19 +38,31 @@ class Traces:
         with self._tracer.start_as_current_span(
             name, context=context, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         ) as span:
-            yield _Told(span)
+            yield _Told(span, fails_from=500)
 
     @contextmanager
     def span(self, name: str, /, **about: str) -> Iterator[Callable[[str, str | int], None]]:
         """A span of anything else. Of what is raised only the kind is told: words may have values in them."""
+        from opentelemetry.trace import SpanKind, StatusCode
+
+        kind = SpanKind.CLIENT if "server.address" in about else SpanKind.INTERNAL
         with self._tracer.start_as_current_span(
-            name, attributes=about, record_exception=False, set_status_on_exception=False
+            name, kind=kind, attributes=about, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                yield span.set_attribute
+                yield _Told(span, fails_from=400)
             except Exception as error:
                 span.set_attribute("error.type", type(error).__name__)
+                span.set_status(StatusCode.ERROR)
                 raise
+
+    @contextmanager
+    def span_within(self, name: str, /) -> Iterator[object]:
+        """The same, but none by itself: a process that looks for work all day asks much that is part of nothing."""
+        from opentelemetry.trace import get_current_span
+
+        with self.span(name) if get_current_span().get_span_context().is_valid else nullcontext() as told:
+            yield told
 
     def transport(self, transport: "Transport", target: str) -> "Transport":
         """The same transport, with a span around each call."""
@@ -70,10 +82,11 @@ class Traces:
 
 
 class _Told:
-    """A span that is told its name and attributes."""
+    """A span that is told its name and attributes; with an HTTP status from `fails_from` on it has failed."""
 
-    def __init__(self, span: Any) -> None:
+    def __init__(self, span: Any, fails_from: int) -> None:
         self._span = span
+        self._fails_from = fails_from
 
     def rename(self, name: str) -> None:
         """Its name is known by now."""
@@ -81,7 +94,11 @@ class _Told:
 
     def __call__(self, name: str, value: str | int) -> None:
         """Tell an attribute."""
+        from opentelemetry.trace import StatusCode
+
         self._span.set_attribute(name, value)
+        if name == "http.response.status_code" and isinstance(value, int) and value >= self._fails_from:
+            self._span.set_status(StatusCode.ERROR)
 
 
 def traces_of(environment: Mapping[str, str] = os.environ) -> Traces | None:

@@ -56,10 +56,14 @@ class Traced:
                 told("rollbook.tenant", watched.tenant)
 
 
-def trace_database(database: Any, span: Callable[[str], AbstractContextManager[object]]) -> None:
-    """Put a span around whatever is asked of a database from now on."""
-    for kind in ("read_now", "read", "write"):
-        setattr(database, kind, _traced(getattr(database, kind), f"database {kind}", span))
+def trace_database(
+    database: Any,
+    span: Callable[[str], AbstractContextManager[object]],
+    span_within: Callable[[str], AbstractContextManager[object]],
+) -> None:
+    """Put a span around whatever is asked of a database from now on; around reads only within another span."""
+    for kind, begin in (("read_now", span_within), ("read", span_within), ("write", span)):
+        setattr(database, kind, _traced(getattr(database, kind), f"database {kind}", begin))
 
 
 def _traced(
