@@ -232,6 +232,35 @@ def test_t_69_formulas_in_cells_are_told(tmp_path: Path) -> None:
     assert "formulas" not in told
 
 
+def test_what_an_export_leaves_out_is_told(tmp_path: Path) -> None:
+    """A table says which attributes it lacks; the head of JSON lines says of what it is a part, and what is never in one."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    ann = {
+        "userName": "ann", "nickName": "a", "name": {"givenName": "Ann", "middleName": "M"},
+        "emails": [{"value": "a@x.example", "type": "work"}, {"value": "b@x.example", "type": "home"}],
+        urns.ENTERPRISE_USER: {"department": "IT", "costCenter": "7"}, "schemas": [urns.USER, urns.ENTERPRISE_USER],
+    }  # fmt: skip
+    people = [ann, {"userName": "bob", "nickName": "b", "schemas": [urns.USER]}]
+    (tmp_path / "people.jsonl").write_text("\n".join(map(json.dumps, people)))
+    assert run("import", str(tmp_path / "people.jsonl"), "--database", url)[0] == 0
+    asked = ("export", "--format", "csv", "--database", url)
+    told = json.loads(run(*asked, "--json")[2])["withoutColumn"]
+    assert told == {"nickName": 2, "name.middleName": 1, "emails": 1, "costCenter": 1}
+    words = (
+        "left out: costCenter of 1, emails of 1, name.middleName of 1, nickName of 2; --columns takes more"
+    )
+    assert words in run(*asked)[2]
+    assert "left out" not in run(*asked, "--columns", "userName,nickName", "--filter", 'userName eq "bob"')[2]
+    heads = [
+        json.loads(run("export", "--database", url, *more)[1].splitlines()[0])["leftOut"]
+        for more in ((), ("--type", "User", "--filter", 'userName eq "ann"', "--secrets"))
+    ]
+    assert heads == [
+        "tokens, issuers, clients, history, audit log, links, hashes of passwords",
+        "tokens, issuers, clients, history, audit log, links, resources of type Group, what the filter does not find",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [

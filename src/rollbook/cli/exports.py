@@ -53,12 +53,18 @@ def export(
     counts, left_out = asyncio.run(_export(database, asked))
     if as_json:
         told = {"counts": counts, "withoutSecrets": left_out, "formulas": asked.formulas.total()}
+        told["withoutColumn"] = dict(asked.lacking)
         typer.echo(json.dumps(told), err=file == "-")
         return
     said = ", ".join(f"{number} of type {name}" for name, number in counts.items()) or "nothing"
     typer.echo(f"exported: {said}", err=True)
     if left_out:
         typer.echo(f"left out: passwords of {left_out}; --secrets writes their hashes", err=True)
+    if asked.lacking:
+        typer.echo(
+            f"left out: {_what(asked.lacking)}; --columns takes more, JSON lines have everything",
+            err=True,
+        )
     if asked.formulas:
         typer.echo(
             f"take care: {asked.formulas.total()} cells begin as formulas do ({_named(asked.formulas)}); they are written as they"
@@ -71,6 +77,10 @@ def _named(formulas: Counter[str]) -> str:
     return ", ".join(f"{number} in {title}" for title, number in formulas.most_common(3))
 
 
+def _what(lacking: Counter[str]) -> str:
+    return ", ".join(f"{name} of {number}" for name, number in sorted(lacking.items()))
+
+
 @dataclass(frozen=True)
 class _Wanted:
     file: str
@@ -81,6 +91,8 @@ class _Wanted:
     secrets: bool
     formulas: Counter[str] = field(default_factory=Counter)
     """By column of a CSV file, cells that a spreadsheet may take for formulas: people choose their names (T-69)."""
+    lacking: Counter[str] = field(default_factory=Counter)
+    """By attribute, resources of which the columns of a CSV file do not have everything."""
 
 
 async def _export(database: str | None, asked: _Wanted) -> tuple[dict[str, int], int]:
@@ -130,7 +142,7 @@ def _rows(out: IO[bytes], kinds: "list[ResourceType]", asked: _Wanted) -> Callab
     import csv
     import io
 
-    from rollbook.operations.columns import USUAL, read_columns, to_cells
+    from rollbook.operations.columns import USUAL, read_columns, to_cells, without_column
     from rollbook.operations.lines import read_head
     from rollbook.settings import SettingsError
 
@@ -154,6 +166,7 @@ def _rows(out: IO[bytes], kinds: "list[ResourceType]", asked: _Wanted) -> Callab
             row([column.title for column in columns])
             return
         cells = to_cells(columns, body)
+        asked.lacking.update(without_column(columns, body))
         asked.formulas.update(
             column.title for column, cell in zip(columns, cells, strict=True) if cell.startswith(FORMULA)
         )

@@ -1,7 +1,7 @@
 """Columns of a table ↔ places of a resource: `userName`, `name.givenName`, `emails[type eq "work"].value`, `urn:…:title`."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -128,6 +128,33 @@ def _is(element: JsonValue, column: Column) -> bool:
 def to_cells(columns: Iterable[Column], resource: Mapping[str, JsonValue]) -> list[str]:
     """The cells of a resource: of several values the first that the column means."""
     return [_text(_get(resource, column)) for column in columns]
+
+
+_ASIDE = frozenset({"id", "schemas", "meta"})
+"""What every resource has, and nobody misses."""
+
+
+def without_column(columns: Iterable[Column], resource: JsonObject) -> Iterator[str]:
+    """Attributes, and parts of complex ones, of which these columns do not have everything."""
+    shown: JsonObject = {}
+    for column in columns:
+        value = _get(resource, column)
+        if value is not None:
+            _put(shown, column, value)
+    for name, value in resource.items():
+        if ":" in name and isinstance(value, dict):
+            yield from _lacking(value, shown.get(name) or {})
+        elif name not in _ASIDE:
+            yield from _lacking({name: value}, shown)
+
+
+def _lacking(whole: JsonObject, part: JsonObject) -> Iterator[str]:
+    for name, value in whole.items():
+        held = part.get(name)
+        if isinstance(value, dict):
+            yield from (f"{name}.{sub}" for sub, each in value.items() if each != (held or {}).get(sub))
+        elif value != held:
+            yield name
 
 
 def _get(resource: Mapping[str, JsonValue], column: Column) -> JsonValue:

@@ -1,7 +1,7 @@
 """Resources of one moment as lines: a head, then users and all else that has no members, then what has."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -42,7 +42,7 @@ async def export(
     The line of one resource is in memory at a time. With `secrets`, hashes of passwords are in it.
     """
     done = Exported()
-    left_out = "tokens, history, links" + ("" if secrets else ", hashes of passwords")
+    left_out = ", ".join(_left_out(store, wishes, secrets=secrets))
     write(orjson.dumps(head_line(store.epoch, store.catalog, settings, left_out)) + b"\n")
 
     def see(kind: ResourceType, record: Record) -> None:
@@ -57,3 +57,16 @@ async def export(
     await store.scan(tenant, ordered, see)
     progress(done.counts.total())
     return done
+
+
+def _left_out(store: SqlStore, wishes: Sequence[Wish], *, secrets: bool) -> Iterator[str]:
+    """What a tenant has that is not in the file, for whoever finds it one day."""
+    yield from ("tokens", "issuers", "clients", "history", "audit log", "links")
+    if not secrets:
+        yield "hashes of passwords"
+    wished = {kind.name for kind, _ in wishes}
+    yield from (
+        f"resources of type {each.name}" for each in store.catalog.resource_types if each.name not in wished
+    )
+    if any(chosen is not None for _, chosen in wishes):
+        yield "what the filter does not find"
