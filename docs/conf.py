@@ -27,6 +27,7 @@ from rollbook.provisioning import profile
 from rollbook.provisioning.config import rule_shapes, shape, source_shapes, target_shapes
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
+from rollbook.server.requests import MOST_VALUES
 
 project = "Rollbook"
 author = "the Rollbook developers"
@@ -233,6 +234,9 @@ def limits() -> str:
             "body of a bulk request",
             f"{values.bulk_bytes // 2**20} MiB, {values.bulk_operations:,} operations",
         ),
+        ("body of a query (`.search`)", f"{values.search_bytes // 2**10} KiB"),
+        ("body at `/admin/v1`", f"{values.administration_bytes // 2**20} MiB"),
+        ("members and elements of a body", f"{MOST_VALUES:,}"),
         ("time to send a body", f"{values.body_seconds:.0f} s"),
         ("query string", f"{values.query_bytes // 2**10} KiB"),
         ("resources on a page", f"{values.page}, {values.default_page} if the client does not say"),

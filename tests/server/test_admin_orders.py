@@ -384,6 +384,7 @@ CANNOT: list[tuple[dict[str, Any], str]] = [
     ({"kind": "match", "source": "hr", "key": "1", "verdict": "new", "user": "x"}, "user"),
     ({"kind": "plan", "targets": "app"}, "targets"),
     ({"kind": "plan", "targets": ["a"] * 1_001}, "targets"),
+    ({"kind": "plan", "targets": ["a" * 200] * 82}, "16384 characters"),
     ({"kind": "plan", "command": "rm"}, "command"),
 ]
 

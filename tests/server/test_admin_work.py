@@ -12,6 +12,7 @@ from tests.server.conftest import TOKEN
 
 from rollbook.app import Application, build, now, opened
 from rollbook.operations.token_care import Wish, grant
+from rollbook.protocol.catalog import build_catalog
 from rollbook.settings import Settings
 from rollbook.storage.base import Author
 from rollbook.testing.asgi import AsgiCaller
@@ -209,6 +210,8 @@ async def test_t_30_bounds_are_not_passed_by_what_concerns_everything(
         ("POST", f"{HERE}/definitions", dropped),
         ("PATCH", HERE, {"settings": {"basic": "on"}}),
         ("PATCH", HERE, {"settings": {"self-service": "roles"}}),
+        ("PATCH", HERE, {"settings": {"unique-external-ids": "on"}}),
+        ("PATCH", HERE, {"settings": {"unique-group-names": "on"}}),
     ]:
         answer = await call(method, path, body)
         assert (answer.status, "everything of the tenant" in answer.json["detail"]) == (403, True), path
@@ -221,3 +224,59 @@ async def test_t_30_bounds_of_types(works: Works) -> None:
     call = await works.by("admin", "users")
     answer = await call("PATCH", HERE, {"settings": {"basic": "on"}})
     assert (answer.status, "(types)" in answer.json["detail"]) == (403, True)
+
+
+def _many(attributes: int, *, parts: int = 0, text: str = "") -> dict[str, Any]:
+    """A schema with so many attributes, each with so many parts."""
+    sub = {"type": "complex", "subAttributes": [{"name": f"s{each}"} for each in range(parts)]}
+    return {
+        "id": "urn:example:Many", "name": "Many", "description": text,
+        "attributes": [{"name": f"a{each}"} | (sub if parts else {}) for each in range(attributes)],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param([_many(1_001)], id="attributes"),
+        pytest.param([_many(20, parts=50)], id="parts"),
+        pytest.param([_many(1) | {"id": f"urn:example:{each}"} for each in range(51)], id="schemas"),
+    ],
+)
+async def test_t_52_definitions_have_an_end(works: Works, given: list[dict[str, Any]]) -> None:
+    """Forty thousand attributes held up the writes of all tenants for minutes."""
+    call = await works.by("admin", "write")
+    answer = await call("POST", f"{HERE}/definitions", {"add": given})
+    assert (answer.status, "1000 attributes" in answer.json["detail"]) == (400, True)
+    answer = await call("POST", "/admin/v1/tenants", {"name": "acme", "definitions": given})
+    assert (answer.status, "1000 attributes" in answer.json["detail"]) == (400, True)
+    assert (await call("POST", f"{HERE}/definitions", {"add": [_many(900)]})).status == 200
+
+
+async def test_t_52_what_a_command_has_added_may_be_changed(works: Works) -> None:
+    """Beyond the limit no more can be had here; what is there is kept, replaced and removed."""
+    store = works.application.store
+    catalog = build_catalog([_many(1_200)])
+    await store.redefine(await store.survey(catalog), Author("test", now()), drop=False)
+    call = await works.by("admin", "write")
+    answers = [
+        await call("POST", f"{HERE}/definitions", {**change, "dryRun": True})
+        for change in (
+            {"add": [_many(1_201)]},
+            {"add": [_many(1_100)]},
+            {"remove": ["urn:example:Many"], "add": [_many(1_000)]},
+        )
+    ]
+    assert [answer.status for answer in answers] == [400, 200, 200]
+
+
+async def test_t_52_bodies_of_administration(works: Works) -> None:
+    """They are smaller than those of people's data; names to be held back are few, however often they are said."""
+    call = await works.by("admin", "write")
+    answer = await call("POST", f"{HERE}/definitions", {"add": [_many(1, text="x" * 1_048_576)]})
+    assert (answer.status, "1048576 bytes" in answer.json["detail"]) == (413, True)
+    wish = {"name": "t", "scopes": ["read"]}
+    assert (await call("POST", f"{HERE}/tokens", {**wish, "without": ["roles"] * 60_000})).status == 201
+    many = [f"{'roles'[: each % 5]}{each}" for each in range(1_001)]
+    answer = await call("POST", f"{HERE}/tokens", {**wish, "without": many})
+    assert (answer.status, "at most 100 attributes" in answer.json["detail"]) == (400, True)

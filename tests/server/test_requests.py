@@ -1,8 +1,10 @@
 """Bodies, parameters and media types as they come in."""
 
 import json
+import time
 from contextlib import suppress
 from decimal import Decimal
+from typing import cast
 
 import orjson
 import pytest
@@ -19,6 +21,7 @@ from rollbook.protocol.errors import (
 from rollbook.protocol.values import Inexact
 from rollbook.server.requests import (
     JSON,
+    MOST_VALUES,
     SCIM,
     Message,
     Request,
@@ -64,6 +67,34 @@ def test_refused_bodies(raw: bytes, fragment: str) -> None:
     """What is not one plain JSON document is invalidSyntax, in words."""
     with pytest.raises(InvalidSyntax, match=fragment):
         parse_json(raw)
+
+
+def test_t_45_the_repeated_name_among_many_is_found_at_once() -> None:
+    """Twice as many names take twice as long: 200 kB of them held up everybody for twenty seconds."""
+    begun = time.process_time()
+    with pytest.raises(InvalidSyntax, match="'z' twice"):
+        parse_json(b"{" + b"".join(b'"k%d":1,' % number for number in range(40_000)) + b'"z":1,"z":1}')
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"[" + b"[]," * 300_000 + b"[]]", id="empty-lists"),
+        pytest.param(b'{"a":[' + b"1," * MOST_VALUES + b"1]}", id="numbers"),
+        pytest.param(b"[" + b"{}," * 300_000 + b"{}]", id="empty-objects"),
+    ],
+)
+def test_t_45_more_values_than_any_resource_has(raw: bytes) -> None:
+    """Refused before anything is made of them."""
+    with pytest.raises(PayloadTooLarge, match="500000 members and elements"):
+        parse_json(raw)
+
+
+def test_t_45_a_hundred_thousand_members_are_read() -> None:
+    """With all their parts, which is what fills a body."""
+    member = b'{"value":"01a220fa-b524-7253-b60c-cc8b9de229df","type":"User","display":"A"}'
+    assert len(cast("list[object]", parse_json(b"[" + b",".join([member] * 100_000) + b"]"))) == 100_000
 
 
 @pytest.mark.parametrize(

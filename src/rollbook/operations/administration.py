@@ -24,6 +24,9 @@ LIMITS = frozenset(
 WAYS_IN = frozenset({"basic", "self-service"})
 """Settings by which somebody who may set passwords can be anybody at /Me: past all that a token is bound by."""
 
+JUDGING = frozenset({"unique-group-names", "unique-external-ids"})
+"""Settings that are refused where the resources do not fit them: that tells of all of them, whoever may see them (T-30)."""
+
 
 @dataclass(frozen=True)
 class Administrator:
@@ -91,8 +94,8 @@ def check_settings(who: Administrator, names: Iterable[str]) -> None:
     beyond = sorted(LIMITS & asked)
     if beyond and not who.runs_the_server:
         raise Forbidden(f"{', '.join(beyond)}: set by whoever runs the server")
-    if ways := sorted(WAYS_IN & asked):
-        check_whole(who, ", ".join(ways))
+    if whole := sorted((WAYS_IN | JUDGING) & asked):
+        check_whole(who, ", ".join(whole))
 
 
 def check_whole(who: Administrator, what: str) -> None:

@@ -1,9 +1,11 @@
 """Changes of what is served: definitions added, replaced and removed, and how two catalogs differ (RFC 7643 §6, §7)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar
+
+import orjson
 
 from rollbook.protocol.attributes import Attribute
 from rollbook.protocol.catalog import Catalog, build_catalog, core_catalog, is_core, is_resource_type
@@ -15,6 +17,9 @@ from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.storage.sql.redefine import Survey
 
 T = TypeVar("T")
+
+MOST_DEFINITIONS, MOST_ATTRIBUTES, MOST_BYTES = 50, 1_000, 1_048_576
+"""Of what a tenant defines itself at /admin/v1. SCIM's own User has some sixty attributes with all parts."""
 
 ADVICE: Mapping[Fault, str] = {
     Fault.DROPPED: "add the attribute to the definitions, or take the change with --drop-values",
@@ -40,6 +45,39 @@ def added(catalog: Catalog, documents: Iterable[JsonValue]) -> Catalog:
             raise InvalidValue(f"{key[0]} {key[1]} is defined twice")
         given[key] = document
     return build_catalog((own | given).values(), catalog.adjusted)
+
+
+def check_size(before: Catalog, given: Sequence[JsonValue]) -> None:
+    """Refuse more definitions than others can be made to wait for: all processes make routes and indexes of them (T-52).
+
+    What a tenant has beyond that, by command, it may keep, replace and remove.
+
+    Raises:
+        InvalidValue: says how many there may be.
+    """
+    own = {_key(document): document for document in before.documents}
+    wanted = own | {_key(document): document for document in given}
+    most = MOST_DEFINITIONS, MOST_ATTRIBUTES, MOST_BYTES
+    was, now = _size(own.values()), _size(wanted.values())
+    if any(new > max(old, limit) for old, new, limit in zip(was, now, most, strict=True)):
+        raise InvalidValue(
+            f"a tenant has at most {MOST_DEFINITIONS} schemas and resource types of its own here, with {MOST_ATTRIBUTES}"
+            f" attributes and {MOST_BYTES} bytes together; rollbook schema add takes more"
+        )
+
+
+def _size(documents: Iterable[JsonValue]) -> tuple[int, int, int]:
+    """How many definitions, attributes with their parts, and bytes."""
+    every = list(documents)
+    attributes = sum(_parts(document, "attributes") for document in every)
+    return len(every), attributes, sum(len(orjson.dumps(document)) for document in every)
+
+
+def _parts(body: JsonValue, name: str) -> int:
+    found = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(found, list):
+        return 0
+    return len(found) + sum(_parts(each, "subAttributes") for each in found)
 
 
 def removed(catalog: Catalog, names: Iterable[str]) -> Catalog:

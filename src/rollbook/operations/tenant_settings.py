@@ -152,6 +152,10 @@ class Limits:
     bulk_operations: int = 1000
     bulk_bytes: int = 4 * 1024 * 1024
     query_bytes: int = 64 * 1024
+    search_bytes: int = 256 * 1024
+    """Of a query in a body, which may have what a URL has no room for."""
+    administration_bytes: int = 1024 * 1024
+    """Of a body at /admin/v1."""
     page: int = 1000
     default_page: int = 100
     filter: FilterLimits = FILTER_LIMITS

@@ -11,6 +11,9 @@ from rollbook.protocol.errors import InvalidValue
 from rollbook.protocol.schema import AttributePath, Extension, ResourceType, Schema
 
 MOST_NAMES = 100
+_MOST_WORDS = 10 * MOST_NAMES
+"""One may be spelled in several ways; each is looked up."""
+
 _THE_SERVERS = frozenset({"id", "schemas", "meta"})
 
 
@@ -22,11 +25,17 @@ def read_names(option: str, names: Iterable[str], catalog: Catalog) -> frozenset
     Raises:
         InvalidValue: there is no such attribute, or it cannot be held back; says what could be meant.
     """
-    words = [word.strip() for name in names for word in name.split(",")]
+    words = dict.fromkeys(word.strip() for name in names for word in name.split(","))
+    if len(words) > _MOST_WORDS:
+        raise _too_many(option)
     found = frozenset(text for word in words if word for text in _read(option, word, catalog))
     if len(found) > MOST_NAMES:
-        raise InvalidValue(f"{option}: at most {MOST_NAMES} attributes are held back from one token")
+        raise _too_many(option)
     return found
+
+
+def _too_many(option: str) -> InvalidValue:
+    return InvalidValue(f"{option}: at most {MOST_NAMES} attributes are held back from one token")
 
 
 def _read(option: str, word: str, catalog: Catalog) -> set[str]:

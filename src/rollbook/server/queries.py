@@ -9,6 +9,7 @@ from rollbook.protocol.messages import LIST_END, list_head
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.search_request import SearchRequest, from_body, from_parameters
 from rollbook.server.exchange import Exchange
+from rollbook.server.requests import Most
 from rollbook.server.responses import Answer, Site, Stream, is_large, projected_bytes, projected_parts, stream
 
 
@@ -24,7 +25,8 @@ class Queries:
 
     async def search(self, exchange: Exchange) -> Answer:
         """POST to .search: they are the body, and those in the URL are not looked at (RFC 7644 §3.4.3; A-50)."""
-        body = await exchange.json()
+        limits = exchange.context.limits
+        body = await exchange.json(Most(min(limits.body_bytes, limits.search_bytes)))
         return await self._answer(exchange, from_body(body, exchange.context.leniency), in_url=False)
 
     async def _answer(self, exchange: Exchange, request: SearchRequest, *, in_url: bool) -> Answer:

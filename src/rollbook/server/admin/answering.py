@@ -15,7 +15,7 @@ from rollbook.server.admin.desk import PREFIX, Desk
 from rollbook.server.admin.rows import MOST, PAGE, TENANT, Made, Row, Visit
 from rollbook.server.admin.shapes import Shape
 from rollbook.server.admin.table import ROWS, document
-from rollbook.server.requests import Receive, Request, Scope, Send, parameters, read_json
+from rollbook.server.requests import Most, Receive, Request, Scope, Send, parameters, read_json
 from rollbook.server.responses import Answer, dump
 from rollbook.server.watching import note_route
 
@@ -91,7 +91,8 @@ async def _asked(request: Request, row: Row, limits: Limits) -> dict[str, Any]:
         if row.needs_match and said["condition"] is None:
             raise PreconditionRequired("this needs If-Match with the ETag of what was looked at")
     if row.body is not None:
-        said["body"] = _read(row.body, await read_json(request, limits))
+        most = Most(min(limits.body_bytes, limits.administration_bytes))
+        said["body"] = _read(row.body, await read_json(request, limits, most))
     return said
 
 

@@ -7,6 +7,7 @@ from rollbook.operations.definitions import (
     added,
     catalog_summary,
     change_summary,
+    check_size,
     definition,
     lines,
     removed,
@@ -46,7 +47,9 @@ async def change(visit: Visit) -> Made:
     asked: DefinitionsChange = visit.body
     store = visit.desk.store
     before = await store.catalog_of(visit.tenant.number)
-    after = added(removed(before, asked.remove), asked.add)
+    kept = removed(before, asked.remove)
+    check_size(kept, asked.add)
+    after = added(kept, asked.add)
     survey = await store.survey(after, tenant=visit.tenant.number)
     may_take = survey.is_lossless or (asked.drop_values and survey.only_drops)
     if not may_take and not asked.dry_run:

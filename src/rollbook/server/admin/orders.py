@@ -14,7 +14,14 @@ from rollbook.protocol.values import JsonObject
 from rollbook.server.admin import shapes_orders as shapes
 from rollbook.server.admin.rows import TENANT, Made, Row, Visit
 from rollbook.server.admin.runs import HIDDEN
-from rollbook.server.admin.shapes_orders import Agreement, LineList, NewOrder, OrderLine, OrderList
+from rollbook.server.admin.shapes_orders import (
+    MOST_CHARACTERS,
+    Agreement,
+    LineList,
+    NewOrder,
+    OrderLine,
+    OrderList,
+)
 from rollbook.storage.orders import Order, Orderer, OrderKind, OrderState
 from rollbook.storage.sql.orders import SqlOrders
 
@@ -136,6 +143,10 @@ def _check(asked: NewOrder, kind: OrderKind) -> None:
     for name in _NEEDS.get(kind, ()):
         if not getattr(asked, name):
             raise InvalidValue(f"{_camel(name)}: an order of the kind {kind} needs it")
+    if sum(map(len, (*asked.targets, *asked.sources, *asked.accept, *asked.plans))) > MOST_CHARACTERS:
+        raise InvalidValue(
+            f"names and keys of an order have at most {MOST_CHARACTERS} characters together; give several orders"
+        )
     if (asked.accept_deletions, asked.accept_arrivals).count(None) != 2 - len(asked.plans):
         raise InvalidValue("plans: one for each of acceptDeletions and acceptArrivals; a plan tells both")
     if kind is OrderKind.MATCH and (asked.verdict == "join") != (asked.user is not None):

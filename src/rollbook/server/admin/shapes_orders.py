@@ -8,6 +8,8 @@ from rollbook.server.admin.shapes import Shape
 
 Kind = Literal["plan", "apply", "pull", "retry", "undo", "match"]
 _Names: Any = Field(default=[], max_length=1_000)
+MOST_CHARACTERS = 16_384
+"""Of all names and keys of an order: a page may have a thousand orders."""
 
 
 class NewOrder(Shape):

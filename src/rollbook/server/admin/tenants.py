@@ -3,6 +3,8 @@
 from typing import Any
 
 from rollbook.operations.administration import check_server, check_settings, check_there
+from rollbook.operations.definitions import check_size
+from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.compare import render_date_time
 from rollbook.protocol.errors import PreconditionFailed
 from rollbook.server.admin.rows import TENANT, Made, Row, Visit, tag
@@ -31,6 +33,7 @@ async def create(visit: Visit) -> Made:
     """POST a new one."""
     asked: NewTenant = visit.body
     told = [f"{name}={value}" for name, value in asked.settings.items()]
+    check_size(core_catalog(), asked.definitions)
     made = await visit.care().create(
         asked.name, visit.desk.now(), settings=told, host=asked.host, documents=asked.definitions
     )

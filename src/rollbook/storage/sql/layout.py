@@ -162,11 +162,13 @@ def governed(connection: Connection, tenant: int) -> list[int]:
 def _give_numbers(connection: Connection, catalog: Catalog) -> None:
     """Give a number to each name that is indexed anywhere: they are the same in all tenants."""
     numbers = _numbers(connection)
+    last = max(numbers.values(), default=0)
     for resource_type in catalog.resource_types:
         for name in dictionary_names(resource_type):
             if name not in numbers:
-                numbers[name] = max(numbers.values(), default=0) + 1
-                connection.run(NUMBER, (name, numbers[name]))
+                last += 1
+                numbers[name] = last
+                connection.run(NUMBER, (name, last))
 
 
 def _layout(connection: Connection, catalog: Catalog, has: Own) -> Layout:
