@@ -16,9 +16,9 @@ from rollbook.provisioning.sources.spool import Course, Item, SpooledSource
 from rollbook.provisioning.sources.sql import sql
 from rollbook.provisioning.survey import survey
 
-COUNT = 30_000
+COUNT = 10_000
 WIDE = "x" * 300
-MOST = 3_000_000
+MOST = 1_000_000
 """Bytes; all records together are three times that."""
 
 
