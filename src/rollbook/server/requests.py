@@ -21,6 +21,7 @@ from rollbook.protocol.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from rollbook.protocol.memberships import MAX_MEMBERS
 from rollbook.protocol.values import Inexact, JsonValue
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -33,8 +34,8 @@ SCIM = "application/scim+json"
 JSON = "application/json"
 _BOM = b"\xef\xbb\xbf"
 
-MOST_VALUES = 500_000
-"""Members and elements of a body: a hundred thousand members of a group with all their parts."""
+MOST_VALUES = 2 * MAX_MEMBERS + 1_000
+"""Members and elements of a body: as many members as a group may be given at once, each an object with its value."""
 
 
 @dataclass(slots=True)
