@@ -1,7 +1,7 @@
 """A database fits the catalog it is opened with: what is indexed since is indexed then."""
 
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from rollbook.protocol.resource import Change
 from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject, JsonValue
 from rollbook.storage.base import Author
+from rollbook.storage.sql import layout
 from rollbook.storage.sql.databases import open_store
 from rollbook.storage.sql.store import SqlStore
 
@@ -113,12 +114,21 @@ async def test_a_new_database_without_a_catalog_serves_the_core(tmp_path: Path) 
     await store.close()
 
 
-async def test_t_52_numbers_are_given_in_linear_time(tmp_path: Path) -> None:
-    """Each new name counted all former ones, of all tenants: 40,000 took two minutes in one transaction."""
-    attributes: list[JsonValue] = [{"name": f"a{each}", "type": "string"} for each in range(15_000)]
+async def test_t_52_numbers_are_given_in_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new name looked at all former ones, of all tenants: 40,000 took two minutes in one transaction."""
+    looks = 0
+
+    class Numbers(dict[str, int]):
+        def values(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().values()
+
+    usual = layout._numbers
+    monkeypatch.setattr(layout, "_numbers", lambda connection: Numbers(usual(connection)))
+    attributes: list[JsonValue] = [{"name": f"a{each}", "type": "string"} for each in range(50)]
     catalog = build_catalog([{"id": TAG, "name": "Tag", "attributes": attributes}])
     await (await _open(tmp_path, None)).close()
-    begun = time.process_time()
-    store = await _open(tmp_path, catalog)
-    assert time.process_time() - begun < 5
-    await store.close()
+    looks = 0
+    await (await _open(tmp_path, catalog)).close()
+    assert 1 <= looks < 5
