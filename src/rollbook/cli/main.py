@@ -127,6 +127,8 @@ def root(
 
 def run() -> None:
     """Run the command; what it cannot do becomes one clear message and an exit code, never a traceback."""
+    # Pydantic would look for plugins in every package that is installed; we use none, and start sooner.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app()
     except Exception as error:
