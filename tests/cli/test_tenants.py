@@ -91,8 +91,10 @@ def test_tokens_are_a_tenants(folder: Path) -> None:
     assert told("token", "list") == []
     code, _, wrong = run("token", "revoke", text.strip())
     assert (code, "no such token" in wrong) == (1, True)
+    assert told("tenant", "show", "acme")["tokens"] == 1
     code, said, _ = for_tenant("acme", "token", "revoke", text.strip())
     assert (code, "is revoked" in said) == (0, True)
+    assert told("tenant", "show", "acme")["tokens"] == 0  # those that open something
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
@@ -138,7 +140,7 @@ def test_deleting_asks(folder: Path) -> None:
 )
 def test_what_cannot_be_done_says_what_can(folder: Path, arguments: tuple[str, ...], says: str) -> None:
     """The message has the way out, and nothing was made."""
-    told("token", "list")
+    told("token", "create")
     code, _, wrong = run(*arguments)
     assert code != 0
     assert says in wrong

@@ -88,6 +88,15 @@ async def both(application: Application) -> AsyncIterator[tuple[Customer, Custom
     assert await application.store.check() == []
 
 
+async def test_a_wrong_path_is_told_where_the_tenant_is(application: Application) -> None:
+    """Its own address, not the default tenant's."""
+    made = await customer(application, "acme")
+    told = (await made.call("GET", f"{made.base}/Userz")).json
+    assert (told["status"], made.base in told["detail"]) == ("404", True)
+    told = (await made.call("GET", "/scim/v2/Userz")).json
+    assert (told["status"], "/t/" in told["detail"]) == ("404", False)
+
+
 def dump(application: Application, tenant: int) -> dict[str, list[Any]]:
     """Every row of a tenant."""
     with SqliteFile(Path(application.store.database.name)).snapshot() as connection:

@@ -86,7 +86,7 @@ TlsKey = Annotated[Path | None, typer.Option(help="The key of the first certific
 ClientCa = Annotated[
     Path | None,
     typer.Option(
-        help="Ask clients for certificates of these authorities (PEM); one may stand for a token. Needs rollbook[uvicorn].",
+        help="Ask clients for certificates of these authorities (PEM); one may stand for a token. Needs the extra uvicorn.",
         metavar="FILE",
     ),
 ]

@@ -101,16 +101,19 @@ def list_tenants(database: Database = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(name: Name, database: Database = None, as_json: AsJson = False) -> None:
     """Show one tenant: where it is, what it serves and what it was told."""
+    from rollbook.app import now
+    from rollbook.operations.tokens import TokenState, state
 
     async def read(care: "TenantCare") -> dict[str, Any]:
         record = await _called(care, name)
         catalog = await care.store.catalog_of(record.number)
         tokens = await care.store.tokens(record.number)
+        valid = [token for token in tokens if state(token, now()) is TokenState.VALID]
         return _shown(record) | {
             "resources": await _numbers(care, record),
             "types": [kind.name for kind in catalog.resource_types],
             "schemas": [str(each.get("id") or each.get("name")) for each in catalog.documents],
-            "tokens": len(tokens),
+            "tokens": len(valid),
         }
 
     found = _run(database, read)

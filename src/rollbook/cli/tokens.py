@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rollbook.cli.transfer import opened_store
+
 if TYPE_CHECKING:
     from rollbook.storage.sql.store import SqlStore
 
@@ -39,6 +41,7 @@ Hold = Annotated[
 Own = Annotated[bool, typer.Option("--own", help="Only what it has made itself is there for it.")]
 
 _TIMES = ("expires", "used")
+_DAY = len("2027-06-30")
 _COLUMNS = ("id", "name", "state", "expires", "used", "scopes", "bounds", "user")
 
 
@@ -113,6 +116,7 @@ def create(
 
     from rollbook.app import by, now
     from rollbook.operations.token_care import Wish, grant
+    from rollbook.operations.tokens import token_id
     from rollbook.protocol.compare import render_date_time
 
     end = expiry(expires, now())
@@ -132,7 +136,14 @@ def create(
         print(json.dumps({"id": text, "name": name, "expires": render_date_time(end)}) if as_json else text)
         return
     if as_json:
-        print(json.dumps({"token": text, "name": name, "expires": render_date_time(end), "user": user}))
+        made = {
+            "id": token_id(text),
+            "token": text,
+            "name": name,
+            "expires": render_date_time(end),
+            "user": user,
+        }
+        print(json.dumps(made))
     else:
         print(text)
         typer.echo(f"shown this once; valid until {render_date_time(end)}", err=True)
@@ -158,24 +169,27 @@ def rotate(
     from rollbook.app import by, now
     from rollbook.operations.token_care import token_of
     from rollbook.operations.tokens import rotate as make_anew
+    from rollbook.operations.tokens import token_id
     from rollbook.protocol.compare import render_date_time
 
     at = now()
     until, end = at + length("--overlap", overlap), expiry(expires, at)
 
-    async def make() -> tuple[str, str]:
-        async with _store(database) as store:
+    async def make() -> tuple[str, str, int]:
+        async with opened_store(database, makes=False) as store:
             former, author = await token_of(store, store.home, id), by("rollbook token")
             text = await make_anew(store, former, now=at, expires=end, until=until, author=author)
-            return text, former.id
+            return text, former.id, until if former.expires is None else min(until, former.expires)
 
-    text, former = asyncio.run(make())
+    text, former, last = asyncio.run(make())
+    over = render_date_time(last)
     if as_json:
-        print(json.dumps({"token": text, "former": former, "former_until": render_date_time(until)}))
+        made = {"id": token_id(text), "token": text, "expires": render_date_time(end)}
+        print(json.dumps({**made, "former": former, "former_until": over}))
     else:
         print(text)
         typer.echo(
-            f"shown this once; valid until {render_date_time(end)}; {former} goes on until {render_date_time(until)}",
+            f"shown this once; valid until {render_date_time(end)}; {former} goes on until {over}",
             err=True,
         )
 
@@ -191,7 +205,7 @@ def revoke(id: Token, database: Database = None, as_json: AsJson = False) -> Non
     from rollbook.operations.token_care import token_of
 
     async def end() -> tuple[str, bool]:
-        async with _store(database) as store:
+        async with opened_store(database, makes=False) as store:
             found = await token_of(store, store.home, id)
             return found.id, await tokens.revoke(store, found, by("rollbook token"))
 
@@ -207,7 +221,7 @@ def list_tokens(
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the tokens of the default tenant; their secrets are not kept."""
+    """List the tokens of a tenant, with times in UTC; their secrets are not kept."""
     import asyncio
     import json
 
@@ -217,7 +231,7 @@ def list_tokens(
     from rollbook.protocol.compare import render_date_time
 
     async def read() -> list[dict[str, Any]]:
-        async with _store(database) as store:
+        async with opened_store(database, makes=False) as store:
             return [
                 {
                     "id": token.id,
@@ -244,10 +258,15 @@ def list_tokens(
 
     table = Table()
     for column in _COLUMNS:
-        table.add_column(column, no_wrap=column in {"id", *_TIMES})
+        table.add_column(column, no_wrap=column == "id", min_width=_DAY if column in _TIMES else None)
     for row in rows:
-        table.add_row(*((row[name] or "–")[: 10 if name in _TIMES else None] for name in _COLUMNS))
+        table.add_row(*(_minute(row[name]) if name in _TIMES else row[name] or "–" for name in _COLUMNS))
     Console().print(table if rows else "no tokens yet; make one with: rollbook token create")
+
+
+def _minute(time: str | None) -> str:
+    """A time as a list shows it, to the minute; the day alone has a line where there is little room."""
+    return "–" if time is None else time[:16].replace("T", " ")
 
 
 def _store(database: str | None) -> AbstractAsyncContextManager["SqlStore"]:

@@ -12,7 +12,7 @@ from rollbook.protocol.errors import InvalidVersion, NotFound
 from rollbook.server.bulk import send_bulk
 from rollbook.server.discovery import Discovery
 from rollbook.server.endpoints import Resources, unsupported
-from rollbook.server.exchange import Access, Endpoint
+from rollbook.server.exchange import SHELL, Access, Endpoint
 from rollbook.server.me import handlers
 from rollbook.server.openapi import DOCUMENTS, PAGE, OpenApi
 from rollbook.server.queries import Queries
@@ -114,4 +114,5 @@ _VERSION = re.compile(r"v[0-9]+\Z", re.ASCII)
 
 
 async def _no_endpoint(scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise NotFound(f"there is no endpoint {scope['path'][:100]!r}; SCIM is served under {PATH}")
+    base: str = scope[SHELL].sites.base(scope)
+    raise NotFound(f"there is no endpoint {scope['path'][:100]!r} here; SCIM is served under {base}")
