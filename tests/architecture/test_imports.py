@@ -95,7 +95,7 @@ def test_no_other_command_is_loaded(tmp_path: Path, command: str, family: set[st
 def test_commands_of_the_store_load_no_engine(tmp_path: Path) -> None:
     """`rollbook token list` loads neither server nor engine, nor what shows colours in logs."""
     url = f"--database=sqlite:///{tmp_path}/some.db"
-    ran(tmp_path, "token", "list", url)
+    ran(tmp_path, "database", "migrate", url)
     found = ran(tmp_path, "token", "list", url)
     assert foreign(found) >= STORE
     assert not foreign(found) & (SERVING | ENGINE | SELDOM)
@@ -118,7 +118,7 @@ def test_commands_of_the_engine_load_no_server(tmp_path: Path) -> None:
     """`rollbook plan` loads the engine, and neither server nor tools for tables, nor what shows colours in logs."""
     (tmp_path / "rollbook.yaml").write_text(CONFIGURATION, "utf-8")
     url = f"--database=sqlite:///{tmp_path}/some.db"
-    ran(tmp_path, "token", "list", url)
+    ran(tmp_path, "database", "migrate", url)
     found = ran(tmp_path, "plan", url)
     assert foreign(found) >= STORE | ENGINE
     assert not foreign(found) & (SERVING | SELDOM)
