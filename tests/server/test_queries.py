@@ -451,3 +451,26 @@ async def test_t_52_a_query_in_a_body_is_not_as_long_as_a_resource(filled: AsgiC
     asked["attributes"] = ["a" * 100] * 2_600
     answer = await filled("POST", f"{USERS}/.search", asked)
     assert (answer.status, "262144 bytes" in answer.json["detail"]) == (413, True)
+
+
+async def test_t_52_a_page_fits_into_memory(call: AsgiCaller) -> None:
+    """Sixteen clients that read pages of large resources slowly took two gigabytes; smaller pages show everybody."""
+    for number in range(36):
+        photo = {"value": f"data:image/png;base64,{'A' * 1_000_000}"}
+        body = {"schemas": [urns.USER], "userName": f"u{number}", "photos": [photo]}
+        assert (await call("POST", "/scim/v2/Users", body)).status == 201
+    for query in (
+        "count=100",
+        "count=100&cursor=",
+        'count=100&filter=userName sw "u"',
+        "count=100&sortBy=userName",
+    ):
+        answer = await call("GET", f"/scim/v2/Users?{quote(query, safe='=&')}")
+        assert (answer.status, answer.json["scimType"]) == (400, "tooMany"), query
+        assert "33554432 bytes together already; ask for smaller pages (count)" in answer.json["detail"]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = (await call("GET", f"/scim/v2/Users?count=15&cursor={cursor}")).json
+        seen += [each["userName"] for each in page["Resources"]]
+        cursor = page.get("nextCursor")
+    assert seen == [f"u{number}" for number in range(36)]

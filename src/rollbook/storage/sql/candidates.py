@@ -55,7 +55,8 @@ def _documents(
         _looks_at(condition, name) for name in (resource_type.memberships, resource_type.derived)
     )
     wanted = whole.wanted._replace(members=members, groups=groups)
-    looked_at = whole._replace(wanted=wanted)
+    most = whole.most_bytes if whole.near else None  # they are looked at one after the other, and let go
+    looked_at = whole._replace(wanted=wanted, most_bytes=most)
     for at in range(0, len(pks), BATCH):
         for pk, record in looked_at.read_by_pk(connection, pks[at : at + BATCH]).items():
             connection.go_on()  # a large filter takes longer than the statement

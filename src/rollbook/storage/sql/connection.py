@@ -1,6 +1,6 @@
 """What the rest of this package, and the engine, may ask of a database; each driver's module provides it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -30,6 +30,9 @@ class Connection(Protocol):
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
+
+    def each(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The same one after the other, for whoever may not want them all; where the driver can do that, it holds one at a time."""
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row of the answer, or None."""

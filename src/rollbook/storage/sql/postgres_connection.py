@@ -185,6 +185,10 @@ class _PostgresConnection(ABC):
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
 
+    def each(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The same one after the other; libpq has them all by then."""
+        return iter(self.all(sql, parameters))
+
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row of the answer, or None."""
         rows = self.all(sql, parameters)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from rollbook.protocol.errors import ScimError
+from rollbook.protocol.errors import ScimError, TooMany
 from rollbook.protocol.resource import Member, Scope
 from rollbook.protocol.schema import ResourceType
 from rollbook.storage.base import LogEntry, Record
@@ -204,6 +204,8 @@ class Whole(NamedTuple):
     resource_type: ResourceType
     wanted: Wanted
     near: bool
+    most_bytes: int | None = None
+    """Of a page, so that it fits into memory many times; one resource is always read, whatever its size."""
 
     def read(self, connection: Connection, condition: str, parameters: Parameters) -> list[Record]:
         """The resources of this type for which the condition on `r` holds.
@@ -215,16 +217,39 @@ class Whole(NamedTuple):
         return [self._record(connection, row) for row in rows if row[7] == self.resource_type.name]
 
     def read_by_pk(self, connection: Connection, pks: Sequence[int]) -> dict[int, Record]:
-        """The resources of those row keys, by row key."""
-        rows = connection.all(WHOLE[self.wanted] + BY_KEYS, (*self._limits, self.tenant, listed(pks)))
+        """The resources of those row keys, by row key.
+
+        Raises:
+            TooMany, or TooLong where it is `near`: they are too large together.
+        """
+        rows = self._rows(connection, WHOLE[self.wanted] + BY_KEYS, (*self._limits, self.tenant, listed(pks)))
         return {row[0]: self._record(connection, row) for row in rows}
 
     def read_listed(
         self, connection: Connection, keys: str, parameters: Parameters
     ) -> list[tuple[Parameter, int, Record]]:
-        """The resources whose key and row key a SELECT yields, with these, in any order."""
-        rows = connection.all(listed_whole(self.wanted, keys), (*self._limits, *parameters, self.tenant))
+        """The resources whose key and row key a SELECT yields, with these, in any order. Raises as `read_by_pk` does."""
+        rows = self._rows(
+            connection, listed_whole(self.wanted, keys), (*self._limits, *parameters, self.tenant)
+        )
         return [(row[10], row[0], self._record(connection, row)) for row in rows]
+
+    def _rows(self, connection: Connection, sql: str, parameters: Parameters) -> list[Row]:
+        if self.most_bytes is None:
+            return connection.all(sql, parameters)
+        rows: list[Row] = []
+        size = 0
+        for row in connection.each(sql, parameters):
+            size += len(row[5]) + len(row[6] or b"")
+            if size > self.most_bytes and rows:
+                if self.near:
+                    raise TooLong("large resources")
+                raise TooMany(
+                    f"the first {len(rows)} resources of this page have {self.most_bytes} bytes together already; "
+                    "ask for smaller pages (count)"
+                )
+            rows.append(row)
+        return rows
 
     @property
     def _limits(self) -> tuple[int | None, int | None]:

@@ -42,6 +42,10 @@ NEAR_INDEX = 1000
 """Pages of everything that are read on the event loop: of at most so many, beginning at most so far in."""
 
 
+PAGE_BYTES, NEAR_BYTES = 32 * 1024 * 1024, 1024 * 1024
+"""Of the documents of a page, and of one that is read on the event loop."""
+
+
 class Search(NamedTuple):
     """One search of one tenant; `looked_at` is the most documents it may look at for want of an index.
 
@@ -54,6 +58,7 @@ class Search(NamedTuple):
     wanted: Wanted
     looked_at: int
     boundaries: Boundaries
+    most_bytes: int | None = PAGE_BYTES
 
     def boundary(self, rows: Rows, index: int) -> Place | None:
         """Where the resource at an index of the query's result stands, if that is known."""
@@ -86,7 +91,8 @@ class Search(NamedTuple):
 
     def whole(self, *, near: bool) -> Whole:
         """How the page's resources are read."""
-        return Whole(self.layout, self.tenant, self.query.resource_type, self.wanted, near)
+        most = NEAR_BYTES if near else self.most_bytes
+        return Whole(self.layout, self.tenant, self.query.resource_type, self.wanted, near, most)
 
 
 def look_up(connection: Connection, search: Search, plan: Plan) -> Found:
@@ -140,7 +146,7 @@ def scan(connection: Connection, search: Search) -> Iterator[Record]:
     size = SCANNED_CONTAINERS if kind.memberships else SCANNED
     while True:
         query = search.query._replace(page=Walk(size, position, counts=False))
-        step = search._replace(query=query)
+        step = search._replace(query=query, most_bytes=None)
         found = find(connection, step, step.plan(connection), near=False)
         yield from found.records
         position = found.after

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import queue
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +118,14 @@ class SqliteConnection:
         """Every row of the answer."""
         try:
             return self._execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            raise translated(error, self._path) from error
+
+    def each(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The same one after the other."""
+        try:
+            with contextlib.closing(self._execute(sql, parameters)) as cursor:
+                yield from cursor
         except apsw.Error as error:
             raise translated(error, self._path) from error
 
