@@ -28,6 +28,7 @@ from rollbook.provisioning.config import rule_shapes, shape, source_shapes, targ
 from rollbook.provisioning.config.problems import CODES
 from rollbook.provisioning.functions import DESCRIPTIONS
 from rollbook.server.requests import MOST_VALUES
+from rollbook.storage.sql.search import PAGE_BYTES
 
 project = "Rollbook"
 author = "the Rollbook developers"
@@ -239,7 +240,10 @@ def limits() -> str:
         ("members and elements of a body", f"{MOST_VALUES:,}"),
         ("time to send a body", f"{values.body_seconds:.0f} s"),
         ("query string", f"{values.query_bytes // 2**10} KiB"),
-        ("resources on a page", f"{values.page}, {values.default_page} if the client does not say"),
+        (
+            "resources on a page",
+            f"{values.page}, {values.default_page} if the client does not say; {PAGE_BYTES // 2**20} MiB of documents",
+        ),
     )
     return table(("limit", "value"), rows)
 

@@ -1,5 +1,8 @@
 """Names in a body: any case, extensions, and the forms that leniency reads."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from tests.protocol.written import (
     ENTERPRISE,
@@ -16,7 +19,8 @@ from tests.protocol.written import (
 )
 
 from rollbook.protocol import urns
-from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError
+from rollbook.protocol.catalog import build_catalog
+from rollbook.protocol.errors import InvalidSyntax, InvalidValue, RequestError, TooMany
 from rollbook.protocol.quirks import AUTO, RFC, Profile, Quirk
 from rollbook.protocol.values import JsonObject
 
@@ -151,3 +155,40 @@ def test_s_07_order_of_members_means_nothing() -> None:
     turned = {name: body[name] for name in reversed(body)}
     assert read(body, GADGET) == read(turned, GADGET)
     assert GADGET_URN in body["schemas"]
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        pytest.param(lambda names: names, id="attributes"),
+        pytest.param(lambda names: {ENTERPRISE: names}, id="extension"),
+        pytest.param(lambda names: {"name": names}, id="parts"),
+        pytest.param(lambda names: {"emails": [{"value": "a@x"} | names]}, id="values"),
+    ],
+)
+def test_t_53_names_that_no_schema_defines_have_an_end(spread: Callable[[JsonObject], JsonObject]) -> None:
+    """Each costs a little, and a body had room for a million: everybody waited for seconds."""
+    many: JsonObject = {f"k{each}": 1 for each in range(100_000)}
+    read(body_of(USER, spread(many)), USER, AUTO)
+    with pytest.raises(TooMany, match="more than 100000 names"):
+        read(body_of(USER, spread(many | {"one": 1})), USER, AUTO)
+
+
+def test_t_53_what_a_schema_has_is_told_in_refusals_only() -> None:
+    """A list of a thousand names was made for each that was passed over."""
+    urn = "urn:example:wide:1.0:User"
+    wide = build_catalog(
+        [{"id": urn, "name": "Wide", "attributes": [{"name": f"a{each}"} for each in range(1_000)]}]
+    )
+    kind = wide.resource_type("User")
+    assert kind is not None
+    begun = time.process_time()
+    read(body_of(USER, {urn: {f"k{each}": 1 for each in range(100_000)}}), kind, AUTO)
+    assert time.process_time() - begun < 2
+
+
+def test_t_53_urns_of_a_body_have_an_end() -> None:
+    """A resource has a few."""
+    body = body_of(USER, {}) | {"schemas": [urns.USER] * 10_001}
+    with pytest.raises(InvalidSyntax, match="10001 URNs are too many"):
+        read(body, USER, AUTO)

@@ -71,7 +71,7 @@ def _members(sent: JsonObject, names: tuple[str, ...], leniency: Leniency) -> di
     if len(found) < len(sent):
         raise InvalidSyntax("a member is there twice, in two spellings; names ignore case (A-56)")
     for name in found.keys() - {name.lower() for name in names}:
-        drop_unknown(name[:80], ", ".join(names), leniency)
+        drop_unknown(name[:80], names, leniency)
     return found
 
 

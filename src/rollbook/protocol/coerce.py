@@ -8,13 +8,13 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from rollbook.protocol import elements
 from rollbook.protocol.attributes import Mutability, Returned, Type, Uniqueness
 from rollbook.protocol.compare import decode_binary, parse_date_time, render_date_time
-from rollbook.protocol.errors import InvalidSyntax, InvalidValue
+from rollbook.protocol.errors import InvalidSyntax, InvalidValue, TooMany
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.schema import AttributePath
 from rollbook.protocol.values import Inexact, JsonObject, JsonValue
@@ -27,6 +27,9 @@ MAX_BLOB = 1_048_576
 
 MAX_VALUES = 10_000
 """Values of one multi-valued attribute; memberships are rows and have a limit of their own."""
+
+MAX_UNKNOWN = 100_000
+"""Names of a request that are passed over: each costs some microseconds, in which nobody else has a turn (T-53)."""
 
 _Reader: TypeAlias = Callable[[AttributePath, JsonValue, Leniency], JsonValue]
 
@@ -139,7 +142,7 @@ def read_parts(path: AttributePath, value: JsonObject, leniency: Leniency, *, ke
     for name, item in value.items():
         sub = attribute.sub(name)
         if sub is None:
-            drop_unknown(f"{path.text}.{name[:80]}", _parts_of(path), leniency)
+            drop_unknown(f"{path.text}.{name[:80]}", _names_of(path), leniency)
             continue
         if name != sub.name:
             check_not_repeated(name, value, path.text)
@@ -168,13 +171,16 @@ def check_not_repeated(name: str, value: JsonObject, where: str) -> None:
         raise InvalidSyntax(f"{where}: {name} is there twice; names ignore case (RFC 7643 section 2.1)")
 
 
-def drop_unknown(name: str, known: str, leniency: Leniency) -> None:
-    """Pass over a name no schema defines, or refuse it (A-03)."""
+def drop_unknown(name: str, known: Iterable[str], leniency: Leniency) -> None:
+    """Pass over a name no schema defines, or refuse it (A-03). There may be very many: `known` is read for a refusal only."""
     if not leniency.accepts(Quirk.UNKNOWN_ATTRIBUTES):
         raise InvalidSyntax(
-            f"{name} is not defined by any schema of this resource; known are {known}",
+            f"{name} is not defined by any schema of this resource; known are {', '.join(known)}",
             quirk=Quirk.UNKNOWN_ATTRIBUTES,
         )
+    leniency.unknown += 1
+    if leniency.unknown > MAX_UNKNOWN:
+        raise TooMany(f"more than {MAX_UNKNOWN} names that no schema defines; leave them out")
 
 
 def refuse(
@@ -200,7 +206,11 @@ def _shown(path: AttributePath, value: JsonValue) -> str:
 
 
 def _parts_of(path: AttributePath) -> str:
-    return ", ".join(sub.name for sub in path.attribute.sub_attributes)
+    return ", ".join(_names_of(path))
+
+
+def _names_of(path: AttributePath) -> Iterator[str]:
+    return (sub.name for sub in path.attribute.sub_attributes)
 
 
 def _text(path: AttributePath, value: JsonValue, leniency: Leniency, most: int) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable
 
 from rollbook.protocol import urns
+from rollbook.protocol.coerce import MAX_VALUES
 from rollbook.protocol.errors import InvalidSyntax, InvalidValue
 from rollbook.protocol.quirks import Leniency, Quirk
 from rollbook.protocol.values import JsonObject, JsonValue
@@ -73,4 +74,8 @@ def _listed(sent: JsonValue, leniency: Leniency) -> dict[str, str]:
         return {}
     if not isinstance(sent, list) or not all(isinstance(urn, str) for urn in sent):
         raise InvalidSyntax("schemas must be an array of URNs (RFC 7643 section 3)")
+    if len(sent) > MAX_VALUES:
+        raise InvalidSyntax(
+            f"schemas: {len(sent)} URNs are too many; a resource has a few (RFC 7643 section 3)"
+        )
     return {urn.lower(): urn for urn in sent}

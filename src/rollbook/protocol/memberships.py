@@ -58,7 +58,7 @@ def read_member_parts(path: AttributePath, sent: JsonObject, leniency: Leniency)
     for name, item in sent.items():
         sub = path.attribute.sub(name)
         if sub is None:
-            drop_unknown(f"{path.text}.{name[:80]}", ", ".join(sorted(path.attribute.parts)), leniency)
+            drop_unknown(f"{path.text}.{name[:80]}", sorted(path.attribute.parts), leniency)
             continue
         if name != sub.name:
             check_not_repeated(name, sent, path.text)

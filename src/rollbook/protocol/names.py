@@ -71,7 +71,7 @@ def _other(reading: _Reading, key: str, path: AttributePath | None, value: JsonV
 def _unplaced(reading: _Reading, key: str, value: JsonValue) -> None:
     path = reading.resource_type.find_in_extensions(key)
     if path is None:
-        drop_unknown(key[:80], "listed under /Schemas", reading.leniency)
+        drop_unknown(key[:80], ("listed under /Schemas",), reading.leniency)
         return
     quirk = Quirk.UNQUALIFIED_EXTENSION
     if not reading.leniency.accepts(quirk):
@@ -87,7 +87,7 @@ def _extension(reading: _Reading, schema: Schema, value: JsonValue) -> None:
     for name, item in extension_object(schema, value, leniency).items():
         path = reading.resource_type.find(f"{urn}:{name}")
         if path is None:
-            drop_unknown(f"{urn}:{name[:80]}", ", ".join(a.name for a in schema.attributes), leniency)
+            drop_unknown(f"{urn}:{name[:80]}", (a.name for a in schema.attributes), leniency)
         elif path.sub is None:
             _keep(reading, path, item)
         else:

@@ -169,6 +169,8 @@ class Leniency:
 
     profile: Profile = AUTO
     used: set[Quirk] = field(default_factory=set)
+    unknown: int = 0
+    """Names that no schema defines and that were passed over."""
 
     def accepts(self, quirk: Quirk) -> bool:
         """Whether the quirk is on; if so it counts as used."""

@@ -72,7 +72,7 @@ def from_body(body: JsonValue, leniency: Leniency) -> SearchRequest:
     known = {name.lower() for name in (*PARAMETERS, "schemas")}
     for name in body:
         if name.lower() not in known:
-            drop_unknown(name[:80], ", ".join(PARAMETERS), leniency)
+            drop_unknown(name[:80], PARAMETERS, leniency)
     cursor = _text(body, "cursor")
     return SearchRequest(
         _text(body, "filter"),
