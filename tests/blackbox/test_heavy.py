@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -29,25 +30,40 @@ HEAVY = {
 }
 
 
+@pytest.fixture(scope="module")
+def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database of many people, which tests take a copy of."""
+    folder = tmp_path_factory.mktemp("full")
+    _fill(folder, f"sqlite:///{folder / 'store.db'}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def full_database(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same in PostgreSQL; nobody here changes it."""
+    folder = tmp_path_factory.mktemp("full")
+    with new_database(postgres) as url:
+        assert run(folder, "database", "migrate", "--database", url).returncode == 0
+        _fill(folder, url)
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with many people, and another tenant that has none."""
-    if request.param == "sqlite":
-        yield _filled(tmp_path, f"sqlite:///{tmp_path / 'store.db'}")
-        return
-    with new_database(request.getfixturevalue("postgres")) as url:
-        assert run(tmp_path, "database", "migrate", "--database", url).returncode == 0
-        yield _filled(tmp_path, url)
+    if request.param == "postgres":
+        return str(request.getfixturevalue("full_database"))
+    shutil.copytree(request.getfixturevalue("full_folder"), tmp_path, dirs_exist_ok=True)
+    return f"sqlite:///{tmp_path / 'store.db'}"
 
 
-def _filled(folder: Path, url: str) -> str:
+def _fill(folder: Path, url: str) -> None:
     with (folder / "people.jsonl").open("w") as file:
         for number in range(PEOPLE):
             person = {"userName": f"user{number}", "title": f"Title {number % 50} {'x' * 200}"}
             file.write(json.dumps(person | {"schemas": [urns.USER]}) + "\n")
     done = run(folder, "import", "people.jsonl", "--database", url)
     assert done.returncode == 0, done.stderr
-    return url
 
 
 @contextmanager
