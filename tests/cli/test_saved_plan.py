@@ -135,7 +135,7 @@ def test_a_plan_of_the_former_form_is_done(office: Office, indent: int | None) -
     assert "the world has moved" in str(office.run("apply", "plan.json").exception)
 
 
-NUMBER = 20_000
+NUMBER = 8_000
 
 
 def _item(at: int, title: str = "Boss") -> Item:
@@ -144,7 +144,7 @@ def _item(at: int, title: str = "Boss") -> Item:
 
 
 def test_a_plan_about_many_is_never_held_whole(tmp_path: Path) -> None:
-    """Twenty thousand are written, read and compared in some hundred kilobytes, also when one in front has gone."""
+    """Eight thousand are written, read and compared in some hundred kilobytes, also when one in front has gone."""
     file = tmp_path / "plan.json"
     tracemalloc.start()
     with TemporaryFile("w+", encoding="utf-8") as lines, TemporaryFile("w+", encoding="utf-8") as later:
@@ -164,7 +164,7 @@ def test_a_plan_about_many_is_never_held_whole(tmp_path: Path) -> None:
         f"target app: user{NUMBER - 1}: change title, now change title",
     ]
     assert number == 2
-    assert file.stat().st_size > 2_000_000
+    assert file.stat().st_size > 1_500_000
     assert most < 1_000_000
 
 
