@@ -89,6 +89,21 @@ async def test_pause_resume_and_retry(works: Works) -> None:
     assert (await call("POST", f"{HERE}/targets/app/pause", {"reason": "a\u0000b"})).status == 400
 
 
+async def test_reset(works: Works) -> None:
+    """What somebody changed at a target is found by the next apply once nothing of it is believed."""
+    call = await works.by("admin")
+    accounts = works.hub.service().resources["Users"]
+    own = works.hub.service().named("Users", "ada")["id"]
+    accounts[own]["userName"] = "somebody else"
+    await works.hub.apply(target())
+    assert accounts[own]["userName"] == "somebody else"
+    assert (await (await works.by("admin:read"))("POST", f"{HERE}/targets/app/reset", {})).status == 403
+    assert (await call("POST", f"{HERE}/targets/nobody/reset", {})).status == 404
+    assert (await call("POST", f"{HERE}/targets/app/reset", {})).json["name"] == "app"
+    await works.hub.apply(target())
+    assert accounts[own]["userName"] == "ada"
+
+
 async def test_runs_and_what_they_did(works: Works) -> None:
     """Runs are listed newest first by pages, each with what it did, by pages too."""
     call = await works.by("admin:read", "read")

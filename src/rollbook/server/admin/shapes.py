@@ -314,6 +314,13 @@ class Pause(Shape):
     """Why, for whoever looks."""
 
 
+class Reset(Shape):
+    """What is no longer believed of a target."""
+
+    accounts: bool = False
+    """Nor which accounts people have there: everybody is looked for anew, for a target that was emptied."""
+
+
 class Retried(Shape):
     """What is tried again."""
 

@@ -8,7 +8,7 @@ from rollbook.protocol.errors import InvalidCursor, NotFound
 from rollbook.provisioning.status import target_figures, told
 from rollbook.server.admin.rows import TENANT, Made, Row, Visit
 from rollbook.server.admin.runs import run_of
-from rollbook.server.admin.shapes import Pause, Retried, StuckList, StuckResource, Target, TargetList
+from rollbook.server.admin.shapes import Pause, Reset, Retried, StuckList, StuckResource, Target, TargetList
 from rollbook.storage.links import Progress
 
 
@@ -49,6 +49,15 @@ async def retry(visit: Visit) -> Made:
     await links.bring_forward(visit.tenant.number, progress.number, at, claimed=False)
     await visit.tell("target.retry", "target", progress.name, resources=number)
     return Made(Retried(resources=number))
+
+
+async def reset(visit: Visit) -> Made:
+    """POST: nothing of what the target holds is believed any more; whoever keeps it in step compares everybody, and brakes hold as ever."""
+    asked: Reset = visit.body
+    progress = await _progress(visit)
+    await visit.desk.links.reset(visit.tenant.number, progress.number, accounts=asked.accounts)
+    await visit.tell("target.reset", "target", progress.name, accounts=asked.accounts)
+    return await show(visit)
 
 
 async def problems(visit: Visit) -> Made:
@@ -114,5 +123,6 @@ ROWS = (
     Row("POST", f"{_ONE}/pause", "pauseTarget", _GROUP, "Send nothing more to a target until resume", pause, Pause, Target),
     Row("POST", f"{_ONE}/resume", "resumeTarget", _GROUP, "Let work on a target go on", resume, answer=Target),
     Row("POST", f"{_ONE}/retry", "retryTarget", _GROUP, "Try again what was given up or waits", retry, answer=Retried),
+    Row("POST", f"{_ONE}/reset", "resetTarget", _GROUP, "Believe nothing of what a target holds: everybody there is compared anew", reset, Reset, Target),
     Row("GET", f"{_ONE}/problems", "listProblems", _GROUP, "List what was given up at a target, and why", problems, answer=StuckList, is_paged=True),
 )  # fmt: skip
