@@ -215,8 +215,14 @@ def _check_edition(known: TenantRecord, edition: int | None) -> None:
 
 
 def _check_free(connection: Connection, by: str, text: str, what: str) -> None:
-    if connection.one(by, (text,)) is not None:
-        raise Uniqueness(f"{what} {text!r} is another tenant's")
+    found = _one(connection, by, text)
+    if found is None:
+        return
+    if found.state is TenantState.DELETING:
+        raise Uniqueness(
+            f"{what} {text!r} is free when tenant {found.name} is deleted; rollbook tenant delete {found.name} goes on with that"
+        )
+    raise Uniqueness(f"{what} {text!r} is another tenant's")
 
 
 def _one(connection: Connection, by: str, key: str | int) -> TenantRecord | None:
