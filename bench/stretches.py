@@ -29,6 +29,7 @@ from rollbook.cli.serving import HELD_SECONDS
 from rollbook.operations import tokens
 from rollbook.protocol import urns
 from rollbook.settings import Settings
+from rollbook.storage.sql.databases import backend
 from rollbook.storage.tenants import DEFAULT
 from rollbook.testing.asgi import AsgiCaller
 
@@ -175,7 +176,7 @@ class World:
 
 async def measure(database: str, turns: int, only: str) -> None:
     """Print the table."""
-    async with running(Settings(database=database)) as application:
+    async with running(Settings(database=database, database_origin="--database")) as application:
         sys.setswitchinterval(HELD_SECONDS)
         gc.collect()
         gc.freeze()
@@ -218,6 +219,7 @@ def main() -> None:
     with ExitStack() as stack:
         if options.postgres:
             url = stack.enter_context(postgres.database(stack.enter_context(postgres.server())))
+            backend(url).migrate()
         else:
             folder = stack.enter_context(TemporaryDirectory(prefix="rollbook-stretches-"))
             url = f"sqlite:///{Path(folder) / 'bench.db'}"

@@ -216,6 +216,7 @@ async def running(
             with suppress(Exception):
                 await application.journal.seal(now())
             application.services.passwords.close()
+            await application.services.aside.close()
             if application.verifier.basic is not None:
                 application.verifier.basic.close()
 

@@ -50,17 +50,19 @@ async def read(context: Context, body: JsonValue, base: str) -> Bulk:
     Raises:
         InvalidSyntax, PayloadTooLarge: the request as a whole is refused.
     """
-    services = context.services
-    request = read_bulk(body, context.leniency, context.limits.bulk_operations)
-    ids = {
-        operation.bulk_id: services.new_id()
-        async for some in context.some(request.operations)
-        for operation in some
-        if operation.method == "POST" and operation.bulk_id is not None
-    }
-    planner = Planner(ids, context.caller.tenant.catalog, base, context.leniency)
-    plans = [planner.plan(one) async for some in context.some(request.operations) for one in some]
-    return Bulk(units(plans), request.fail_on_errors)
+
+    def planned() -> Bulk:
+        request = read_bulk(body, context.leniency, context.limits.bulk_operations)
+        ids = {
+            operation.bulk_id: context.services.new_id()
+            for operation in request.operations
+            if operation.method == "POST" and operation.bulk_id is not None
+        }
+        planner = Planner(ids, context.caller.tenant.catalog, base, context.leniency)
+        plans = [planner.plan(operation) for operation in request.operations]
+        return Bulk(units(plans), request.fail_on_errors)
+
+    return await context.decided(body, planned)
 
 
 async def outcomes(context: Context, bulk: Bulk) -> AsyncGenerator[list[Outcome], None]:

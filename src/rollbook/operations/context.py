@@ -19,8 +19,10 @@ from rollbook.protocol.patch import Allowance
 from rollbook.protocol.quirks import PROFILES, Leniency, Profile, Quirk
 from rollbook.protocol.resolved import NOTHING, ResolvedFilter
 from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.values import JsonValue, is_heavy
 from rollbook.storage.base import Author, Rules, Store, TokenStore
 from rollbook.storage.sight import Sight
+from rollbook.storage.sql.readers import Readers
 from rollbook.storage.tenants import DEFAULT
 
 DEFAULT_TENANT = DEFAULT
@@ -144,6 +146,8 @@ class Services:
     cursors: Cursors
     note_quirks: Callable[["Caller", Iterable[Quirk], int], None]
     pieces: Pieces = field(default_factory=Pieces)
+    aside: Readers = field(default_factory=lambda: Readers(2, 1, name="aside"))
+    """Threads for work that cannot be done in pieces; one tenant has one of them at most."""
 
 
 async def at_once() -> None:
@@ -184,6 +188,16 @@ class Context:
     def sight(self) -> Sight | None:
         """What the caller sees, None for everything."""
         return self.caller.tenant.sight(self.caller.rights)
+
+    async def decided(self, body: JsonValue, work: Callable[[], T]) -> T:
+        """What `work` makes of a body: of a large one in a thread, where the event loop does not wait for it."""
+        if not is_heavy(body):
+            return work()
+        return await self.aside(work)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Run it in a thread; of one tenant one thing at a time."""
+        return await self.services.aside.run(lambda _: work(), self.tenant, unbounded=True)
 
     def some(self, things: Sequence[T]) -> AsyncIterator[Sequence[T]]:
         """The same things, some at a time, for work that may be long: others have their turns in between."""

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from rollbook.operations import access
-from rollbook.operations.context import Context
+from rollbook.operations.context import Context, at_once
 from rollbook.operations.referring import check_labels, ids_shown
 from rollbook.operations.tenant_settings import Feature
 from rollbook.protocol import patch as patching
@@ -21,9 +22,11 @@ from rollbook.protocol.errors import (
 from rollbook.protocol.projection import Projection, wants
 from rollbook.protocol.resource import Change, Present, Resource, Scope, asserted_paths
 from rollbook.protocol.schema import ResourceType
-from rollbook.protocol.values import JsonValue
+from rollbook.protocol.values import JsonValue, is_heavy
 from rollbook.protocol.versions import if_match, if_none_match
-from rollbook.storage.base import Insert, Record, StepRefused, Updated
+from rollbook.storage import refusals
+from rollbook.storage.base import Decide, Insert, Record, StepRefused, Updated
+from rollbook.storage.documents import decode
 from rollbook.storage.sight import Sight
 
 _TRIES = 5
@@ -136,7 +139,7 @@ async def replace(
         NotFound, PreconditionFailed, RequestError: nothing was changed.
     """
     access.check_type(context.caller, resource_type, writes=True)
-    resource = _read_body(context, resource_type, body, at_create=False)
+    resource = await context.decided(body, lambda: _read_body(context, resource_type, body, at_create=False))
     if resource_type.secret in resource.document:
         _check_password_change(context)
     veil = context.veil(resource_type)
@@ -151,9 +154,7 @@ async def replace(
     await context.turn()
     await _check_made(context, resource_type, id)
     await _check_seen(context, resource_type, id, if_match)
-    updated = await context.services.store.update(
-        context.tenant, resource_type, id, decide, scope, context.author(), context.rules, if_match=if_match
-    )
+    updated = await _update(context, resource_type, id, decide, scope, if_match, heavy=is_heavy(body))
     return _written(context, updated, resource_type, id, asserted_paths(resource, resource_type.memberships))
 
 
@@ -170,9 +171,14 @@ async def patch(
         raise UnsupportedFeature("PATCH is not offered by this server; replace the resource with PUT")
     context.allowance.spend(0)
     veil = context.veil(resource_type)
-    message = patching.parse_patch(body, veil.asked, context.leniency, id=id)
-    veil.check_patch(message)
-    check_labels(context, resource_type, patching.selecting(message))
+
+    def read() -> patching.Patch:
+        message = patching.parse_patch(body, veil.asked, context.leniency, id=id)
+        veil.check_patch(message)
+        check_labels(context, resource_type, patching.selecting(message))
+        return message
+
+    message = await context.decided(body, read)
     if patching.has_secrets(message):
         _check_password_change(context)
     message = await _with_patch_hashes(context, message)
@@ -183,17 +189,54 @@ async def patch(
     await context.turn()
     await _check_made(context, resource_type, id)
     await _check_seen(context, resource_type, id, if_match)
-    updated = await context.services.store.update(
-        context.tenant,
-        resource_type,
-        id,
-        access.limited(context.caller, resource_type, id, veil.guarded(patched)),
-        patching.scope(message),
-        context.author(),
-        context.rules,
-        if_match=if_match,
-    )
+    decide = access.limited(context.caller, resource_type, id, veil.guarded(patched))
+    scope, heavy = patching.scope(message), is_heavy(body) or patching.looks_often(message)
+    updated = await _update(context, resource_type, id, decide, scope, if_match, heavy=heavy)
     return _written(context, updated, resource_type, id, patching.written_paths(message))
+
+
+async def _update(
+    context: Context,
+    kind: ResourceType,
+    id: str,
+    decide: Decide,
+    scope: Scope,
+    wanted: Precondition,
+    *,
+    heavy: bool,
+) -> Updated | None:
+    """Change a resource. A heavy decision about the document alone is taken before the transaction, in which nobody else can write.
+
+    Raises:
+        Conflict: the resource went on changing meanwhile.
+    """
+    store, tenant, rules = context.services.store, context.tenant, context.rules
+    if (
+        not heavy or scope != Scope() or context.turn is not at_once
+    ):  # operations of a bulk request keep their order
+        return await store.update(
+            tenant, kind, id, decide, scope, context.author(), rules, if_match=wanted, heavy=heavy
+        )
+    for _ in range(_TRIES):
+        seen = await store.get(tenant, kind, id, rules, members=False, groups=False)
+        if seen is None:
+            return None
+        refusals.check_version(seen.version, wanted)
+        present = Present(decode(seen.body, seen.extra))
+        change = await context.aside(partial(decide, present))
+        with suppress(PreconditionFailed):
+            return await store.update(
+                tenant,
+                kind,
+                id,
+                lambda _, change=change: change,  # type: ignore[misc]
+                scope,
+                context.author(),
+                rules,
+                if_match=seen.version.__eq__,
+                heavy=True,
+            )
+    raise Conflict("the resource goes on changing; try again")
 
 
 async def delete(context: Context, resource_type: ResourceType, id: str, if_match: Precondition) -> None:
@@ -287,10 +330,14 @@ def _check_password_change(context: Context) -> None:
 async def _new(context: Context, resource_type: ResourceType, body: JsonValue) -> Resource:
     veil = context.veil(resource_type)
     veil.check_makeable()
-    resource = _read_body(context, resource_type, body, at_create=True)
-    veil.check_new(resource)
-    access.check_new(context.caller, resource_type, resource.document)
-    return await _with_hashes(context, resource, resource_type)
+
+    def read() -> Resource:
+        resource = _read_body(context, resource_type, body, at_create=True)
+        veil.check_new(resource)
+        access.check_new(context.caller, resource_type, resource.document)
+        return resource
+
+    return await _with_hashes(context, await context.decided(body, read), resource_type)
 
 
 async def _hashes(context: Context, secrets: list[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ __all__ = [
     "Patch",
     "apply",
     "has_secrets",
+    "looks_often",
     "map_secrets",
     "parse_patch",
     "scope",
@@ -39,6 +40,9 @@ __all__ = [
 
 MAX_WORK = 40_000
 """Values looked at by all steps of a request, times tests on each: some tenths of a second in which nobody else is served (T-53)."""
+
+OFTEN = 10
+"""How often the values of attributes are gone through by a patch that is quick whatever they are."""
 
 _ROWS_PER_VALUE = 10
 """Adding, removing or replacing that many rows by id costs what looking at one value does."""
@@ -92,6 +96,12 @@ def selecting(patch: Patch) -> Iterator[AttributePath]:
     for step in patch.steps:
         if step.target.selection is not None:
             yield from paths(step.target.selection)
+
+
+def looks_often(patch: Patch) -> bool:
+    """Whether the patch goes through an attribute's values more often than a few times; members are found by id."""
+    steps = (step for step in patch.steps if step.target.path.attribute.multi_valued)
+    return sum(step.target.terms for step in steps if not patch.is_membership(step)) > OFTEN
 
 
 def has_secrets(patch: Patch) -> bool:

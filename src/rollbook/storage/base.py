@@ -251,10 +251,12 @@ class Store(Protocol):
         rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
+        heavy: bool = False,
     ) -> Updated | None:
         """Apply what `decide` says of the present state, in one transaction; None if there is no resource.
 
-        `scope` names the members `decide` has to see. `if_match` judges the present version. The record
+        `scope` names the members `decide` has to see. `if_match` judges the present version. `heavy`: the change is of
+        a document with many values, or the decision takes its time. The record
         returned has groups but no members: `members` may be large, read them with `get`.
 
         Raises:

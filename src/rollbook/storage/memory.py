@@ -151,8 +151,10 @@ class MemoryStore:
         rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
+        heavy: bool = False,
     ) -> Updated | None:
         """Apply what `decide` says of the present state."""
+        del heavy  # nobody waits here
         of, old = self._of(tenant), self._kept(tenant, resource_type, id)
         if old is None:
             return None

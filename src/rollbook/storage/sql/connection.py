@@ -43,6 +43,9 @@ class Connection(Protocol):
     def many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
 
+    def aside(self, work: Callable[[], T]) -> T:
+        """Run work that takes long and asks the database nothing, so that no event loop waits for it."""
+
     def go_on(self) -> None:
         """Between statements, for work that takes long without any.
 

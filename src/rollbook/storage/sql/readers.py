@@ -109,9 +109,9 @@ class _Share:
 class Readers:
     """So many threads, and of them so many at once for a tenant; belongs to one event loop."""
 
-    def __init__(self, number: int, each: int) -> None:
+    def __init__(self, number: int, each: int, *, name: str = "store-read") -> None:
         self._each = each
-        self._pool = ThreadPoolExecutor(number, thread_name_prefix="store-read")
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix=name)
         self._shares: dict[int, _Share] = {}
         self._under_way: set[Reading] = set()
         self._is_closed = False

@@ -218,7 +218,7 @@ def _drop(
             memberships.remove_all(connection, Container(tenant, pk, old))
         target = Target(tenant, old, identifier, None)
         change = _always(Change(judged.document))
-        writes.update(connection, known, target, change, Scope(), author, AS_IT_IS)
+        writes.Update(target, change, Scope(), author, AS_IT_IS)(connection, known)
         changed += 1
         if changed % 500 == 0:
             progress(changed, changed)

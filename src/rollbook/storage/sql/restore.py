@@ -101,7 +101,7 @@ def _turn_back(
         )
 
     scope = Scope(all=kind.memberships is not None)
-    writes.update(connection, layout, target, decide, scope, author, rules)
+    writes.Update(target, decide, scope, author, rules)(connection, layout)
 
 
 def _revive(

@@ -149,6 +149,10 @@ class SqliteConnection:
         except apsw.Error as error:
             raise translated(error, self._path) from error
 
+    def aside(self, work: Callable[[], T]) -> T:
+        """Run it here: long writes are in a thread by then."""
+        return work()
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

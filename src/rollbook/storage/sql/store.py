@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from rollbook.protocol.query import Query, Walk
 from rollbook.protocol.resolved import ResolvedFilter
 from rollbook.protocol.resource import Change, Member, Scope
 from rollbook.protocol.schema import ResourceType
+from rollbook.protocol.values import is_heavy
 from rollbook.storage.base import (
     USUAL,
     Act,
@@ -35,6 +37,7 @@ from rollbook.storage.sql.editions import notice
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.layouts import Layouts
+from rollbook.storage.sql.lengths import LONG, ROWS_EACH, is_large, is_referred_to_much
 from rollbook.storage.sql.load import Joined, Loaded, Mark
 from rollbook.storage.sql.readers import TooMuchWork
 from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, Wanted, Whole
@@ -43,15 +46,9 @@ from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, loo
 from rollbook.storage.sql.secrets import SqlSecrets
 from rollbook.storage.tenants import DEFAULT
 
-LONG = 200
-"""A write that touches more memberships than this runs in a thread."""
-
 T = TypeVar("T")
 
 _NOT_OPEN = "the database is not open"
-
-ROWS_EACH = 10
-"""Memberships that take as long to write as a resource does."""
 
 
 class SqlStore:
@@ -281,12 +278,16 @@ class SqlStore:
     ) -> Record:
         """Create a resource."""
         known = await self.layout(tenant, resource_type)
-        new = writes.new(known, resource_type, id, change)
+        heavy = is_heavy(change.document)
+        make = partial(writes.new, known, resource_type, id, change)
+        made = None if heavy else make()
         return await self._write(
             tenant,
             known,
-            lambda connection, known: writes.insert(connection, known, tenant, new, author, rules),
-            long=len(change.add_members) > LONG,
+            lambda connection, known: writes.insert(
+                connection, known, tenant, made or connection.aside(make), author, rules
+            ),
+            long=heavy or len(change.add_members) > LONG,
         )
 
     async def insert_together(
@@ -314,15 +315,17 @@ class SqlStore:
         rules: Rules = USUAL,
         *,
         if_match: Callable[[str], bool] | None = None,
+        heavy: bool = False,
     ) -> Updated | None:
         """Apply what `decide` says of the present state, in one transaction."""
         what = writes.Target(tenant, resource_type, id, if_match)
-        return await self._write(
-            tenant,
-            await self.layout(tenant, resource_type),
-            lambda connection, known: writes.update(connection, known, what, decide, scope, author, rules),
-            long=len(scope.ids) > LONG or (scope.all and await self._is_large(tenant, id)),
-        )
+        known = await self.layout(tenant, resource_type)
+        work = writes.Update(what, decide, scope, author, rules, heavy=heavy)
+        long = heavy or len(scope.ids) > LONG or (scope.all and await is_large(self.database, tenant, id))
+        if not long and self.database.holds_the_loop:
+            with suppress(TooLong):
+                return await self._write(tenant, known, replace(work, near=True))
+        return await self._write(tenant, known, work, long=True)
 
     async def delete(
         self,
@@ -341,17 +344,8 @@ class SqlStore:
             tenant,
             known,
             lambda connection, known: removal.delete(connection, known, what, author, rules),
-            long=await self._is_large(tenant, id) or await self._is_referred_to_much(known, what, rules),
-        )
-
-    async def _is_referred_to_much(self, known: Layout, what: writes.Target, rules: Rules) -> bool:
-        return self.database.holds_the_loop and await self.database.read_now(
-            lambda connection: removal.is_referred_to_much(connection, known, what, rules, LONG)
-        )
-
-    async def _is_large(self, tenant: int, id: str) -> bool:
-        return self.database.holds_the_loop and await self.database.read_now(
-            lambda connection: reads.is_large(connection, tenant, id, LONG)
+            long=await is_large(self.database, tenant, id)
+            or await is_referred_to_much(self.database, known, what, rules),
         )
 
     async def load(

@@ -6,6 +6,7 @@ counter and one change row: nothing grows with the number of users or members.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rollbook.protocol.errors import InternalError
 from rollbook.protocol.resource import Change, Present, Scope
@@ -19,7 +20,7 @@ from rollbook.storage.sql.connection import Connection, Row
 from rollbook.storage.sql.index import NO_TEXTS, TENANT_SHIFT, IndexRows, Layout, TypeIndex, index_rows
 from rollbook.storage.sql.log import Entry
 from rollbook.storage.sql.memberships import Container
-from rollbook.storage.sql.reads import groups_of, members_in, members_of, record, referred, row_of
+from rollbook.storage.sql.reads import TooLong, groups_of, members_in, members_of, record, referred, row_of
 
 NEXT_RESOURCE = """
     INSERT INTO sequence (tenant, resource, change) VALUES (?, 1, 1)
@@ -47,6 +48,10 @@ ADD_UNIQUE = (
 REMOVE_UNIQUE = "DELETE FROM unique_value WHERE tenant = ? AND attribute = ? AND key = ?"
 ADD_VALUE = "INSERT INTO value (tenant, attribute, key, pk, element) VALUES (?, ?, ?, ?, ?)"
 REMOVE_VALUE = "DELETE FROM value WHERE tenant = ? AND attribute = ? AND key = ? AND pk = ? AND element = ?"
+
+
+LARGE = 250
+"""Commas in what is stored of a document from which on its values may be too many for the event loop; a photo has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,30 +155,44 @@ class Old:
     row: Row
     container: Container
     document: JsonObject
+    is_large: bool = False
+    """Whether there are many values in it, or will be."""
 
 
-def update(
-    connection: Connection,
-    layout: Layout,
-    target: Target,
-    decide: Decide,
-    scope: Scope,
-    author: Author,
-    rules: Rules,
-) -> Updated | None:
-    """Apply a change; see `Store.update`."""
-    tenant, resource_type = target.tenant, target.resource_type
-    row = present(connection, layout, target)
-    if row is None:
-        return None
-    old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]))
-    members = members_in(connection, tenant, row[0], scope) if resource_type.memberships else {}
-    change = decide(Present(old.document, members))
-    new_row = _apply(connection, layout, old, change, author, rules)
-    groups = groups_of(connection, layout, resource_type, tenant, row[0], indirect=rules.indirect_groups)
-    if new_row is None:
-        return Updated(record(row, resource_type, layout, groups=groups), changed=False)
-    return Updated(record(new_row, resource_type, layout, groups=groups), changed=True)
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of a resource; see `Store.update`. `near`: on the event loop, where what is stored may not be large."""
+
+    target: Target
+    decide: Decide
+    scope: Scope
+    author: Author
+    rules: Rules
+    heavy: bool = False
+    near: bool = False
+
+    def __call__(self, connection: Connection, layout: Layout) -> Updated | None:
+        """Apply it.
+
+        Raises:
+            TooLong: the event loop would have to wait for it.
+        """
+        tenant, resource_type = self.target.tenant, self.target.resource_type
+        row = present(connection, layout, self.target)
+        if row is None:
+            return None
+        is_large = self.heavy or row[5].count(b",") + (row[6] or b"").count(b",") > LARGE
+        if is_large and self.near:
+            raise TooLong("a document with many values")
+        old = Old(row, Container(tenant, row[0], resource_type), decode(row[5], row[6]), is_large)
+        members = members_in(connection, tenant, row[0], self.scope) if resource_type.memberships else {}
+        decide = partial(self.decide, Present(old.document, members))
+        change = connection.aside(decide) if is_large else decide()
+        new_row = _apply(connection, layout, old, change, self.author, self.rules)
+        indirect = self.rules.indirect_groups
+        groups = groups_of(connection, layout, resource_type, tenant, row[0], indirect=indirect)
+        shown = row if new_row is None else new_row
+        return Updated(record(shown, resource_type, layout, groups=groups), changed=new_row is not None)
 
 
 def _apply(
@@ -225,7 +244,11 @@ def reindex(
     """Bring the index from one document of a resource to another, which differs in those attributes."""
     container = old.container
     index = layout.index(container.resource_type.name)
-    before, after = (index_rows(index, each, changed) for each in (old.document, document))
+
+    def rows() -> list[IndexRows]:
+        return [index_rows(index, each, changed) for each in (old.document, document)]
+
+    before, after = connection.aside(rows) if old.is_large else rows()
     write_index(connection, index, container.tenant, container.pk, before, after)
     if before.texts != after.texts:
         whole = (index_rows(index, each).texts for each in (old.document, document))
