@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 PIECE_SECONDS = 0.001
 """How long a piece is: what another's request may have to wait for, and many times what it costs to wait for a turn."""
 
-SOME = 5
+SOME = 10
 """Things between two looks at the clock."""
 
 
@@ -29,14 +29,9 @@ class Pieces:
     """By tenant; whose turn is next stands first."""
     _is_due: bool = False
 
-    async def some(self, tenant: int, things: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    def some(self, tenant: int, things: Sequence[T]) -> AsyncIterator[Sequence[T]]:
         """The same things, some at a time; in between, as soon as a piece is done, whatever else waits has its turn."""
-        end = self.clock() + PIECE_SECONDS
-        for start in range(0, len(things), SOME):
-            if self.clock() > end:
-                await self.turn(tenant)
-                end = self.clock() + PIECE_SECONDS
-            yield things[start : start + SOME]
+        return _Some(self, tenant, things)
 
     async def turn(self, tenant: int) -> None:
         """Wait until the tenant's next piece may be done."""
@@ -63,3 +58,26 @@ class Pieces:
         self._is_due = bool(self._waiting)
         if self._is_due:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+
+class _Some(Generic[T]):
+    """What `Pieces.some` gives: no generator, which the event loop would have to keep a list of."""
+
+    __slots__ = ("_at", "_end", "_pieces", "_tenant", "_things")
+
+    def __init__(self, pieces: Pieces, tenant: int, things: Sequence[T]) -> None:
+        self._pieces, self._tenant, self._things = pieces, tenant, things
+        self._at, self._end = 0, pieces.clock() + PIECE_SECONDS
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[T]:
+        start = self._at
+        if start >= len(self._things):
+            raise StopAsyncIteration
+        if self._pieces.clock() > self._end:
+            await self._pieces.turn(self._tenant)
+            self._end = self._pieces.clock() + PIECE_SECONDS
+        self._at = start + SOME
+        return self._things[start : self._at]
