@@ -16,7 +16,7 @@ T = TypeVar("T")
 PIECE_SECONDS = 0.001
 """How long a piece is: what another's request may have to wait for, and many times what it costs to wait for a turn."""
 
-SOME = 10
+SOME = 20
 """Things between two looks at the clock."""
 
 
