@@ -185,8 +185,8 @@ async def test_t_13_managers_of_another(both: tuple[Customer, Customer]) -> None
     assert "displayName" not in made[0]
 
 
-async def test_t_17_cursors_and_versions(both: tuple[Customer, Customer]) -> None:
-    """T-17: cursors of one are forged ones in the other; a warm page of one is not the other's; nor are versions."""
+async def test_t_17_cursors_and_pages(both: tuple[Customer, Customer]) -> None:
+    """T-17: cursors of one are forged ones in the other; a warm page of one is not the other's."""
     one, other = both
     for each in both[:1]:
         for number in range(4):
@@ -199,10 +199,6 @@ async def test_t_17_cursors_and_versions(both: tuple[Customer, Customer]) -> Non
     for each in (one, other, one):
         page = (await each.call("GET", f"{each.base}/Users?startIndex=2&count=2&sortBy=userName")).json
         assert page["totalResults"] == (5 if each is one else 1)
-    mine = (await one.call("GET", f"{one.base}/Users/{one.ids['user']}")).headers["etag"]
-    assert (
-        await one.call("GET", f"{one.base}/Users/{one.ids['user']}", headers={"If-None-Match": mine})
-    ).status in {200, 304}
 
 
 ROUTES = (
