@@ -226,6 +226,41 @@ def test_lists_of_revoked_certificates_are_due(home: Path, days: int | None, sta
     assert (code, found["TLS"]["state"]) == (int(state == "fail"), state)
 
 
+@pytest.mark.parametrize(
+    ("commands", "state", "words"),
+    [
+        (["create --expires 300d"], "ok", "none ends"),
+        (["create --expires 1d"], "ok", "none ends"),  # it was meant to be short
+        (["create --expires 90d", "later"], "warn", "'token' of tenant default ends in 10 days"),
+        (["create --expires 90d", "later", "rotate"], "ok", "none ends"),
+        (["create --expires 90d", "later", "revoke"], "ok", "none ends"),
+    ],
+)
+def test_a_66_tokens_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch, commands: list[str], state: str, words: str
+) -> None:
+    """A-66: whoever uses a token that ends soon needs the next one; the advice is a command that makes it."""
+    first: dict[str, Any] = {}
+    for command in commands:
+        if command == "later":
+            connection = opened(home / "rollbook.db")
+            connection.run("UPDATE token SET created = created - 6912000000, expires = expires - 6912000000")
+            connection.close()
+            continue
+        name, *options = command.split()
+        which = [first["id"]] if first else []
+        code, out, _ = run("token", name, *which, *options, *(["--json"] if name != "revoke" else []))
+        assert code == 0
+        first = first or json.loads(out)
+    _, found = _found()
+    assert found["tokens"]["state"] == state
+    assert words in found["tokens"]["text"]
+    if state == "warn":
+        advice = found["tokens"]["advice"]
+        assert advice.startswith(f"rollbook --tenant default token rotate {first['id']} ")
+        assert run(*advice.partition(";")[0].split()[1:])[0] == 0
+
+
 def test_configuration_and_targets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mistakes are counted, the first is shown, a source's file that is not there is told; with --targets each is asked, and one that refuses us is a failure. No secret is shown."""
     file = home / "rollbook.yaml"

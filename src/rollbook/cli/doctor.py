@@ -76,17 +76,20 @@ def _findings(
     from rollbook.app import now
     from rollbook.cli import doctor_checks as checks
     from rollbook.cli.doctor_keys import keys
+    from rollbook.cli.doctor_tokens import tokens
 
     on_database = list(checks.database(backend, now))
     yield from on_database
     yield from checks.files(backend, config)
     if not any(each.state == "fail" for each in on_database if each.check in {"database", "migrations"}):
         yield from keys(backend)
+    is_current = any((each.check, each.state) == ("migrations", "ok") for each in on_database)
+    if is_current:
+        yield from tokens(backend, now())
     yield from checks.certificates(certificates)
     loaded: Config | None = None
     if config is not None:
         # Opening a file of an earlier version would bring it up to date, and nothing is changed here.
-        is_current = any((each.check, each.state) == ("migrations", "ok") for each in on_database)
         finding, loaded = _configuration(config, database, by_database=is_current)
         yield finding
     if loaded is not None:
