@@ -1,7 +1,6 @@
 """The only wiring: settings → store, catalog, server."""
 
 import asyncio
-import hashlib
 import json
 import os
 import time
@@ -31,11 +30,11 @@ from rollbook.protocol.values import JsonValue
 from rollbook.settings import Settings, SettingsError, make_private_directory
 from rollbook.storage.base import Author
 from rollbook.storage.ids import new_id
-from rollbook.storage.journal import SealKeys
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.files import database_path
 from rollbook.storage.sql.journal import SqlJournal
+from rollbook.storage.sql.signing_start import line_keys
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
 from rollbook.storage.tenants import DEFAULT_NAME, TenantRecord, TenantState
@@ -222,7 +221,7 @@ async def running(
 
 
 SEALING_SECONDS = 5.0
-"""How long a line of the audit log waits for its seal; until then whoever can write the database could change it unseen."""
+"""How long a line of the audit log waits for its number and its seal; it was signed when it was written."""
 
 TELLING_SECONDS = 3600.0
 """How often the head of the audit log is told in the server's log, which is kept elsewhere."""
@@ -242,19 +241,6 @@ async def keep_sealing(journal: SqlJournal) -> None:
             if sealed and time.monotonic() >= told_at:
                 told_at = time.monotonic() + TELLING_SECONDS
                 log.info("audit log sealed", head=(await journal.head()).text)
-
-
-async def seal_keys(store: SqlStore) -> SealKeys:
-    """The keys that the audit log of a store is sealed with: the one place where they come from.
-
-    There is one, made of a secret that the keys outside the database open, and it stays when these are rotated.
-
-    Raises:
-        KeyUnknown: they are not here.
-    """
-    key = await store.secrets.derived("audit")
-    name = hashlib.sha256(b"rollbook seal key" + key).hexdigest()[:8]
-    return SealKeys(name, {name: key})
 
 
 FORGETTING_SECONDS = 3600.0
@@ -372,7 +358,7 @@ async def build(settings: Settings, store: SqlStore, metrics: "Metrics | None" =
     store.subscribe(doors.changed)
     live = Live(doors, store.follow)
     tenant = (await doors.default()).shell.tenant
-    journal = SqlJournal(store.database, await seal_keys(store))
+    journal = SqlJournal(store.database, await line_keys(store.secrets))
     refusals = Refusals(journal.write, now)
     background = Background()
     links = SqlLinks(store.database)

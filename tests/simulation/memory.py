@@ -6,6 +6,7 @@ from typing import TypeVar
 from rollbook.storage.key_files import NOWHERE
 from rollbook.storage.sql import migrate
 from rollbook.storage.sql.connection import Connection
+from rollbook.storage.sql.signing import Signer
 from rollbook.storage.sql.sqlite import SqliteConnection, memory_connection
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self.guard: Callable[[Connection], None] | None = None
+        self.signer = Signer()
         self._connection: SqliteConnection | None = None
 
     async def open(self) -> None:

@@ -1,6 +1,7 @@
 """The audit log: every change and act is a line with who and from where, and no line changes unseen (T-87, I-29)."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from rollbook.protocol.catalog import core_catalog
 from rollbook.protocol.resource import Change, Scope
 from rollbook.storage.base import USUAL, Act, Author
 from rollbook.storage.journal import NO_KEYS, Line, SealKeys, Verdict
-from rollbook.storage.sql import journal_check as faults
+from rollbook.storage.key_files import NOWHERE, KeySource
+from rollbook.storage.keyring import new_key
+from rollbook.storage.sql import journal_faults as faults
 from rollbook.storage.sql import journal_forget, seals
 from rollbook.storage.sql.archive import Archive
 from rollbook.storage.sql.connection import Connection
-from rollbook.storage.sql.databases import open_store
+from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.journal import SqlJournal
+from rollbook.storage.sql.journal_forgotten import DELETING, FORGETTING
 from rollbook.storage.sql.store import SqlStore
 from rollbook.storage.sql.tenants import SqlTenants
 from rollbook.testing.store_steps import TENANT, USER, user
@@ -29,17 +33,41 @@ ANN = Author("token hr", AT, "tok1", "192.0.2.7", 12)
 KEYED = SealKeys("k1", {"k1": b"one key of thirty-two bytes here"})
 
 
+KEY = new_key()
+HERE = KeySource("the tests", lambda: KEY.text)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
-    """An empty store, whose invariants hold at the end."""
-    url = f"sqlite:///{tmp_path}/store.db"
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    named = f"sqlite:///{tmp_path}/store.db"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-        empty(url)
-    opened = open_store(url, core_catalog())
-    await opened.open()
-    yield opened
-    await opened.close()
+        named = str(request.getfixturevalue("postgres_database"))
+        empty(named)
+    return named
+
+
+@asynccontextmanager
+async def opened(url: str, keys: KeySource) -> AsyncIterator[SqlStore]:
+    """A store with those keys."""
+    found = SqlStore(backend(url), core_catalog(), keys=keys)
+    await found.open()
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    """An empty store that signs its lines."""
+    async with opened(url, HERE) as found:
+        yield found
+
+
+@pytest.fixture
+async def plain(url: str) -> AsyncIterator[SqlStore]:
+    """An empty store that does not, as those of earlier versions, and where there is no key."""
+    async with opened(url, NOWHERE) as found:
+        yield found
 
 
 async def people(store: SqlStore, number: int, tenant: int = TENANT, author: Author = ANN) -> None:
@@ -116,25 +144,34 @@ async def test_i_29_an_act_is_told_with_what_was_done_or_not_at_all(store: SqlSt
     }
 
 
-async def test_t_87_an_untouched_log_holds(store: SqlStore) -> None:
-    """Of several tenants, over several seals, sealed by several at once, some by a key: nothing is found."""
-    await people(store, 3)
-    journals = [SqlJournal(store.database), SqlJournal(store.database)]
-    await journals[0].seal(AT)
-    await people(store, 2, TENANT + 1)
-    await journals[1].write([Act(ANN, 0, "export"), Act(ANN, TENANT, "import")])
-    await journals[1].seal(AT + 1)
-    await title(store, "1-0", "boss")
-    await journals[0].seal(AT + 2)
-    keyed = SqlJournal(store.database, KEYED)
-    await title(store, "1-0", "chief")
-    await keyed.seal(AT + 3)
-    verdict = await keyed.check((await keyed.head()).text)
-    assert told(verdict) == []
-    assert (verdict.lines, verdict.head.number, verdict.waiting, verdict.without_key) == (9, 9, 0, 8)
-    assert [line.number for line in await lines(keyed)] == list(range(1, 10))
-    await title(store, "1-0", "late")
-    assert (await keyed.check()).waiting == 1
+async def test_t_87_an_untouched_log_holds(url: str) -> None:
+    """Of several tenants, over several seals, sealed by several at once; the first lines not signed, some not sealed then."""
+    async with opened(url, NOWHERE) as plain:
+        await people(plain, 3)
+        journals = [SqlJournal(plain.database), SqlJournal(plain.database)]
+        await journals[0].seal(AT)
+        await people(plain, 2, TENANT + 1)
+        await journals[1].write([Act(ANN, 0, "export"), Act(ANN, TENANT, "import")])
+        await journals[1].seal(AT + 1)
+        await title(plain, "1-0", "boss")
+        await journals[0].seal(AT + 2)
+        await title(plain, "1-0", "captain")
+    async with opened(url, HERE) as store:
+        await title(store, "1-0", "chief")
+        signed = SqlJournal(store.database)
+        await signed.write([Act(ANN, 0, "export")])
+        assert told(await signed.check()) == []
+        await signed.seal(AT + 3)
+        verdict = await signed.check((await signed.head()).text)
+        assert told(verdict) == []
+        assert (verdict.lines, verdict.head.number, verdict.waiting, verdict.without_key) == (11, 11, 0, 8)
+        assert verdict.signed_from == 10
+        assert [line.number for line in await lines(signed)] == list(range(1, 12))
+        await title(store, "1-0", "late")
+        assert (await signed.check()).waiting == 1
+    async with opened(url, HERE) as again:
+        await title(again, "1-0", "later")
+        assert told(await SqlJournal(again.database).check()) == []
 
 
 FORGED = """
@@ -191,22 +228,23 @@ SPOILED: dict[str, tuple[list[str], list[tuple[int, int, str]]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("keys", [NO_KEYS, KEYED], ids=["plain", "keyed"])
+@pytest.mark.parametrize("keys", [NO_KEYS, KEYED, None], ids=["plain", "keyed", "signed"])
 @pytest.mark.parametrize("name", SPOILED)
-async def test_t_87_what_was_done_to_the_log_is_found(store: SqlStore, name: str, keys: SealKeys) -> None:
+async def test_t_87_what_was_done_to_the_log_is_found(url: str, name: str, keys: SealKeys | None) -> None:
     """Lines altered, removed, inserted or put elsewhere in the database itself are found, and which they are."""
-    journal = SqlJournal(store.database, keys)
-    await people(store, 6)
-    await journal.seal(AT)
-    await journal.write([Act(ANN, TENANT, "export", outcome="refused"), Act(ANN, TENANT, "import")])
-    await journal.seal(AT)
-    await title(store, "1-0", "boss")
-    await journal.seal(AT)
-    assert told(await journal.check()) == []
-    statements, expected = SPOILED[name]
-    await spoil(store, *statements)
-    found = told(await SqlJournal(store.database, keys).check())
-    assert found[: len(expected)] == expected
+    async with opened(url, HERE if keys is None else NOWHERE) as store:
+        journal = SqlJournal(store.database, keys)
+        await people(store, 6)
+        await journal.seal(AT)
+        await journal.write([Act(ANN, TENANT, "export", outcome="refused"), Act(ANN, TENANT, "import")])
+        await journal.seal(AT)
+        await title(store, "1-0", "boss")
+        await journal.seal(AT)
+        assert told(await journal.check()) == []
+        statements, expected = SPOILED[name]
+        await spoil(store, *statements)
+        found = told(await SqlJournal(store.database, keys).check())
+        assert found[: len(expected)] == expected
 
 
 @pytest.mark.parametrize(
@@ -214,29 +252,29 @@ async def test_t_87_what_was_done_to_the_log_is_found(store: SqlStore, name: str
     [(TENANT, "3", 3), (TENANT, "4", 4), (TENANT, "3, 4", 3), (TENANT + 1, "1", 1), (TENANT, "99", None)],
 )
 async def test_t_87_a_change_removed_before_it_is_sealed_is_found(
-    store: SqlStore, tenant: int, gone: str, first: int | None
+    plain: SqlStore, tenant: int, gone: str, first: int | None
 ) -> None:
     """By the numbers of those around it, which they were given when they were written."""
-    journal = SqlJournal(store.database, KEYED)
-    await people(store, 2)
+    journal = SqlJournal(plain.database, KEYED)
+    await people(plain, 2)
     assert await journal.seal(AT)
-    await people(store, 2, TENANT + 1)
+    await people(plain, 2, TENANT + 1)
     for text in ("boss", "chief", "head"):
-        await title(store, "1-0", text)
-    await spoil(store, f"DELETE FROM change WHERE tenant = {tenant} AND sequence IN ({gone})")
+        await title(plain, "1-0", text)
+    await spoil(plain, f"DELETE FROM change WHERE tenant = {tenant} AND sequence IN ({gone})")
     assert await journal.seal(AT + 1)
     found = [what for _, _, what in told(await journal.check())]
     place = f"change {first} of tenant number {tenant}"
     assert found == ([] if first is None else [f"{faults.REMOVED_EARLY}: {place}"])
 
 
-async def test_t_87_what_was_missing_before_there_was_an_audit_log_is_no_fault(store: SqlStore) -> None:
+async def test_t_87_what_was_missing_before_there_was_an_audit_log_is_no_fault(plain: SqlStore) -> None:
     """A database whose history was shortened before its first line was sealed."""
-    await people(store, 5)
-    await spoil(store, "DELETE FROM change WHERE sequence IN (1, 3)")
-    journal = SqlJournal(store.database, KEYED)
+    await people(plain, 5)
+    await spoil(plain, "DELETE FROM change WHERE sequence IN (1, 3)")
+    journal = SqlJournal(plain.database, KEYED)
     assert await journal.seal(AT)
-    await title(store, "1-0", "boss")
+    await title(plain, "1-0", "boss")
     assert await journal.seal(AT + 1)
     assert told(await journal.check()) == []
 
@@ -279,47 +317,47 @@ async def made_anew(store: SqlStore, keys: SealKeys) -> None:
     await SqlJournal(store.database, keys).seal(AT)
 
 
-async def test_t_87_a_log_made_anew_is_found_by_a_kept_head(store: SqlStore) -> None:
+async def test_t_87_a_log_made_anew_is_found_by_a_kept_head(plain: SqlStore) -> None:
     """Without a key all seals can be made anew; a head that was kept elsewhere is not among them then. Nor after a tail was cut off."""
-    await people(store, 3)
-    journal = SqlJournal(store.database)
+    await people(plain, 3)
+    journal = SqlJournal(plain.database)
     await journal.seal(AT)
     kept = await journal.head()
     assert told(await journal.check(kept.text)) == told(await journal.check(kept.hash.hex())) == []
-    await title(store, "1-0", "boss")
+    await title(plain, "1-0", "boss")
     await journal.seal(AT)
     assert told(await journal.check(kept.text)) == []
     later = await journal.head()
     await spoil(
-        store,
+        plain,
         "DELETE FROM seal WHERE number = 4",
         "DELETE FROM change WHERE sequence = 4",
         "UPDATE sequence SET change = 3",
     )
     assert told(await journal.check()) == []
     assert told(await journal.check(later.text)) == [(3, 3, faults.HEAD_GONE)]
-    await made_anew(store, NO_KEYS)
+    await made_anew(plain, NO_KEYS)
     assert told(await journal.check()) == []
     assert told(await journal.check(kept.text)) == [(3, 3, faults.HEAD_GONE)]
 
 
-async def test_t_87_a_log_made_anew_is_found_by_the_key(store: SqlStore) -> None:
+async def test_t_87_a_log_made_anew_is_found_by_the_key(plain: SqlStore) -> None:
     """Who has not the key cannot make a seal that holds: neither by another key nor without one."""
-    await people(store, 3)
-    journal = SqlJournal(store.database, KEYED)
+    await people(plain, 3)
+    journal = SqlJournal(plain.database, KEYED)
     await journal.seal(AT)
-    await made_anew(store, SealKeys("k1", {"k1": b"some other key"}))
+    await made_anew(plain, SealKeys("k1", {"k1": b"some other key"}))
     assert (1, 3, faults.SEAL_ALTERED) in told(await journal.check())
-    await made_anew(store, KEYED)
-    await title(store, "1-0", "boss")
-    assert not await SqlJournal(store.database).seal(AT), (
+    await made_anew(plain, KEYED)
+    await title(plain, "1-0", "boss")
+    assert not await SqlJournal(plain.database).seal(AT), (
         "without the key nothing is sealed behind a key's seal"
     )
-    assert told(await SqlJournal(store.database).check()) == [(1, 3, faults.NO_SUCH_KEY)]
+    assert told(await SqlJournal(plain.database).check()) == [(1, 3, faults.NO_SUCH_KEY)]
     await journal.seal(AT)
-    await spoil(store, "UPDATE seal SET key = '' WHERE number = 4")
+    await spoil(plain, "UPDATE seal SET key = '' WHERE number = 4")
     assert (4, 4, faults.WITHOUT_KEY) in told(await journal.check())
-    await made_anew(store, NO_KEYS)
+    await made_anew(plain, NO_KEYS)
     assert (await journal.check()).without_key == 4, "and it is told how much no key has sealed"
 
 
@@ -337,7 +375,7 @@ async def test_t_87_what_is_forgotten_by_rule_can_be_told_from_what_is_removed(s
     assert told(verdict) == []
     assert verdict.removed == 4
     last = (await lines(journal))[-1]
-    assert (last.act, last.author, last.times) == (faults.FORGETTING, by.name, 4)
+    assert (last.act, last.author, last.times) == (FORGETTING, by.name, 4)
     assert [line.number for line in await lines(journal)] == [2, 6, 7]
     await title(store, "1-0", "more")
     await journal.seal(AT + 11)
@@ -362,7 +400,7 @@ async def test_t_87_a_deleted_tenant_leaves_its_lines_verifiable(
     assert told(verdict) == []
     assert verdict.removed == 3
     assert [line.act for line in await lines(journal)] == ["tenant.create", "create", "tenant.delete"]
-    await journal.write([Act(ANN, TENANT, faults.DELETING)])
+    await journal.write([Act(ANN, TENANT, DELETING)])
     await journal.seal(AT)
     await spoil(store, "DELETE FROM change WHERE tenant = 1")
     assert (await journal.check()).faults[0].what == faults.REMOVED

@@ -337,7 +337,7 @@ async def test_fs_21_all_waits_of_a_request_have_one_measure(
 ) -> None:
     """FS-21: while the database does not let anybody in, a request of several reads and a write waits as long as for one."""
     monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.4)
-    monkeypatch.setattr("rollbook.storage.sql.postgres.LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("rollbook.storage.sql.postgres_transaction.LEAST_SECONDS", 0.2)
     connect = database._connect
 
     async def never() -> NearConnection:
@@ -374,7 +374,7 @@ async def test_fs_21_a_lock_is_waited_for_no_longer(
 ) -> None:
     """FS-21: whoever has waited before waits less for others of its tenant, and whoever has waited behind them, too."""
     monkeypatch.setattr("rollbook.storage.patience.WAIT_SECONDS", 0.5)
-    monkeypatch.setattr("rollbook.storage.sql.postgres.LEAST_SECONDS", 0.2)
+    monkeypatch.setattr("rollbook.storage.sql.postgres_transaction.LEAST_SECONDS", 0.2)
     other = PostgresDatabase(postgres_database)
     await other.open()
     with other.alone():

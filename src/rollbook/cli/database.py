@@ -180,6 +180,7 @@ def copy(
     from rollbook.cli import acts
     from rollbook.cli.database_keys import lost_keys
     from rollbook.storage.sql import transfer
+    from rollbook.storage.sql.store import SqlStore
 
     source, destination = _existing(database), _store(to)
     destination.database.migrate()
@@ -189,7 +190,9 @@ def copy(
             destination.database,
             lambda table, rows: status.update(f"copying {table}: {rows:,} rows"),
         )
-    for each, other in ((source, destination), (destination, source)):
+    # The copy has the secrets of the source, and its keys need not be where it looks for them yet.
+    opened = SqlStore(destination.database, keys=source.secrets.source)
+    for each, other in ((source, destination), (opened, source)):
         told = acts.act(each, "database copy", "database.copy")
         acts.tell_beside(each, replace(told, detail={"other": other.database.name}))
     if as_json:
@@ -209,9 +212,10 @@ def compact(
     """Forget former versions of resources, and merge their changes, but for the last of each. May run beside a server."""
     import asyncio
 
-    from rollbook.app import by, seal_keys
+    from rollbook.app import by
     from rollbook.storage.sql.archive import Archive
     from rollbook.storage.sql.journal import SqlJournal
+    from rollbook.storage.sql.signing_start import line_keys
 
     store, author = _existing(database), by("rollbook database compact")
     before = author.at - _age(older_than)
@@ -219,7 +223,7 @@ def compact(
     async def run() -> int:
         await store.open()
         try:
-            journal = SqlJournal(store.database, await seal_keys(store))
+            journal = SqlJournal(store.database, await line_keys(store.secrets))
             return await Archive(store, store.home).compact(before, author, journal)
         finally:
             await store.close()

@@ -74,7 +74,7 @@ def verify(
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at every line of the audit log: whether it was altered, removed, inserted or put elsewhere since it was sealed.
+    """Look at every line of the audit log: whether it was altered, removed, inserted or put elsewhere since it was written.
 
     May run beside a server. Exit codes: 0 all holds, 1 something was found.
     """
@@ -222,12 +222,12 @@ _END = 1 << 62
 
 @asynccontextmanager
 async def _opened(database: str | None) -> "AsyncIterator[tuple[SqlStore, SqlJournal]]":
-    from rollbook.app import seal_keys
     from rollbook.cli.transfer import opened_store
     from rollbook.storage.sql.journal import SqlJournal
+    from rollbook.storage.sql.signing_start import line_keys
 
     async with opened_store(database, makes=False) as store:
-        yield store, SqlJournal(store.database, await seal_keys(store))
+        yield store, SqlJournal(store.database, await line_keys(store.secrets))
 
 
 async def _wanted(

@@ -25,6 +25,11 @@ _NO_KEY = (
     "The seals were made with a key that this command does not have: give it the server's keys and ask again."
 )
 
+_UNSIGNED = (
+    "What was written without the key is by somebody who has the database alone, or by a command or worker of yours that was\n"
+    "not given the keys: every process needs them (ROLLBOOK_KEY_FILE)."
+)
+
 
 def check_head(head: str | None) -> None:
     """Refuse what cannot be a head."""
@@ -34,7 +39,7 @@ def check_head(head: str | None) -> None:
 
 def show_verdict(verdict: "Verdict", *, as_json: bool) -> None:
     """Say what came of a check."""
-    from rollbook.storage.sql.journal_check import NO_SUCH_KEY
+    from rollbook.storage.sql.journal_faults import NO_SUCH_KEY, UNSIGNED
 
     if as_json:
         about = {
@@ -43,6 +48,7 @@ def show_verdict(verdict: "Verdict", *, as_json: bool) -> None:
             "forgotten": verdict.removed,
             "waiting": verdict.waiting,
             "withoutKey": verdict.without_key,
+            "signedFrom": verdict.signed_from,
             "head": verdict.head.text,
             "faults": [fault._asdict() for fault in verdict.faults],
             "moreFaults": verdict.more,
@@ -57,9 +63,15 @@ def show_verdict(verdict: "Verdict", *, as_json: bool) -> None:
     if verdict.faults:
         only_keys = all(fault.what == NO_SUCH_KEY for fault in verdict.faults)
         print(_NO_KEY if only_keys else _ADVICE)
+        if any(UNSIGNED in fault.what for fault in verdict.faults):
+            print(_UNSIGNED)
         return
     forgotten = f" ({verdict.removed:,} of them forgotten by rule)" if verdict.removed else ""
     print(f"the audit log holds: {verdict.lines:,} lines{forgotten}")
+    if verdict.signed_from is not None and verdict.signed_from > 1:
+        print(
+            f"lines from {verdict.signed_from:,} on were signed as they were written, those before were sealed some seconds later"
+        )
     if verdict.without_key:
         print(
             f"{verdict.without_key:,} lines are sealed without a key: only a head that is kept elsewhere proves them"

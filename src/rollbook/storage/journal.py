@@ -32,9 +32,14 @@ class Line(NamedTuple):
     detail: JsonObject
 
 
+DIGEST_BYTES = 32
+SIGNS = "+"
+"""How the name of a key ends by which lines are signed as they are written; seals of earlier versions have another."""
+
+
 @dataclass(frozen=True)
 class SealKeys:
-    """The keys that seals are made with, by name, and which of them is used now: "" for none.
+    """The keys that seals and lines are signed with, by name, and which of them is used now: "" for none.
 
     Without a key anybody who can write the database can make the seals anew; who has kept a head finds that.
     """
@@ -45,6 +50,16 @@ class SealKeys:
     def knows(self, key: str) -> bool:
         """Whether seals by that key can be made and judged here."""
         return not key or key in self.keys
+
+    @staticmethod
+    def signs(key: str) -> bool:
+        """Whether lines have been signed by that key before they were sealed."""
+        return key.endswith(SIGNS)
+
+    @property
+    def former(self) -> "SealKeys":
+        """The same, to seal what was written before lines were signed."""
+        return SealKeys(self.current.removesuffix(SIGNS), self.keys)
 
     def digest(self, key: str, text: bytes) -> bytes:
         """32 bytes that stand for a text, by a key of that name."""
@@ -88,6 +103,8 @@ class Verdict:
     waiting: int = 0
     """Lines that are not sealed yet."""
     without_key: int = 0
+    signed_from: int | None = None
+    """The first line that was signed when it was written; None if none was that is sealed."""
     faults: list[Fault] = field(default_factory=list)
     more: int = 0
     """Faults that are counted only."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from rollbook.storage.key_files import KeySource
+from rollbook.storage.sql.signing import Signer
 
 T = TypeVar("T")
 
@@ -27,6 +28,9 @@ class Connection(Protocol):
 
     has_parts: bool
     """Whether parts of texts are a table that has to be written (`parts`)."""
+
+    signer: Signer
+    """What signs lines of the audit log that are written here."""
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""
@@ -63,6 +67,9 @@ ALONE = -1
 
 class Database(Protocol):
     """Transactions. Every method may raise `StoreUnavailable`."""
+
+    signer: Signer
+    """What signs lines of the audit log; it is settled before anything is written."""
 
     async def write(self, tenant: int, work: Callable[[Connection], T], *, long: bool = False) -> T:
         """Run `work` in a transaction of its own fate, and return once it is durable.

@@ -16,7 +16,7 @@ from rollbook.storage.documents import decode
 from rollbook.storage.sql import acts, deliveries, orders, seals, tokens
 from rollbook.storage.sql.connection import Connection
 from rollbook.storage.sql.dialects import SQLITE
-from rollbook.storage.sql.journal_check import FORGETTING, ranges
+from rollbook.storage.sql.journal_forgotten import FORGETTING, ranges
 from rollbook.storage.sql.log import unpacked
 from rollbook.storage.sql.reads import RESOURCE
 from rollbook.storage.sql.reads import entry as entry_of

@@ -17,10 +17,15 @@ class _Behind(Exception):
 class SqlJournal:
     """The audit log of all tenants of a database."""
 
-    def __init__(self, database: Database, keys: SealKeys = NO_KEYS) -> None:
+    def __init__(self, database: Database, keys: SealKeys | None = None) -> None:
         self._database = database
-        self.keys = keys
+        self._keys = keys
         self._start: Start | None = None
+
+    @property
+    def keys(self) -> SealKeys:
+        """What seals are made with, and judged by: what lines are signed with, unless something else was given."""
+        return self._keys or self._database.signer.keys or NO_KEYS
 
     async def write(self, told: Sequence[Act]) -> None:
         """Tell acts that have no transaction of their own."""
@@ -34,6 +39,7 @@ class SqlJournal:
 
         `at` is milliseconds since 1970. Several processes may do so at once.
         """
+        await self._database.signer.settled()
         while True:
             made = await self._database.read(lambda connection: self._make(connection, at))
             if made is None:
@@ -109,6 +115,7 @@ class SqlJournal:
 
     async def check(self, kept: str | None = None, progress: Progress = lambda _: None) -> Verdict:
         """Whether every line is what it was; looks at all of them. See `journal_check`."""
+        await self._database.signer.settled()
         return await self._database.read(
             lambda connection: journal_check.check(connection, self.keys, kept, progress), unbounded=True
         )

@@ -10,12 +10,12 @@ from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Act, Author
 from rollbook.storage.sql import acts
 from rollbook.storage.sql.connection import OF_NO_TENANT, Connection
-from rollbook.storage.sql.journal_check import DELETING, FORGETTING, ranges
+from rollbook.storage.sql.journal_forgotten import DELETING, FORGETTING, ranges
 
 BATCH = 1_000
 """Lines that are looked at, and go, in one transaction."""
 
-NEXT = "SELECT number, at, act FROM act WHERE number > ? ORDER BY number LIMIT ?"
+NEXT = "SELECT number, at, act, place FROM act WHERE number > ? ORDER BY number LIMIT ?"
 FORGET = "DELETE FROM act WHERE number = ?"
 
 _STAYS = frozenset({FORGETTING, DELETING})
@@ -28,9 +28,12 @@ def forget(connection: Connection, after: int, older_than: int, author: Author) 
     """
     rows = connection.all(NEXT, (after, BATCH))
     old = list(takewhile(lambda row: row[1] < older_than, rows))
-    gone = [number for number, _, act in old if act not in _STAYS]
+    going = [(number, place) for number, _, act, place in old if act not in _STAYS]
+    gone = [number for number, _ in going]
     if gone:
         connection.many(FORGET, [(number,) for number in gone])
         detail: JsonObject = {"of": "acts", "lines": ranges(gone)}
+        if places := [place for _, place in going if place is not None]:
+            detail["places"] = ranges(places)
         acts.add(connection, [Act(author, OF_NO_TENANT, FORGETTING, times=len(gone), detail=detail)])
     return (old[-1][0] if len(old) == BATCH else None), len(gone)

@@ -19,6 +19,8 @@ from rollbook.storage.sql.connection import Connection, Duplicate, Parameters
 from rollbook.storage.sql.index import NO_TEXTS, TENANT_SHIFT, Layout
 from rollbook.storage.sql.memberships import Container
 from rollbook.storage.sql.reads import row_of
+from rollbook.storage.sql.seals import CHANGE_COLUMNS
+from rollbook.storage.sql.signing import Signer, change_text
 from rollbook.storage.sql.tokens import SET
 from rollbook.storage.sql.writes import (
     ADD_VALUE,
@@ -44,7 +46,13 @@ COUNT = """
     ON CONFLICT (tenant, type) DO UPDATE SET resources = counter.resources + excluded.resources
 """
 KEEP = "UPDATE resource SET version = ?, created = ?, modified = ? WHERE tenant = ? AND id = ?"
-KEEP_IN_LOG = "UPDATE change SET version = ? WHERE tenant = ? AND sequence = ?"
+LAST = f"""
+    SELECT {CHANGE_COLUMNS} FROM change WHERE tenant = ? AND sequence = (SELECT change FROM sequence WHERE tenant = ?)
+"""
+KEEP_IN_LOG = "UPDATE change SET version = ?, stamp = ? WHERE tenant = ? AND sequence = ?"
+
+_VERSION = 3
+"""Where it stands in the columns of a change, behind its number."""
 
 MEMBERS = 5_000
 """Members that are added in one transaction."""
@@ -136,10 +144,11 @@ def _put_all(
         connection.run(COUNT, (tenant, type_name, counted))
     connection.many(
         log.LOG,
-        (_entry(tenant, change - number + 1 + at, layout, each, author)
+        (_entry(connection.signer, tenant, change - number + 1 + at, layout, each, author)
             for at, (each, _) in numbered
         ),
     )  # fmt: skip
+    log.count(connection, tenant, change)
 
 
 def _row(tenant: int, pk: int, each: Loaded, one: New, author: Author) -> Parameters:
@@ -160,10 +169,12 @@ def _values(tenant: int, first: int, news: Sequence[New]) -> Iterator[tuple[int,
             yield tenant, number, key, pk, element
 
 
-def _entry(tenant: int, number: int, layout: Layout, each: Loaded, author: Author) -> Parameters:
+def _entry(
+    signer: Signer, tenant: int, number: int, layout: Layout, each: Loaded, author: Author
+) -> Parameters:
     version = layout.version(each.kept.version if each.kept else 1)
     entry = log.Entry(each.resource_type.name, each.id, "create", version, {})
-    return log.row_of(tenant, number, entry, author)
+    return log.row_of(signer, tenant, number, entry, author)
 
 
 def _put_one(
@@ -185,8 +196,10 @@ def _put_one(
 def keep(connection: Connection, layout: Layout, tenant: int, id: str, kept: Kept) -> None:
     """Give a resource that was inserted just now the version and the times it had."""
     connection.run(KEEP, (*kept, tenant, id))
-    ((last,),) = connection.all("SELECT change FROM sequence WHERE tenant = ?", (tenant,))
-    connection.run(KEEP_IN_LOG, (layout.version(kept.version), tenant, last))
+    ((last, *told),) = connection.all(LAST, (tenant, tenant))
+    told[_VERSION] = layout.version(kept.version)
+    stamp = connection.signer.stamp(change_text(tenant, (last, *told)))
+    connection.run(KEEP_IN_LOG, (told[_VERSION], stamp, tenant, last))
 
 
 def join(

@@ -1,7 +1,7 @@
 """Entries of the change log, each with what the resource was before, so that any version can be had again (architecture §4)."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
@@ -11,11 +11,12 @@ from rollbook.protocol.schema import ResourceType
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Author
 from rollbook.storage.sql.connection import Connection, Parameters, Row
+from rollbook.storage.sql.signing import COUNT, Signer, change_text, count_text
 
 NEXT_CHANGES = "UPDATE sequence SET change = change + ? WHERE tenant = ? RETURNING change"
 LOG = """
-    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail, credential, origin, run)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO change (tenant, sequence, type, id, operation, version, author, at, detail, credential, origin, run, stamp)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 PAST = "INSERT INTO past (tenant, sequence, body, extra, members) VALUES (?, ?, ?, ?, ?)"
 
@@ -62,24 +63,28 @@ def append(connection: Connection, tenant: int, author: Author, entries: Sequenc
 
 def write(connection: Connection, tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> None:
     """Write entries under numbers that were taken before."""
-    rows = list(_rows(tenant, number, author, entries))
+    rows = [row_of(connection.signer, tenant, at, entry, author) for at, entry in enumerate(entries, number)]
     past = [(tenant, at, *entry.past) for at, entry in enumerate(entries, number) if entry.past is not None]
     for statement, values in ((LOG, rows), (PAST, past)):
         if len(values) == 1:
             connection.run(statement, values[0])
         elif values:
             connection.many(statement, values)
+    count(connection, tenant, number + len(entries) - 1)
 
 
-def _rows(tenant: int, number: int, author: Author, entries: Sequence[Entry]) -> Iterator[Parameters]:
-    for at, entry in enumerate(entries, number):
-        yield row_of(tenant, at, entry, author)
+def count(connection: Connection, tenant: int, last: int) -> None:
+    """Sign how many changes a tenant has seen, in the transaction of the last one."""
+    stamp = connection.signer.stamp(count_text(tenant, last))
+    if stamp is not None:
+        connection.run(COUNT, (tenant, last, stamp))
 
 
-def row_of(tenant: int, number: int, entry: Entry, author: Author) -> Parameters:
+def row_of(signer: Signer, tenant: int, number: int, entry: Entry, author: Author) -> Parameters:
     """The parameters of `LOG`."""
     who = (author.credential, author.origin, author.run)
-    return (tenant, number, *entry[:4], author.name, author.at, orjson.dumps(entry.detail), *who)
+    row = (number, *entry[:4], author.name, author.at, orjson.dumps(entry.detail), *who)
+    return (tenant, *row, signer.stamp(change_text(tenant, row)))
 
 
 def packed(members: Sequence[str]) -> bytes | None:

@@ -17,11 +17,9 @@ from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.key_files import NOWHERE, KeySource
 from rollbook.storage.patience import Patience, patience
 from rollbook.storage.sql import postgres_care, postgres_schema
-from rollbook.storage.sql.connection import ALONE, Backend, Connection, Lock, NoLock
+from rollbook.storage.sql.connection import Backend, Connection, Lock, NoLock
 from rollbook.storage.sql.group_commit import BATCH, Request
 from rollbook.storage.sql.postgres_connection import (
-    BECAUSE_OF_OTHERS,
-    LOCK_MILLISECONDS,
     FarConnection,
     NearConnection,
     arguments,
@@ -30,7 +28,9 @@ from rollbook.storage.sql.postgres_connection import (
 )
 from rollbook.storage.sql.postgres_schema import LOCKS
 from rollbook.storage.sql.postgres_slots import Slots
+from rollbook.storage.sql.postgres_transaction import BEGIN_ALONE, Transaction, measured
 from rollbook.storage.sql.readers import READ_SECONDS, Readers, Reading
+from rollbook.storage.sql.signing import Signer
 
 T = TypeVar("T")
 
@@ -46,22 +46,6 @@ FAR = 4
 EACH = 2
 """How many of them may work for one tenant, so that its heavy searches leave room for those of others (I-20)."""
 
-_AT_ONCE = 1_000
-"""Milliseconds that are no waiting."""
-
-LEAST_SECONDS = 1.0
-"""How long a transaction may wait at least, also for those who have waited before it: the database may be well again."""
-
-_BEGIN = """
-    BEGIN ISOLATION LEVEL READ COMMITTED; {wait}
-    SELECT pg_advisory_xact_lock_shared({locks}, 0), pg_advisory_xact_lock({locks}, {tenant});
-    SELECT pg_current_xact_id()::text
-"""
-_BEGIN_ALONE = """
-    BEGIN ISOLATION LEVEL READ COMMITTED; {wait}
-    SELECT pg_advisory_xact_lock({locks}, 0);
-    SELECT pg_current_xact_id()::text
-"""
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 _READS_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
 _OUTCOME = "SELECT pg_xact_status(CAST(? AS xid8))"
@@ -90,6 +74,7 @@ class PostgresDatabase:
         self._name = public_name(url)
         self._open = False
         self.guard: Callable[[Connection], None] | None = None
+        self.signer = Signer()
         self._waiting: dict[int, list[Request[Any]]] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._near = Slots(NEAR, self._connect)
@@ -99,7 +84,7 @@ class PostgresDatabase:
         self._all_far: list[FarConnection] = []
 
     def _connect(self) -> Any:
-        return NearConnection.connect(self._how, self._name)
+        return NearConnection.connect(self._how, self._name, self.signer)
 
     @property
     def name(self) -> str:
@@ -169,14 +154,14 @@ class PostgresDatabase:
     def alone(self) -> Iterator[Connection]:
         """A connection in a transaction that writes, and no other beside it."""
         with self._alone() as connection:
-            connection.script(_BEGIN_ALONE.format(locks=LOCKS, wait=""))
+            connection.script(BEGIN_ALONE.format(locks=LOCKS, wait=""))
             yield connection
             connection.script("COMMIT")
 
     def wiping(self, work: Callable[[Connection], T]) -> T:
         """Run `work`; the tables of settings and secrets are then written anew, without what it has deleted."""
         with self._alone() as connection:
-            connection.script(_BEGIN_ALONE.format(locks=LOCKS, wait=""))
+            connection.script(BEGIN_ALONE.format(locks=LOCKS, wait=""))
             done = work(connection)
             connection.script("COMMIT")
             postgres_care.wipe(connection)
@@ -232,6 +217,8 @@ class PostgresDatabase:
         """Run `work` in a transaction it may share with others of its tenant."""
         if not self._open:
             raise self._closed()
+        if not self.signer.is_settled:
+            await self.signer.settled()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         waiting = self._waiting.get(tenant)
@@ -317,9 +304,9 @@ class PostgresDatabase:
     async def _commit_together(self, tenant: int, batch: list[Request[Any]]) -> None:
         """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
         failure: Exception | None = None
-        measure = _measure(batch)
+        measure = measured(batch)
         for tried in range(TRIES):
-            transaction = _Transaction(tenant, batch, self.guard, measure)
+            transaction = Transaction(tenant, batch, self.guard, measure)
             try:
                 async with self._writers.taken(measure, fresh=tried > 0) as connection:
                     await on_loop(transaction.run, connection)
@@ -336,7 +323,7 @@ class PostgresDatabase:
                 request.error = request.error or self._unavailable(failure)
 
     async def _outcome(
-        self, transaction: "_Transaction", error: Exception, measure: Patience
+        self, transaction: "Transaction", error: Exception, measure: Patience
     ) -> Exception | None:
         """What became of a transaction whose COMMIT was not answered (FS-14); None if it is durable."""
         with suppress(StoreUnavailable):
@@ -357,55 +344,6 @@ class PostgresDatabase:
         unavailable = StoreUnavailable(f"{self._name}: {_FAILED}", public=_FAILED)
         unavailable.__cause__ = error
         return unavailable
-
-
-def _measure(batch: list[Request[Any]]) -> Patience:
-    """How long a transaction may wait: for as long as whoever has waited longest before it still does."""
-    left = min(request.until for request in batch) - asyncio.get_running_loop().time()
-    return Patience(max(left, LEAST_SECONDS))
-
-
-class _Transaction:
-    """A transaction of one tenant's requests."""
-
-    def __init__(
-        self,
-        tenant: int,
-        batch: list[Request[Any]],
-        guard: Callable[[Connection], None] | None,
-        measure: Patience,
-    ) -> None:
-        self._tenant = tenant
-        self._measure = measure
-        self._batch = batch
-        self._guard = guard
-        self.number: str | None = None
-        self.is_committing = False
-        self.may_be_tried_again = False
-
-    def run(self, connection: NearConnection) -> None:
-        """From BEGIN to COMMIT; after an error that concerns all of it the connection is not used again."""
-        try:
-            self._run(connection)
-        except Exception as error:
-            is_lost = not connection.is_alive and not self.is_committing
-            self.may_be_tried_again = is_lost or isinstance(error.__cause__, BECAUSE_OF_OTHERS)
-            raise
-
-    def _run(self, connection: NearConnection) -> None:
-        begin = _BEGIN_ALONE if self._tenant == ALONE else _BEGIN
-        left = int(self._measure.left * 1000)
-        # What was waited for a connection is not waited for the lock again; 0 would be for ever.
-        wait = f"SET LOCAL lock_timeout = {max(left, 1)};" if left < LOCK_MILLISECONDS - _AT_ONCE else ""
-        # Tenant numbers begin at 1, and 0 is the lock of the definitions: what is nobody's has a number of its own.
-        begun = begin.format(locks=LOCKS, tenant=self._tenant or -1, wait=wait)
-        ((self.number,),) = connection.script(begun)
-        if self._guard is not None:
-            self._guard(connection)
-        for request in self._batch:
-            request.run(connection)
-        self.is_committing = True
-        connection.script("COMMIT")
 
 
 class _Lost(Exception):

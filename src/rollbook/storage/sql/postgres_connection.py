@@ -26,6 +26,7 @@ from rollbook.protocol.errors import InvalidValue, StoreUnavailable
 from rollbook.storage.sql.connection import Duplicate, Parameters, Row
 from rollbook.storage.sql.dialects import POSTGRES, translation
 from rollbook.storage.sql.readers import STOPPED, Reading
+from rollbook.storage.sql.signing import Signer
 
 T = TypeVar("T")
 Driver = TypeVar("Driver", "psycopg.Connection[Any]", "psycopg.AsyncConnection[Any]")
@@ -176,6 +177,7 @@ class _PostgresConnection(ABC):
         self.name = name
         self._state = driver.pgconn
         self.reading: Reading | None = None
+        self.signer = Signer()
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -229,12 +231,14 @@ class NearConnection(_PostgresConnection):
         self._cursor.format = psycopg.pq.Format.BINARY
 
     @classmethod
-    async def connect(cls, how: dict[str, Any], name: str) -> "NearConnection":
-        """A new connection."""
+    async def connect(cls, how: dict[str, Any], name: str, signer: Signer | None = None) -> "NearConnection":
+        """A new connection; with a signer, one to write by."""
         try:
-            return cls(await psycopg.AsyncConnection.connect(**how), name)
+            connection = cls(await psycopg.AsyncConnection.connect(**how), name)
         except psycopg.Error as error:
             raise translated(error, name) from error
+        connection.signer = signer or connection.signer
+        return connection
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of the answer."""

@@ -1,6 +1,7 @@
 """Seals over the audit log: committed rows of the change logs and of acts become lines with numbers and a chain of hashes.
 
-Sealing is done beside the writers, who know nothing of it. Rows are read outside any write; what is written is one small
+A line is signed when it is written (`signing`): a seal takes its digest from there, and so vouches for nothing that was
+altered meanwhile. What earlier versions have written is not signed; its digests are worked out here. Sealing is done beside the writers, who know nothing of it. Rows are read outside any write; what is written is one small
 row for up to `MOST` lines. Two processes that seal at once both begin behind the same line, whose number is a key: one
 of them is refused. Rows of a tenant are sealed in the order of their sequence, which is that of their commits.
 """
@@ -10,8 +11,9 @@ from typing import NamedTuple
 
 import orjson
 
-from rollbook.storage.journal import Head, SealKeys
+from rollbook.storage.journal import DIGEST_BYTES, Head, SealKeys
 from rollbook.storage.sql.connection import Connection, Row
+from rollbook.storage.sql.signing import change_text, key_of
 
 MOST = 256
 """Lines under one seal."""
@@ -26,17 +28,18 @@ LAST_OF = "SELECT coalesce(max(last), 0) FROM seal WHERE log = ?"
 COUNTED = "SELECT tenant, change FROM sequence"
 CHANGE_COLUMNS = "sequence, type, id, operation, version, author, at, detail, credential, origin, run"
 CHANGES = f"""
-    SELECT {CHANGE_COLUMNS} FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?
+    SELECT {CHANGE_COLUMNS}, stamp FROM change WHERE tenant = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?
 """
 ACT_COLUMNS = "number, owner, at, author, credential, origin, run, act, type, subject, outcome, times, detail"
-WAITING = f"SELECT id, {ACT_COLUMNS} FROM act WHERE number IS NULL ORDER BY at, id LIMIT ?"
+WAITING = f"SELECT id, {ACT_COLUMNS}, stamp FROM act WHERE number IS NULL ORDER BY at, id LIMIT ?"
 NUMBER = "UPDATE act SET number = ? WHERE id = ? AND number IS NULL"
 ADD = """
     INSERT INTO seal (number, lines, log, first, last, at, key, digests, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (number) DO NOTHING
 """
 
-DIGEST_BYTES = 32
+NONE = bytes(DIGEST_BYTES)
+"""In place of a digest: the line was not signed when it was written, and should have been."""
 
 
 class Seal(NamedTuple):
@@ -86,14 +89,9 @@ def start(connection: Connection) -> Start:
     return Start(last, key, {tenant: last for tenant, last in connection.all(PLACES) if last is not None})
 
 
-def change_text(tenant: int, row: Row) -> bytes:
-    """What a digest is of: a row of a change log, the same from every database."""
-    return orjson.dumps(["change", tenant, *row[:7], bytes(row[7]).decode(), *row[8:]])
-
-
-def act_text(number: int, row: Row) -> bytes:
-    """The same of an act; `row` has `ACT_COLUMNS`, of which the number may not be there yet."""
-    return orjson.dumps(["act", number, *row[1:12], bytes(row[12]).decode()])
+def unsigned_act_text(number: int, row: Row) -> bytes:
+    """What stands for an act in seals of earlier versions; `row` has `ACT_COLUMNS`, of which the number may not be there yet."""
+    return orjson.dumps(["act", number, *row[1:12], bytes(row[12]).decode("utf-8", "backslashreplace")])
 
 
 def seal_hash(keys: SealKeys, before: bytes, seal: Seal) -> bytes:
@@ -107,12 +105,10 @@ def make(connection: Connection, begin: Start, keys: SealKeys, at: int) -> Made:
     made, before = Made([], [], dict(begin.places)), begin.head
     for log, rows in _waiting(connection, made.places):
         number = before.number + 1
-        if log:
-            texts, first = [change_text(log, row) for row in rows], rows[0][0]
-        else:
-            texts, first = [act_text(at_, row[1:]) for at_, row in enumerate(rows, number)], number
+        first = rows[0][0] if log else number
+        if not log:
             made.numbers.extend((at_, row[0]) for at_, row in enumerate(rows, number))
-        digests = b"".join(keys.digest(keys.current, text) for text in texts)
+        digests = b"".join(_digest(keys, log, at_, row) for at_, row in enumerate(rows, number))
         seal = Seal(number, len(rows), log, first, first + len(rows) - 1, at, keys.current, digests, b"")
         seal = seal._replace(hash=seal_hash(keys, before.hash, seal))
         made.seals.append(seal)
@@ -120,6 +116,13 @@ def make(connection: Connection, begin: Start, keys: SealKeys, at: int) -> Made:
         if len(made.seals) == SEALED_TOGETHER:
             break
     return made
+
+
+def _digest(keys: SealKeys, log: int, number: int, row: Row) -> bytes:
+    """What a seal keeps of a line: what it was signed with, if that is due."""
+    if keys.signs(keys.current):
+        return bytes(row[-1])[-DIGEST_BYTES:] if key_of(row[-1]) == keys.current else NONE
+    return keys.digest(keys.current, change_text(log, row) if log else unsigned_act_text(number, row[1:]))
 
 
 def write(connection: Connection, made: Made) -> bool:

@@ -1,6 +1,6 @@
 -- What the migrations make of an empty database; written by
 -- python -m rollbook.storage.sql.migrate --snapshot
--- Revision: 0034
+-- Revision: 0035
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, 
@@ -99,7 +99,7 @@ CREATE TABLE change (
         version TEXT NOT NULL,
         author TEXT NOT NULL,
         at INTEGER NOT NULL,
-        detail BLOB NOT NULL, credential TEXT, origin TEXT, run INTEGER,
+        detail BLOB NOT NULL, credential TEXT, origin TEXT, run INTEGER, stamp BLOB,
         PRIMARY KEY (tenant, sequence)
     ) STRICT, WITHOUT ROWID;
 
@@ -427,7 +427,7 @@ CREATE TABLE act (
         outcome TEXT NOT NULL,
         times INTEGER NOT NULL,
         detail BLOB NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    , place INTEGER, stamp BLOB) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX act_by_number ON act (number);
 
@@ -488,4 +488,12 @@ CREATE TABLE work_seen (tenant INTEGER NOT NULL PRIMARY KEY, at INTEGER NOT NULL
 
 CREATE INDEX resource_by_maker ON resource (tenant, type, maker, pk) WHERE maker IS NOT NULL;
 
-INSERT INTO alembic_version (version_num) VALUES ('0034');
+CREATE INDEX act_by_place ON act (place) WHERE place IS NOT NULL;
+
+CREATE TABLE tally (
+        log INTEGER NOT NULL PRIMARY KEY,
+        lines INTEGER NOT NULL,
+        stamp BLOB
+    ) STRICT;
+
+INSERT INTO alembic_version (version_num) VALUES ('0035');

@@ -21,6 +21,7 @@ from rollbook.protocol.errors import StoreUnavailable
 from rollbook.storage.sql.connection import Connection, Duplicate, Parameters, Row
 from rollbook.storage.sql.group_commit import BATCH, Request
 from rollbook.storage.sql.readers import STOPPED, Readers, Reading
+from rollbook.storage.sql.signing import Signer
 
 T = TypeVar("T")
 
@@ -89,8 +90,9 @@ class SqliteConnection:
     lies_by_row_key = True
     has_parts = True
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, signer: Signer | None = None) -> None:
         self._path = path
+        self.signer = signer or Signer()
         self._reading: Reading | None = None
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
@@ -201,6 +203,7 @@ class SqliteDatabase:
         self._path = path
         self._open = False
         self.holds_the_loop = True
+        self.signer = Signer()
         self.guard: Callable[[Connection], None] | None = None
         """Called at the beginning of each transaction; what it raises is the fate of all that share it."""
         self.batch = BATCH
@@ -215,7 +218,7 @@ class SqliteDatabase:
 
     async def open(self) -> None:
         """Connect."""
-        self._writer = SqliteConnection(self._path)
+        self._writer = SqliteConnection(self._path, signer=self.signer)
         self._near = SqliteConnection(self._path)
         for _ in range(READERS):
             self._idle.put(SqliteConnection(self._path))
@@ -240,6 +243,8 @@ class SqliteDatabase:
         del tenant  # all writes are one queue here
         if not self._open:
             raise self._closed()
+        if not self.signer.is_settled:
+            await self.signer.settled()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(Request(work, long, future))
@@ -293,7 +298,7 @@ class SqliteDatabase:
     async def _commit_together(self, batch: list[Request[Any]]) -> None:
         """One transaction for the batch. If it fails as a whole, nobody's write happened (FS-05)."""
         try:
-            connection = self._writer = self._writer or SqliteConnection(self._path)
+            connection = self._writer = self._writer or SqliteConnection(self._path, signer=self.signer)
             await self._begin(connection)
             if self.guard is not None:
                 self.guard(connection)

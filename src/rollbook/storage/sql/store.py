@@ -21,19 +21,16 @@ from rollbook.storage.base import (
     Found,
     Insert,
     LogEntry,
-    QuirkUse,
     Record,
     Rules,
-    TokenRecord,
     Updated,
 )
 from rollbook.storage.key_files import KeySource
 from rollbook.storage.sight import Sight
-from rollbook.storage.sql import acts, layout, load, quirk_uses, reads, redefine, removal, tokens, writes
+from rollbook.storage.sql import acts, layout, load, reads, redefine, removal, writes
 from rollbook.storage.sql.boundaries import Boundaries
 from rollbook.storage.sql.check import check_invariants
-from rollbook.storage.sql.connection import ALONE, OF_NO_TENANT, Backend, Connection
-from rollbook.storage.sql.editions import notice
+from rollbook.storage.sql.connection import ALONE, Backend, Connection
 from rollbook.storage.sql.epochs import renew_epoch
 from rollbook.storage.sql.index import Layout
 from rollbook.storage.sql.layouts import Layouts
@@ -44,6 +41,8 @@ from rollbook.storage.sql.reads import BY_ID, BY_IDS, EVERYTHING, FEW, TooLong, 
 from rollbook.storage.sql.redefine import Progress, Survey, quietly
 from rollbook.storage.sql.search import LOOKED_AT, Search, find, is_look_up, look_up, scan
 from rollbook.storage.sql.secrets import SqlSecrets
+from rollbook.storage.sql.signing_start import start
+from rollbook.storage.sql.token_shelf import SqlTokens
 from rollbook.storage.tenants import DEFAULT
 
 T = TypeVar("T")
@@ -51,7 +50,7 @@ T = TypeVar("T")
 _NOT_OPEN = "the database is not open"
 
 
-class SqlStore:
+class SqlStore(SqlTokens):
     """`Store` and `TokenStore` over a database, which is open to others that keep tables beside.
 
     Without a catalog the default tenant is served by the one the database keeps, as the others are.
@@ -66,11 +65,12 @@ class SqlStore:
         home: int = DEFAULT,
         keys: KeySource | None = None,
     ) -> None:
-        self.database = database
+        super().__init__(database)
         self.home = home
         """Number of the tenant that this store is about, for those who work for one."""
         self.secrets = SqlSecrets(database, keys or database.usual_keys)
         """What is kept sealed, by keys that are not in the database."""
+        database.signer.begin_by(partial(start, database, self.secrets))
         self._wanted = catalog
         self._looked_at = looked_at
         self._layouts = Layouts(database)
@@ -425,64 +425,10 @@ class SqlStore:
             lambda connection: check_invariants(connection, partial(layout_of, connection)), unbounded=True
         )
 
-    async def token(self, id: str) -> TokenRecord | None:
-        """The token, or None."""
-        return await self.database.read_now(lambda connection: tokens.token(connection, id))
-
-    async def add_token(self, token: TokenRecord, act: Act | None = None) -> None:
-        """Keep a new token."""
-        await self.database.write(
-            token.tenant, acts.told(act, lambda connection: tokens.add_token(connection, token))
-        )
-
-    async def tokens(self, tenant: int) -> Sequence[TokenRecord]:
-        """All tokens of a tenant, oldest first."""
-        return await self.database.read(lambda connection: tokens.tokens(connection, tenant))
-
-    async def revoke_token(self, tenant: int, id: str, at: int, act: Act | None = None) -> bool:
-        """End a token at once: every process notices before its next write, and within a second for reads."""
-
-        def revoke(connection: Connection) -> bool:
-            return tokens.revoke(connection, tenant, id, at) and notice(connection, tenant)
-
-        return await self.database.write(tenant, acts.told(act, revoke))
-
-    async def rotate_token(self, token: TokenRecord, former: str, until: int, act: Act | None = None) -> bool:
-        """Keep a new token in the place of another, which ends then."""
-        return await self.database.write(
-            token.tenant, acts.told(act, lambda connection: tokens.rotate(connection, token, former, until))
-        )
-
-    async def note_token_uses(self, uses: Mapping[str, int]) -> None:
-        """When tokens were last used, by id."""
-        await self.database.write(OF_NO_TENANT, lambda connection: tokens.note_uses(connection, uses))
-
-    async def add_quirk_uses(self, uses: Sequence[QuirkUse]) -> None:
-        """Add to what was counted before."""
-        await self.database.write(OF_NO_TENANT, lambda connection: quirk_uses.add(connection, uses))
-
-    async def quirk_uses(self, tenant: int) -> Sequence[QuirkUse]:
-        """Everything counted for a tenant, by token and quirk."""
-        return await self.database.read(lambda connection: quirk_uses.all_of(connection, tenant))
-
-    async def setting(self, name: str) -> str | None:
-        """A value this store keeps for the service itself."""
-        return await self.database.read_now(lambda connection: tokens.setting(connection, name))
-
     async def take_epoch(self, epoch: str) -> None:
         """Give versions out under that name: for a store without resources that takes over another's."""
         await self.database.write(ALONE, lambda connection: renew_epoch(connection, epoch))
         await self.follow()
-
-    async def drop_setting(self, name: str) -> None:
-        """Forget a value."""
-        await self.database.write(OF_NO_TENANT, lambda connection: tokens.drop_setting(connection, name))
-
-    async def keep_setting(self, name: str, value: str) -> str:
-        """Set a value unless there is one; returns the one that holds."""
-        return await self.database.write(
-            OF_NO_TENANT, lambda connection: tokens.keep_setting(connection, name, value)
-        )
 
 
 def _changed() -> DefinitionsChanged:

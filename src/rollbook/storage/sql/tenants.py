@@ -8,11 +8,12 @@ from rollbook.protocol.catalog import Catalog
 from rollbook.protocol.errors import Conflict, NotFound, PreconditionFailed, Uniqueness
 from rollbook.protocol.values import JsonObject
 from rollbook.storage.base import Act, Author
-from rollbook.storage.sql import acts, transfer
+from rollbook.storage.sql import acts, log, transfer
 from rollbook.storage.sql.connection import ALONE, Backend, Connection, Duplicate, Row
 from rollbook.storage.sql.editions import next_edition
 from rollbook.storage.sql.index import TENANT_SHIFT
-from rollbook.storage.sql.journal_check import DELETING as DELETING_ACT
+from rollbook.storage.sql.journal_forgotten import CREATING
+from rollbook.storage.sql.journal_forgotten import DELETING as DELETING_ACT
 from rollbook.storage.sql.layout import UNUSED, fitted
 from rollbook.storage.sql.tokens import SET, setting
 from rollbook.storage.tenants import DEFAULT, TenantRecord, TenantState
@@ -97,9 +98,8 @@ class SqlTenants:
             except Duplicate:
                 raise Uniqueness(f"tenant {name!r} is being made by somebody else; try again") from None
             fitted(connection, number, catalog)
-            _tell(
-                connection, author, "tenant.create", number, name, {"settings": list(settings), "host": host}
-            )
+            log.count(connection, number, 0)
+            _tell(connection, author, CREATING, number, name, {"settings": list(settings), "host": host})
             return _required(connection, number)
 
         return await self._database.write(ALONE, add)

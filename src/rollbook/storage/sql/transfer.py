@@ -67,6 +67,8 @@ def copy(source: Backend, destination: Backend, progress: Progress) -> dict[str,
             "definition",
             "act",
             "seal",
+            "tally",
+            "secret",
         ):  # of an empty database that was opened
             other.run(f"DELETE FROM {name}")
         for table in tables():
