@@ -7,7 +7,8 @@ from typing import Any
 from typer.testing import CliRunner
 
 from rollbook.cli.main import app
-from rollbook.storage.sql.databases import open_store
+from rollbook.keys import own_keys
+from rollbook.storage.sql.databases import backend
 from rollbook.storage.sql.store import SqlStore
 
 
@@ -25,7 +26,8 @@ def within(url: str, work: Callable[[SqlStore], Awaitable[Any]]) -> Any:
     """What the work comes to on an open store."""
 
     async def go() -> Any:
-        store = open_store(url)
+        database = backend(url)
+        store = SqlStore(database, keys=own_keys(database.usual_keys))
         await store.open()
         try:
             return await work(store)

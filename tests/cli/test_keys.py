@@ -42,9 +42,8 @@ def finding(check: str) -> dict[str, Any]:
 
 
 def test_a_first_key_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made with the first secret and not before; the command says where."""
+    """Made with the first line of the audit log, which is signed, and not before; the command says where."""
     monkeypatch.setenv("ROLLBOOK_DATABASE", f"sqlite:///{tmp_path}/rollbook.db")
-    assert run("database", "migrate")[0] == 0
     assert run("token", "list")[0] == 0
     assert not (tmp_path / "rollbook.db.key").exists()
     assert finding("keys")["state"] == "ok"
@@ -55,10 +54,10 @@ def test_a_first_key_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_life(home: Path) -> None:
     """Shown, rotated, rotated back by hand; tokens stay valid all the while, and no key is ever shown."""
     before = said("show")
-    assert before["keys"] == {before["seals"]: 1}
+    assert before["keys"] == {before["seals"]: 2}
     assert said("rotate")["is_new"] is True
     after = said("show")
-    assert after["keys"] == {before["seals"]: 0, after["seals"]: 1}
+    assert after["keys"] == {before["seals"]: 0, after["seals"]: 2}
     lines = (home / "rollbook.db.key").read_text().splitlines()
     keys = [line for line in lines if line.startswith("rb_key_")]
     (home / "rollbook.db.key").write_text("\n".join(reversed(keys)))
@@ -66,7 +65,7 @@ def test_a_life(home: Path) -> None:
     assert said("rotate") == {
         "key": before["seals"],
         "is_new": False,
-        "secrets": 1,
+        "secrets": 2,
         "source": str(home / "rollbook.db.key"),
     }
     shown = run("key", "show")[1] + run("key", "rotate")[1] + run("doctor")[1]
@@ -109,7 +108,7 @@ def test_fs_09_a_key_that_is_not_here(home: Path, is_wrong: bool, monkeypatch: p
     assert run("token", "create")[0] == 3
     assert (finding("keys")["state"], wanted in finding("keys")["text"]) == ("fail", True)
     code, shown, _ = run("key", "show")
-    assert (code, f"{wanted}  1 secrets, MISSING" in shown) == (1, True)
+    assert (code, f"{wanted}  2 secrets, MISSING" in shown) == (1, True)
     assert run("key", "rotate")[0] == 3
     monkeypatch.delenv("ROLLBOOK_KEY", raising=False)
     monkeypatch.setenv("ROLLBOOK_KEY_FILE", str(kept))
@@ -122,7 +121,7 @@ def test_a_key_that_is_lost_for_ever(home: Path) -> None:
     assert "so nothing is lost" in run("key", "forget", lost, "--yes")[2]
     (home / "rollbook.db.key").unlink()
     assert run("key", "forget", lost, given=b"n\n")[0] == 1
-    assert said("forget", lost, "--yes") == {"secrets": 1, "tokens": 1}
+    assert said("forget", lost, "--yes") == {"secrets": 2, "tokens": 1}
     assert run("token", "create")[0] == 0
     states = [row["state"] for row in json.loads(run("token", "list", "--json")[1])]
     assert sorted(states) == ["revoked", "valid"]
@@ -138,7 +137,7 @@ def test_where_a_key_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("ROLLBOOK_DATABASE", f"sqlite:///{tmp_path}/rollbook.db")
     monkeypatch.setenv(source, value[source])
     assert run("token", "create")[0] == 0
-    assert said("show")["keys"] == {key.id: 1}
+    assert said("show")["keys"] == {key.id: 2}
     assert not (tmp_path / "rollbook.db.key").exists()
     if source != "ROLLBOOK_KEY_FILE":
         assert "put a new one behind it" in run("key", "rotate")[1]
@@ -285,6 +284,6 @@ def test_i_32_rotation_that_is_killed_goes_on(home: Path, step: int, when: str) 
     assert within(url, look) == (pepper, {b"a secret"})
     said("rotate")
     found = said("show")
-    assert found["keys"][found["seals"]] == SECRETS
+    assert found["keys"][found["seals"]] == SECRETS + 1  # and what others are derived from
     assert found["missing"] == {}
     assert within(url, look) == (pepper, {b"a secret"})

@@ -17,6 +17,12 @@ def act(store: SqlStore, command: str, name: str, type: str = "", subject: str =
     return Act(by(f"rollbook {command}"), store.home, name, type, subject, detail=detail)
 
 
+def say_key(store: SqlStore) -> None:
+    """Say where a key is that was made because there was none."""
+    if store.secrets.made is not None:
+        typer.echo(f"{store.secrets.made} is made: it seals the secrets of the database", err=True)
+
+
 def tell_beside(store: SqlStore, *acts: Act) -> None:
     """Tell acts on a database that is not open, if it is of this version: nothing is brought up to date for that."""
     import asyncio
@@ -25,6 +31,7 @@ def tell_beside(store: SqlStore, *acts: Act) -> None:
         await store.open()
         try:
             await tell(store, *acts)
+            say_key(store)
         finally:
             await store.close()
 

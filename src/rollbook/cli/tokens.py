@@ -115,6 +115,7 @@ def create(
     import json
 
     from rollbook.app import by, now
+    from rollbook.cli.acts import say_key
     from rollbook.operations.token_care import Wish, grant
     from rollbook.operations.tokens import token_id
     from rollbook.protocol.compare import render_date_time
@@ -127,8 +128,7 @@ def create(
     async def make() -> str:
         async with _store(database) as store:
             made = await grant(store, store.home, wish, by("rollbook token"))
-            if store.secrets.made is not None:
-                typer.echo(f"{store.secrets.made} is made: it seals the secrets of the database", err=True)
+            say_key(store)
             return made
 
     text = asyncio.run(make())

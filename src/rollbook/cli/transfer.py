@@ -75,8 +75,12 @@ def on_store(database: str | None, work: "Callable[[SqlStore], Awaitable[T]]", *
     """What work on the store that is named comes to."""
     import asyncio
 
+    from rollbook.cli.acts import say_key
+
     async def go() -> T:
         async with opened_store(database, makes=makes) as store:
-            return await work(store)
+            done = await work(store)
+            say_key(store)
+            return done
 
     return asyncio.run(go())

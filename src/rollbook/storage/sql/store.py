@@ -70,7 +70,6 @@ class SqlStore(SqlTokens):
         """Number of the tenant that this store is about, for those who work for one."""
         self.secrets = SqlSecrets(database, keys or database.usual_keys)
         """What is kept sealed, by keys that are not in the database."""
-        database.signer.begin_by(partial(start, database, self.secrets))
         self._wanted = catalog
         self._looked_at = looked_at
         self._layouts = Layouts(database)
@@ -85,6 +84,7 @@ class SqlStore(SqlTokens):
         except BaseException:
             await self.database.close()
             raise
+        self.database.signer.begin_by(partial(start, self.database, self.secrets))
 
     async def close(self) -> None:
         """Finish writes under way and let go of every connection."""
