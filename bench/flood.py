@@ -126,7 +126,7 @@ class Asked:
                 emails = [{"value": f"{name}-{each}@example.com", "type": "work"} for each in range(1_000)]
                 return "PATCH", one, _patch({"op": "replace", "path": "emails", "value": emails})
             case "select":
-                paths = [f'phoneNumbers[type eq "t{each}"].value' for each in range(200)]
+                paths = [f'phoneNumbers[type eq "t{each}"].value' for each in range(100)]
                 return "PATCH", one, _patch(*({"op": "add", "path": path, "value": name} for path in paths))
             case _:
                 posts = [

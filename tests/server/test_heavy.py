@@ -147,6 +147,15 @@ async def test_changes_at_once_are_all_there(server: Application) -> None:
     assert {name: found[name] for name in changes} == changes
 
 
+async def test_many_large_changes_of_one_resource(server: Application) -> None:
+    """However many change it at once, none of them is refused for that."""
+    ask = await caller(server)
+    one = f"/Users/{(await ask('POST', '/Users', user('ann'))).json['id']}"
+    messages = [patch(replaced("emails", emails(of=f"{each}-"))) for each in range(16)]
+    answers = await asyncio.gather(*(ask("PATCH", one, each) for each in messages))
+    assert [answer.status for answer in answers] == [200] * len(messages)
+
+
 async def test_a_large_change_is_of_the_version_that_was_meant(server: Application) -> None:
     """412 with the version of before, for PUT and PATCH alike; nothing changed (P-3.14-06)."""
     ask = await caller(server)

@@ -29,6 +29,9 @@ from rollbook.storage.base import Decide, Insert, Record, StepRefused, Updated
 from rollbook.storage.documents import decode
 from rollbook.storage.sight import Sight
 
+_TRIES_BEFORE = 2
+"""How often a heavy change is decided before its turn to write; others may change the resource meanwhile."""
+
 _TRIES = 5
 """How often a resource may change between a look at it and its removal."""
 
@@ -184,7 +187,8 @@ async def patch(
     message = await _with_patch_hashes(context, message)
 
     def patched(present: Present) -> Change:
-        return patching.apply(message, present, context.allowance)
+        # By itself a patch may be decided more than once: each time it has an allowance of its own.
+        return patching.apply(message, present, None if context.turn is at_once else context.allowance)
 
     await context.turn()
     await _check_made(context, resource_type, id)
@@ -205,25 +209,16 @@ async def _update(
     *,
     heavy: bool,
 ) -> Updated | None:
-    """Change a resource. A heavy decision about the document alone is taken before the transaction, in which nobody else can write.
-
-    Raises:
-        Conflict: the resource went on changing meanwhile.
-    """
+    """Change a resource. A heavy decision about the document alone is taken before the transaction, in which nobody else can write."""
     store, tenant, rules = context.services.store, context.tenant, context.rules
-    if (
-        not heavy or scope != Scope() or context.turn is not at_once
-    ):  # operations of a bulk request keep their order
-        return await store.update(
-            tenant, kind, id, decide, scope, context.author(), rules, if_match=wanted, heavy=heavy
-        )
-    for _ in range(_TRIES):
+    # Operations of a bulk request keep their order, and what goes on changing is decided in its turn.
+    tries = _TRIES_BEFORE if heavy and scope == Scope() and context.turn is at_once else 0
+    for _ in range(tries):
         seen = await store.get(tenant, kind, id, rules, members=False, groups=False)
         if seen is None:
             return None
         refusals.check_version(seen.version, wanted)
-        present = Present(decode(seen.body, seen.extra))
-        change = await context.aside(partial(decide, present))
+        change = await context.aside(partial(decide, Present(decode(seen.body, seen.extra))))
         with suppress(PreconditionFailed):
             return await store.update(
                 tenant,
@@ -236,7 +231,9 @@ async def _update(
                 if_match=seen.version.__eq__,
                 heavy=True,
             )
-    raise Conflict("the resource goes on changing; try again")
+    return await store.update(
+        tenant, kind, id, decide, scope, context.author(), rules, if_match=wanted, heavy=heavy
+    )
 
 
 async def delete(context: Context, resource_type: ResourceType, id: str, if_match: Precondition) -> None:
