@@ -250,7 +250,10 @@ def test_what_an_export_leaves_out_is_told(tmp_path: Path) -> None:
         "left out: costCenter of 1, emails of 1, name.middleName of 1, nickName of 2; --columns takes more"
     )
     assert words in run(*asked)[2]
-    assert "left out" not in run(*asked, "--columns", "userName,nickName", "--filter", 'userName eq "bob"')[2]
+    assert (
+        "left out"
+        not in run(*asked, "--columns", "userName,nickName,active", "--filter", 'userName eq "bob"')[2]
+    )
     heads = [
         json.loads(run("export", "--database", url, *more)[1].splitlines()[0])["leftOut"]
         for more in ((), ("--type", "User", "--filter", 'userName eq "ann"', "--secrets"))

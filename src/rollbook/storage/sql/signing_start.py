@@ -17,6 +17,7 @@ from rollbook.storage.sql.journal import SqlJournal
 from rollbook.storage.sql.signing import ACTS, COUNT, count_text, key_of, stamp
 
 COUNTED = "SELECT lines, stamp FROM tally WHERE log = ?"
+HAS_LINES = "SELECT EXISTS (SELECT 1 FROM change) OR EXISTS (SELECT 1 FROM act)"
 TENANTS = "SELECT tenant, change FROM sequence UNION SELECT number, 0 FROM tenant"
 
 
@@ -40,8 +41,12 @@ async def start(database: Database, secrets: Secrets) -> SealKeys | None:
     except KeyUnknown as error:
         logging.getLogger("rollbook.audit").warning("lines of the audit log are not signed: %s", error.detail)
         return None
-    if not await database.read_now(lambda connection: _is_signed(connection, keys)):
-        await SqlJournal(database, keys.former).seal(_now())
+    is_signed, has_lines = await database.read_now(
+        lambda connection: (_is_signed(connection, keys), connection.all(HAS_LINES) == [(True,)])
+    )
+    if not is_signed:
+        if has_lines:  # they may be many: this leaves the event loop, and goes in steps
+            await SqlJournal(database, keys.former).seal(_now())
         await database.write(ALONE, lambda connection: _begin(connection, keys), long=True)
     return keys
 
