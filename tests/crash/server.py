@@ -113,6 +113,7 @@ class Client:
         life.maybe = [wanted]
         answer = _request(connection, self.server, method, path, body)
         if answer[0] == 503:
+            time.sleep(0.2)  # each is logged, and nobody reads the log: a full pipe would hold up the server
             return None
         if answer[0] not in {200, 201, 204}:
             raise Lost(f"{method} {path}: {answer}")
